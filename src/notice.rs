@@ -1,0 +1,67 @@
+//! What endless tells: one typed fact each, rendered in `report` and nowhere else.
+
+use crate::words::{Exit, Failure, GenerationId, HookPoint, ReadySign, Sig};
+use std::time::Duration;
+
+/// How much a notice matters: what `-q` and `-v` go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something went wrong; shown even with `-q`.
+    Problem,
+    /// What an operator wants to read.
+    Normal,
+    /// Shown with `-v`.
+    Detail,
+}
+
+/// One fact. Pids are not in it: `report` adds the main pid of the generation it names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields say it")]
+pub enum Notice {
+    /// A listener is open. `address` is the address really bound.
+    Listening { name: String, address: String, shared: Option<String> },
+    /// A generation was started: its main process exists.
+    Starting { generation: GenerationId },
+    /// A generation is ready and active.
+    Ready { generation: GenerationId, sign: ReadySign, took: Duration },
+    /// A start, restart or respawn failed. `kept` is the generation that goes on serving.
+    Failed { generation: GenerationId, failure: Failure, kept: Option<GenerationId> },
+    /// A restart was asked for while one is under way; it is remembered.
+    Remembered,
+    /// A request was not carried out, and why.
+    Refused { what: &'static str, why: String },
+    /// A signal to endless was received and this is what it does.
+    Asked { signal: Sig, sender: Option<i32>, what: &'static str },
+    /// The older generation stands guard.
+    Guarding { generation: GenerationId, length: Duration },
+    /// New connections went back to the older generation.
+    HandedBack { from: GenerationId, to: GenerationId, exit: Exit },
+    /// A retirement began.
+    Retiring { generation: GenerationId },
+    /// A generation got its stop signal.
+    Stopping { generation: GenerationId, signal: Sig },
+    /// The hammer: SIGKILL to all of it.
+    Hammered { generation: GenerationId },
+    /// The main process of a generation ended.
+    Exited { generation: GenerationId, exit: Exit, expected: bool },
+    /// Its main process is gone and these processes of it live on.
+    Survivors { generation: GenerationId, pids: Vec<(i32, String)> },
+    /// The whole tree of a generation is gone.
+    Gone { generation: GenerationId },
+    /// It ended by itself and is started again after this delay.
+    Respawning { generation: GenerationId, exit: Exit, delay: Duration },
+    /// It ended too often.
+    GaveUp { ends: u32, within: Duration },
+    /// A hook ended badly.
+    HookFailed { point: HookPoint, command: String, why: String },
+    /// STATUS= from a copy (sd_notify(3)).
+    Status { generation: GenerationId, text: String },
+    /// Steering was refused by the kernel for this listener; its generations share one socket.
+    Shared { name: String, why: String },
+    /// A Unix path was changed behind endless' back and put back.
+    PathRestored { path: String, what: &'static str },
+    /// endless is about to exit.
+    Finished { code: u8 },
+    /// Anything else worth a line, with how much it matters.
+    Note { level: Level, text: String },
+}

@@ -1,0 +1,93 @@
+//! The plan: everything that was asked for, parsed, resolved and checked once, and never changed.
+//!
+//! `cli` says what the command line looks like; this room decides what it means. Nothing here opens a socket or starts a
+//! process; everything to the right of this room can rely on what it finds here.
+
+pub mod lifecycle;
+pub mod listener;
+pub mod process;
+pub mod readiness;
+pub mod signals;
+
+pub use lifecycle::{Drain, DrainMode, Lifecycle, Respawn, Retirement, KillMode};
+pub use listener::{Address, InheritedRef, ListenerSpec, SocketOptions, UnixKind, UnixName};
+pub use process::{EnvChange, Identity, Orphans, ProcessSpec, Rlimit, StdinFrom};
+pub use readiness::{ReadyMode, Readiness};
+pub use signals::{Hook, Hooks, SignalAction, SignalTable};
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Everything one run of endless needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// `--name`: what this endless is called; by default the base name of the command.
+    pub name: String,
+    /// The target and its arguments, as typed.
+    pub command: Vec<OsString>,
+    /// The listeners in `-l` order, which is the order of their descriptors.
+    pub listeners: Vec<ListenerSpec>,
+    /// How a copy is told about its listeners.
+    pub handoff: HandoffPlan,
+    /// How a copy is known to serve.
+    pub readiness: Readiness,
+    /// Durations and policies the supervisor decides by.
+    pub lifecycle: Lifecycle,
+    /// How a generation is stopped.
+    pub retirement: Retirement,
+    /// What each signal to endless does.
+    pub signals: SignalTable,
+    /// Commands run before and after what happens.
+    pub hooks: Hooks,
+    /// The process the target is started as.
+    pub process: ProcessSpec,
+    /// `--pid-file`.
+    pub pid_file: Option<PathBuf>,
+    /// `--status-file`, in Server::Starter's format.
+    pub status_file: Option<PathBuf>,
+    /// How endless speaks.
+    pub output: Output,
+}
+
+/// How a copy is told about its listeners (`--pass`, `--listen-pid`, `--no-expand`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoffPlan {
+    /// The protocols, in the order given. Empty for `none`.
+    pub protocols: Vec<Protocol>,
+    /// True when `--pass` was typed: then what cannot be passed is an error instead of being left out.
+    pub explicit: bool,
+    /// False for `--listen-pid none`.
+    pub listen_pid: bool,
+    /// False for `--no-expand`: `{fd}` and the like stay as they are.
+    pub expand: bool,
+}
+
+/// One way to tell a copy about its listeners.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID (sd_listen_fds(3)).
+    Systemd,
+    /// SERVER_STARTER_PORT and SERVER_STARTER_GENERATION (Server::Starter).
+    ServerStarter,
+    /// The single listener as descriptor 0 (inetd's wait style).
+    Stdin,
+}
+
+/// `--log-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// One line of text a fact.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How endless speaks on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Output {
+    /// Text or JSON.
+    pub format: LogFormat,
+    /// -1 for `-q` (only what went wrong), 0 by default, +1 for each `-v`.
+    pub verbosity: i8,
+}
