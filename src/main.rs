@@ -1,1 +1,31 @@
-fn main() {}
+//! `endless`: parse, plan, bind, run. A table of contents.
+
+use anyhow::Result;
+use endless::cli::{self, Args, Invocation};
+use endless::listener::{self, Listeners};
+use endless::notice::Notice;
+use endless::plan::{Plan, show};
+use endless::report::{Pids, Reporter};
+use endless::runtime::{Means, Runtime, pid_file::PidFile};
+use endless::spawn::{self, Inherited};
+use endless::words::{CODE_FAILURE, CODE_USAGE};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let inherited = Inherited::capture();
+    let code = match cli::parse(std::env::args_os()) {
+        Ok(Invocation::Run(args)) => run(&args, inherited),
+        Ok(Invocation::Check(args)) => check(&args),
+        Ok(Invocation::Exec(command)) => exec(&command),
+        Ok(Invocation::Print(text)) => {
+            print!("{text}");
+            0
+        }
+        Err(error) => {
+            eprint!("{error}");
+            CODE_USAGE
+        }
+    };
+    ExitCode::from(code)
+}

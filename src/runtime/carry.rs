@@ -62,9 +62,6 @@ impl Runtime {
 
     /// The flip. What the generation before it had at this moment is what its drain will wait for.
     fn steer(&mut self, to: GenerationId) {
-        if let Some(watch) = self.copies.get_mut(&to).and_then(|copy| copy.watch.take()) {
-            watch.end(&mut self.listeners);
-        }
         let notices = self.listeners.steer(to);
         let now = clock::now();
         for copy in self.copies.values_mut() {
@@ -102,6 +99,7 @@ impl Runtime {
                 }
                 self.tell(&Notice::Stopping { generation, signal });
             }
+            Main::NotExecuted => {}
             Main::Ended(_) => self.stop_survivors(generation, signal),
         }
     }
@@ -124,9 +122,6 @@ impl Runtime {
 
     fn kill(&mut self, generation: GenerationId) {
         let Some(copy) = self.copies.get_mut(&generation) else { return };
-        if let Some(watch) = copy.watch.take() {
-            watch.end(&mut self.listeners);
-        }
         copy.killed = true;
         match self.plan.retirement.kill_mode {
             KillMode::Process => copy.tree.signal_main(Sig::KILL),

@@ -4,7 +4,7 @@ use super::copy::Main;
 use super::{Runtime, clock};
 use crate::plan::KillMode;
 use crate::spawn;
-use crate::supervisor::Event;
+use crate::supervisor::{Action, Event};
 use crate::words::{Exit, Failure, GenerationId, Sig};
 use nix::unistd::Pid;
 use std::time::Duration;
@@ -28,38 +28,31 @@ impl Runtime {
         let generation = self.copies.values().find(|copy| copy.tree.main() == pid && !copy.main_ended());
         let Some(generation) = generation.map(|copy| copy.generation) else { return };
         self.notified(generation);
-        let executed = self.executed(generation);
+        self.executed(generation);
         let Some(copy) = self.copies.get_mut(&generation) else { return };
-        copy.main = Main::Ended(exit);
-        if executed != Some(false) {
+        let was = std::mem::replace(&mut copy.main, Main::Ended(exit));
+        if !matches!(was, Main::NotExecuted) {
             self.events.push_back(Event::Exited(generation, exit));
-        }
-        if let Some(watch) = copy.watch.take() {
-            watch.end(&mut self.listeners);
         }
     }
 
-    /// Reads the report of a child between fork and exec. `Some(true)` when it became the target, `Some(false)` when it
-    /// could not, `None` when it is too early to tell or was told before.
-    pub(super) fn executed(&mut self, generation: GenerationId) -> Option<bool> {
-        let copy = self.copies.get_mut(&generation)?;
-        let Main::Starting { report, stop } = &copy.main else { return None };
+    /// Reads the report of a child between fork and exec: it became the target, or it could not.
+    pub(super) fn executed(&mut self, generation: GenerationId) {
+        let Some(copy) = self.copies.get_mut(&generation) else { return };
+        let Main::Starting { report, stop } = &copy.main else { return };
         let stop = *stop;
-        match spawn::read_report(report)? {
-            Ok(()) => {
+        match spawn::read_report(report) {
+            None => {}
+            Some(Ok(())) => {
                 copy.main = Main::Running;
                 self.events.push_back(Event::Started(generation));
                 if let Some(reason) = stop {
-                    self.carry_out(crate::supervisor::Action::Stop(generation, reason));
+                    self.carry_out(Action::Stop(generation, reason));
                 }
-                Some(true)
             }
-            Err((step, errno)) => {
-                // Its end is waited for as any other; until then it counts as running, so that nothing is told twice.
-                copy.main = Main::Running;
-                self.not_executed.insert(generation);
+            Some(Err((step, errno))) => {
+                copy.main = Main::NotExecuted;
                 self.events.push_back(Event::NotStarted(generation, Failure::NotExecuted { step, errno }));
-                Some(false)
             }
         }
     }
@@ -82,7 +75,6 @@ impl Runtime {
         self.look_again = left.then(|| clock::now() + LOOK_AGAIN);
         for generation in gone {
             self.copies.remove(&generation);
-            self.not_executed.remove(&generation);
             self.events.push_back(Event::Gone(generation));
         }
     }

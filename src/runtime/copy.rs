@@ -47,6 +47,8 @@ pub enum Main {
     },
     /// It is the target.
     Running,
+    /// It could not become the target; its end, which is near, is no news.
+    NotExecuted,
     /// It ended.
     Ended(Exit),
 }

@@ -21,14 +21,14 @@ use crate::notice::Notice;
 use crate::plan::{Plan, Rlimit};
 use crate::report::{Pids, Reporter};
 use crate::spawn::Inherited;
-use crate::supervisor::{Event, Supervisor};
+use crate::supervisor::{Event, Generation, State, Supervisor};
 use crate::sys::memory;
 use crate::words::{GenerationId, Moment};
 use copy::Copy;
 use hooks::RunningHooks;
 use notify::NotifyDir;
 use signals::Signals;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// What one run of endless holds besides the plan: everything made before the first generation starts.
 #[derive(Debug)]
@@ -56,8 +56,6 @@ pub struct Runtime {
     supervisor: Supervisor,
     copies: BTreeMap<GenerationId, Copy>,
     pids: Pids,
-    /// Generations whose main process could not become the target: their end was told before.
-    not_executed: BTreeSet<GenerationId>,
     signals: Signals,
     notify_dir: Option<NotifyDir>,
     hooks: RunningHooks,
@@ -66,6 +64,8 @@ pub struct Runtime {
     last_ticket: u64,
     /// A generation has sent READY=1, so the next ones are expected to.
     expects_notify: bool,
+    /// A generation whose end is being told.
+    forget: Option<GenerationId>,
     /// When trees without a main process are looked at again.
     look_again: Option<Moment>,
     /// The status file as it was last written.
@@ -91,13 +91,13 @@ impl Runtime {
             reporter: means.reporter,
             copies: BTreeMap::new(),
             pids: Pids::new(),
-            not_executed: BTreeSet::new(),
             signals,
             notify_dir: None,
             hooks: RunningHooks::default(),
             events: VecDeque::from([Event::Begin]),
             last_ticket: 0,
             expects_notify: false,
+            forget: None,
             look_again: None,
             status: String::new(),
             finish: None,
@@ -129,21 +129,32 @@ impl Runtime {
     /// Tells the supervisor what happened and does what it says, until nothing new has come of it.
     fn decide(&mut self) {
         while let Some(event) = self.events.pop_front() {
-            let gone = if let Event::Gone(generation) = event { Some(generation) } else { None };
+            let restful = matches!(event, Event::Gone(_) | Event::Ready(..));
+            if let Event::Gone(generation) = event {
+                self.forget = Some(generation);
+            }
             for action in self.supervisor.handle(clock::now(), event) {
                 self.carry_out(action);
             }
-            if let Some(generation) = gone {
-                self.pids.remove(&generation);
-                self.rest();
-            }
+            self.tidy(restful);
         }
         self.write_status();
     }
 
-    /// Nothing is left but one generation that serves: the pages only needed for getting here are given back.
-    fn rest(&self) {
-        if self.copies.len() == 1 {
+    /// Ends the watches that are decided, and forgets the pid of a generation once its end was told. When nothing is left
+    /// but one generation that serves, the pages that were only needed for getting here are given back.
+    fn tidy(&mut self, restful: bool) {
+        let waiting = |one: &&Generation| matches!(one.state, State::Starting { .. });
+        let candidate = self.supervisor.generations().find(waiting).map(|one| one.id);
+        for copy in self.copies.values_mut().filter(|copy| Some(copy.generation) != candidate) {
+            if let Some(watch) = copy.watch.take() {
+                watch.end(&mut self.listeners);
+            }
+        }
+        if let Some(gone) = self.forget.take() {
+            self.pids.remove(&gone);
+        }
+        if restful && self.copies.len() == 1 && candidate.is_none() {
             memory::release_startup_pages();
         }
     }

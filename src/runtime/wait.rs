@@ -27,7 +27,7 @@ impl Runtime {
                         self.signal_received(received);
                     }
                 }
-                Source::Report(generation) => drop(self.executed(generation)),
+                Source::Report(generation) => self.executed(generation),
                 Source::Notify(generation) => self.notified(generation),
             }
         }
