@@ -9,10 +9,10 @@ pub mod process;
 pub mod readiness;
 pub mod signals;
 
-pub use lifecycle::{Drain, DrainMode, Lifecycle, Respawn, Retirement, KillMode};
+pub use lifecycle::{Drain, DrainMode, KillMode, Lifecycle, Respawn, Retirement};
 pub use listener::{Address, InheritedRef, ListenerSpec, SocketOptions, UnixKind, UnixName};
 pub use process::{EnvChange, Identity, Orphans, ProcessSpec, Rlimit, StdinFrom};
-pub use readiness::{ReadyMode, Readiness};
+pub use readiness::{Readiness, ReadyMode};
 pub use signals::{Hook, Hooks, SignalAction, SignalTable};
 
 use std::ffi::OsString;

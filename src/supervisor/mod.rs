@@ -4,5 +4,163 @@
 //! action comes back as an event. The numbered promises it keeps stand in ARCHITECTURE.md.
 
 pub mod event;
+pub mod generation;
+mod requests;
+mod respawn;
+mod restart;
+mod retire;
+mod shutdown;
 
 pub use event::{Action, Event, HookContext, HookRun, Outcome, Request, Seats, StopReason, Ticket, What};
+pub use generation::{Generation, State};
+
+use crate::notice::Notice;
+use crate::plan::Lifecycle;
+use crate::words::{GenerationId, HookPoint, Moment};
+use std::collections::BTreeMap;
+
+/// Everything that is decided, and what it is decided from.
+#[derive(Debug, Clone)]
+pub struct Supervisor {
+    policy: Lifecycle,
+    generations: BTreeMap<GenerationId, Generation>,
+    /// The newest ready generation, while its main process lives.
+    active: Option<GenerationId>,
+    /// The generation whose seats get new connections. It may have ended: then its queue waits for a successor.
+    steered: Option<GenerationId>,
+    attempt: Option<restart::Attempt>,
+    /// Restart requests that came during an attempt; together they are one.
+    remembered: Vec<Request>,
+    /// The restart whose new generation is on probation.
+    proving: Option<restart::Proving>,
+    respawn: respawn::Backoff,
+    /// True once any generation was ready: from then on a failing start does not end endless.
+    served: bool,
+    /// Requests whose `pre:` hooks are running.
+    asked: Vec<(HookRun, Request)>,
+    /// A stop was vetoed once; it will not be again.
+    vetoed: bool,
+    shutdown: Option<shutdown::Shutdown>,
+    last_generation: u32,
+    last_run: u64,
+    out: Vec<Action>,
+}
+
+impl Supervisor {
+    /// A supervisor that has started nothing yet. `seed` is for the jitter of the respawn delays.
+    #[must_use]
+    pub fn new(policy: Lifecycle, seed: u64) -> Self {
+        Self {
+            policy,
+            generations: BTreeMap::new(),
+            active: None,
+            steered: None,
+            attempt: None,
+            remembered: Vec::new(),
+            proving: None,
+            respawn: respawn::Backoff::new(seed),
+            served: false,
+            asked: Vec::new(),
+            vetoed: false,
+            shutdown: None,
+            last_generation: 0,
+            last_run: 0,
+            out: Vec::new(),
+        }
+    }
+
+    /// Takes one event and says what is to be done, in order.
+    #[must_use = "actions that are not carried out are promises broken"]
+    pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
+        match event {
+            Event::Begin => self.begin_attempt(restart::Cause::Start, Vec::new()),
+            Event::Request(request) => self.request(now, request),
+            Event::HooksDone { run, result } => self.hooks_done(now, run, result),
+            Event::Started(_) => {}
+            Event::NotStarted(id, failure) => self.not_started(now, id, failure),
+            Event::Ready(id, sign) => self.ready(now, id, sign),
+            Event::Exited(id, exit) => self.exited(now, id, exit),
+            Event::Gone(id) => self.gone(now, id),
+            Event::Drained(id) => self.drained(now, id),
+            Event::Tick => self.tick(now),
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// The next moment at which `Event::Tick` is owed; None while nothing is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Moment> {
+        let generations = self.generations.values().filter_map(Generation::deadline);
+        let proving = self.proving.as_ref().map(|proving| proving.until);
+        generations.chain(proving).chain(self.supersede_at()).chain(self.respawn.due).min()
+    }
+
+    /// The generations that are not gone, oldest first.
+    pub fn generations(&self) -> impl Iterator<Item = &Generation> {
+        self.generations.values()
+    }
+
+    /// The generation that serves.
+    #[must_use]
+    pub fn active(&self) -> Option<GenerationId> {
+        self.active
+    }
+
+    fn tick(&mut self, now: Moment) {
+        for id in self.generations.keys().copied().collect::<Vec<_>>() {
+            self.generation_due(now, id);
+        }
+        if self.proving.as_ref().is_some_and(|proving| proving.until <= now) {
+            self.proven();
+        }
+        if self.supersede_at().is_some_and(|at| at <= now) {
+            self.supersede();
+        }
+        if self.respawn.due.is_some_and(|due| due <= now) {
+            self.respawn.due = None;
+            self.begin_attempt(restart::Cause::Respawn, Vec::new());
+        }
+    }
+
+    fn generation_due(&mut self, now: Moment, id: GenerationId) {
+        let Some(generation) = self.generations.get(&id) else { return };
+        let passed = |at: Moment| at <= now;
+        if generation.retiring() && generation.hammer_at.is_some_and(passed) {
+            return self.hammer(id);
+        }
+        match generation.state {
+            State::Starting { deadline: Some(at) } if passed(at) => self.not_ready_in_time(now, id),
+            State::Guarding { until } if passed(until) => self.retire(now, id),
+            State::Draining { limit } if passed(limit) => self.stop_retired(now, id),
+            State::Stopping { shut_at: Some(at) } if passed(at) => self.shut_seats(id),
+            _ => {}
+        }
+    }
+
+    /// New connections go to `to`; seats that only waited for a successor are not needed any more.
+    fn steer(&mut self, to: GenerationId) {
+        if self.steered == Some(to) {
+            return;
+        }
+        self.out.push(Action::Steer(to));
+        let before = self.steered.replace(to);
+        if let Some(before) = before.filter(|before| !self.generations.contains_key(before)) {
+            self.out.push(Action::Release(before));
+        }
+    }
+
+    fn run_hooks(&mut self, point: HookPoint, context: HookContext) -> HookRun {
+        self.last_run += 1;
+        let run = HookRun(self.last_run);
+        self.out.push(Action::RunHooks { run, point, context });
+        run
+    }
+
+    fn report(&mut self, notice: Notice) {
+        self.out.push(Action::Report(notice));
+    }
+
+    fn answer(&mut self, requests: Vec<Request>, outcome: &Outcome) {
+        self.out.extend(requests.into_iter().map(|request| Action::Answer(request.ticket, outcome.clone())));
+    }
+}

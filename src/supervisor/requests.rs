@@ -1,0 +1,97 @@
+//! What is asked of endless, and the hooks that run before and after it.
+
+use super::{Action, HookContext, HookRun, Outcome, Request, Supervisor, What};
+use crate::notice::Notice;
+use crate::words::{Failure, HookPoint, Moment, Sig};
+
+impl Supervisor {
+    pub(super) fn request(&mut self, now: Moment, request: Request) {
+        match request.what {
+            What::Restart => self.restart_asked(now, request),
+            What::Stop => self.stop_asked(now, request),
+            What::Hammer | What::Forward(_) | What::Nothing => match request.signal {
+                Some(signal) => self.ask_hooks(signal, request),
+                None => self.carry_out(request),
+            },
+        }
+    }
+
+    /// Runs the `pre:` hooks of the signal a request came by.
+    pub(super) fn ask_hooks(&mut self, signal: Sig, request: Request) {
+        let context = HookContext { generation: self.active, old: None, reason: format!("{signal} was received") };
+        let run = self.run_hooks(HookPoint::Pre(signal), context);
+        self.asked.push((run, request));
+    }
+
+    pub(super) fn hooks_done(&mut self, now: Moment, run: HookRun, result: Result<(), String>) {
+        if let Some(at) = self.asked.iter().position(|(asked, _)| *asked == run) {
+            let (_, request) = self.asked.swap_remove(at);
+            match request.what {
+                What::Stop => self.stop_hooks_done(now, request, result),
+                _ => self.request_hooks_done(request, result),
+            }
+        } else if self.shutdown_hooks_done(run) {
+        } else {
+            self.attempt_hooks_done(now, run, result);
+        }
+    }
+
+    fn request_hooks_done(&mut self, request: Request, result: Result<(), String>) {
+        match result {
+            Ok(()) => self.carry_out(request),
+            Err(why) => {
+                self.report(Notice::Refused { what: request.what.name(), why: why.clone() });
+                self.answer(vec![request], &Outcome::Failed(Failure::Vetoed(why)));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, request: Request) {
+        match request.what {
+            What::Hammer => self.hammer_retiring(),
+            What::Forward(signal) => {
+                if let Some(active) = self.active {
+                    self.out.push(Action::Forward(active, signal));
+                }
+            }
+            _ => {}
+        }
+        self.after_signals(std::slice::from_ref(&request), "done");
+        self.answer(vec![request], &Outcome::Done(self.active));
+    }
+
+    fn hammer_retiring(&mut self) {
+        let retiring: Vec<_> = self.generations.values().filter(|one| one.retiring()).map(|one| one.id).collect();
+        if retiring.is_empty() {
+            self.report(Notice::Refused { what: "hammer", why: "nothing is retiring".to_owned() });
+        }
+        for id in retiring {
+            self.hammer(id);
+        }
+    }
+
+    /// Runs the `post:` hooks of the signals these requests came by, each signal's once.
+    pub(super) fn after_signals(&mut self, requests: &[Request], reason: &str) {
+        let mut signals: Vec<Sig> = requests.iter().filter_map(|request| request.signal).collect();
+        signals.sort_unstable();
+        signals.dedup();
+        for signal in signals {
+            let context = HookContext { generation: self.active, old: None, reason: reason.to_owned() };
+            self.run_hooks(HookPoint::Post(signal), context);
+        }
+    }
+}
+
+impl What {
+    /// The word for it in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            What::Restart => "restart",
+            What::Stop => "stop",
+            What::Hammer => "hammer",
+            What::Forward(_) => "forward",
+            What::Nothing => "hooks",
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! An attempt: from the request for a fresh generation until that one is active or has failed.
+
+use super::{Action, Generation, HookContext, HookRun, Outcome, Request, Seats, State, Supervisor};
+use crate::notice::Notice;
+use crate::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign};
+
+/// One attempt to bring a fresh generation up. There is at most one at a time.
+#[derive(Debug, Clone)]
+pub(super) struct Attempt {
+    /// Who is answered when it ends.
+    requests: Vec<Request>,
+    stage: Stage,
+}
+
+/// Why an attempt is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// endless has just begun.
+    Start,
+    /// Somebody asked.
+    Asked,
+    /// The active generation ended by itself.
+    Respawn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The `pre:` hooks of the signal run.
+    Pre(HookRun),
+    /// The `begin` hooks run.
+    Begin(HookRun, GenerationId),
+    /// The seats it is to inherit are still held by a process that was killed and has not ended.
+    Waiting(GenerationId),
+    /// It was started.
+    Candidate(GenerationId),
+}
+
+/// A restart that succeeded and whose older generation still stands guard.
+#[derive(Debug, Clone)]
+pub(super) struct Proving {
+    generation: GenerationId,
+    pub(super) until: Moment,
+    requests: Vec<Request>,
+}
+
+impl Supervisor {
+    pub(super) fn restart_asked(&mut self, now: Moment, request: Request) {
+        if self.shutdown.is_some() {
+            return self.answer(vec![request], &Outcome::Failed(Failure::Stopping));
+        }
+        if self.attempt.is_none() {
+            return self.begin_attempt(Cause::Asked, vec![request]);
+        }
+        if self.remembered.is_empty() {
+            self.report(Notice::Remembered);
+        }
+        self.remembered.push(request);
+        if self.supersede_at().is_some_and(|at| at <= now) {
+            self.supersede();
+        }
+    }
+
+    /// When the present candidate gives way to a remembered request; None while it need not.
+    pub(super) fn supersede_at(&self) -> Option<Moment> {
+        let Stage::Candidate(id) = self.attempt.as_ref()?.stage else { return None };
+        let candidate = self.generations.get(&id).filter(|_| !self.remembered.is_empty())?;
+        Some(candidate.spawned + self.policy.supersede?)
+    }
+
+    pub(super) fn begin_attempt(&mut self, cause: Cause, requests: Vec<Request>) {
+        self.respawn.due = None;
+        let signal = requests.first().and_then(|request| request.signal).filter(|_| cause == Cause::Asked);
+        if let Some(signal) = signal {
+            let context = HookContext { generation: self.active, old: None, reason: format!("{signal} was received") };
+            let run = self.run_hooks(HookPoint::Pre(signal), context);
+            self.attempt = Some(Attempt { requests, stage: Stage::Pre(run) });
+        } else {
+            self.begin_generation(requests);
+        }
+    }
+
+    fn begin_generation(&mut self, requests: Vec<Request>) {
+        self.last_generation += 1;
+        let id = GenerationId(self.last_generation);
+        let context = HookContext { generation: Some(id), old: self.active, reason: String::new() };
+        let run = self.run_hooks(HookPoint::Begin, context);
+        self.attempt = Some(Attempt { requests, stage: Stage::Begin(run, id) });
+    }
+
+    pub(super) fn attempt_hooks_done(&mut self, now: Moment, done: HookRun, result: Result<(), String>) {
+        let Some(attempt) = &mut self.attempt else { return };
+        match (attempt.stage, result) {
+            (Stage::Pre(run), Ok(())) if run == done => {
+                let requests = std::mem::take(&mut attempt.requests);
+                self.begin_generation(requests);
+            }
+            (Stage::Pre(run), Err(why)) if run == done => {
+                self.report(Notice::Refused { what: "restart", why: why.clone() });
+                self.attempt_failed(now, None, Failure::Vetoed(why));
+            }
+            (Stage::Begin(run, id), Ok(())) if run == done => self.spawn(now, id),
+            (Stage::Begin(run, id), Err(why)) if run == done => {
+                self.attempt_failed(now, Some(id), Failure::Vetoed(why))
+            }
+            _ => {}
+        }
+    }
+
+    /// Starts the candidate: beside a living generation with seats of its own, else with the seats, queue and all, of the
+    /// one that ended.
+    fn spawn(&mut self, now: Moment, id: GenerationId) {
+        let heir_to = self.steered.filter(|_| self.active.is_none());
+        let held = heir_to.and_then(|steered| self.generations.get_mut(&steered));
+        let stage = match held {
+            Some(holder) if holder.main_lives => Stage::Waiting(id),
+            Some(holder) => {
+                holder.has_seats = false;
+                Stage::Candidate(id)
+            }
+            None => Stage::Candidate(id),
+        };
+        if let Some(attempt) = &mut self.attempt {
+            attempt.stage = stage;
+        }
+        if stage == Stage::Candidate(id) {
+            let deadline = self.policy.ready_timeout.map(|timeout| now + timeout);
+            self.generations.insert(id, Generation::new(id, now, deadline));
+            let seats = heir_to.map_or(Seats::Fresh, Seats::Of);
+            if self.active.is_none() {
+                self.steered = Some(id);
+            }
+            self.out.push(Action::Spawn { generation: id, seats });
+        }
+    }
+
+    /// A process that was killed has ended: an attempt that waited for its seats goes on.
+    pub(super) fn seats_free(&mut self, now: Moment) {
+        if let Some(Attempt { stage: Stage::Waiting(id), .. }) = self.attempt {
+            self.spawn(now, id);
+        }
+    }
+
+    fn candidate(&self) -> Option<GenerationId> {
+        match self.attempt.as_ref()?.stage {
+            Stage::Candidate(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    pub(super) fn ready(&mut self, now: Moment, id: GenerationId, sign: ReadySign) {
+        if self.candidate() != Some(id) {
+            return;
+        }
+        let requests = self.attempt.take().map(|attempt| attempt.requests).unwrap_or_default();
+        self.proven();
+        self.steer(id);
+        self.served = true;
+        let old = self.active.replace(id);
+        if let Some(generation) = self.generations.get_mut(&id) {
+            generation.state = State::Active;
+            generation.ready = Some(now);
+            let took = now.since(generation.spawned);
+            self.report(Notice::Ready { generation: id, sign, took });
+        }
+        self.retire_guards(now);
+        let until = now + self.policy.probation;
+        match old {
+            Some(old) if until > now => {
+                self.guard(old, until);
+                self.proving = Some(Proving { generation: id, until, requests: requests.clone() });
+            }
+            _ => self.answer(requests.clone(), &Outcome::Done(Some(id))),
+        }
+        if let Some(old) = old.filter(|_| until <= now) {
+            self.retire(now, old);
+        }
+        self.run_hooks(HookPoint::Ready, HookContext { generation: Some(id), old, reason: String::new() });
+        self.after_signals(&requests, "ready");
+        self.go_on();
+    }
+
+    /// The generation on probation is beyond doubt, or another has taken its place.
+    pub(super) fn proven(&mut self) {
+        if let Some(proving) = self.proving.take() {
+            self.answer(proving.requests, &Outcome::Done(Some(proving.generation)));
+        }
+    }
+
+    /// The generation on probation has failed it.
+    pub(super) fn disproven(&mut self, failure: &Failure) {
+        if let Some(proving) = self.proving.take() {
+            self.answer(proving.requests, &Outcome::Failed(failure.clone()));
+        }
+    }
+
+    pub(super) fn not_started(&mut self, now: Moment, id: GenerationId, failure: Failure) {
+        if let Some(generation) = self.generations.get_mut(&id) {
+            generation.main_lives = false;
+            if self.candidate() == Some(id) {
+                self.attempt_failed(now, Some(id), failure);
+            }
+        }
+    }
+
+    pub(super) fn not_ready_in_time(&mut self, now: Moment, id: GenerationId) {
+        let timeout = self.policy.ready_timeout.unwrap_or_default();
+        self.attempt_failed(now, Some(id), Failure::NotReady(timeout));
+    }
+
+    pub(super) fn candidate_ended(&mut self, now: Moment, id: GenerationId, exit: Exit) {
+        self.attempt_failed(now, Some(id), Failure::Exited(exit));
+    }
+
+    /// Rolls back: what was started is killed with all of it, and what served before goes on.
+    fn attempt_failed(&mut self, now: Moment, id: Option<GenerationId>, failure: Failure) {
+        let Some(attempt) = self.attempt.take() else { return };
+        if let Some(id) = id {
+            self.report(Notice::Failed { generation: id, failure: failure.clone(), kept: self.active });
+            let made = !matches!(failure, Failure::NotMade { .. } | Failure::NotExecuted { .. });
+            self.discard(id, made);
+        }
+        let context = HookContext { generation: id, old: self.active, reason: failure.to_string() };
+        self.run_hooks(HookPoint::Failed, context);
+        self.after_signals(&attempt.requests, &failure.to_string());
+        self.answer(attempt.requests, &Outcome::Failed(failure.clone()));
+        if !self.remembered.is_empty() {
+            self.go_on();
+        } else if !self.served {
+            self.begin_shutdown(now, Some(failure.exit_code()), Vec::new());
+        } else if self.active.is_none() {
+            self.respawn_after_failure(now, &failure);
+        }
+    }
+
+    pub(super) fn supersede(&mut self) {
+        let Some(id) = self.candidate() else { return };
+        let requests = self.attempt.take().map(|attempt| attempt.requests).unwrap_or_default();
+        self.report(Notice::Failed { generation: id, failure: Failure::Superseded, kept: self.active });
+        self.discard(id, true);
+        self.answer(requests, &Outcome::Failed(Failure::Superseded));
+        self.go_on();
+    }
+
+    /// SIGKILL to what is left of a failed candidate.
+    fn discard(&mut self, id: GenerationId, made: bool) {
+        if let Some(generation) = self.generations.get_mut(&id) {
+            generation.state = State::Killed;
+            if made {
+                self.out.push(Action::Kill(id));
+            }
+        }
+    }
+
+    /// Begins the attempt that was remembered, if any.
+    fn go_on(&mut self) {
+        let requests = std::mem::take(&mut self.remembered);
+        if !requests.is_empty() {
+            self.begin_attempt(Cause::Asked, requests);
+        }
+    }
+
+    /// The active generation ended during an attempt: the candidate gets the new connections, so that they wait for it.
+    /// True when there is an attempt to put hope in.
+    pub(super) fn attempt_takes_over(&mut self) -> bool {
+        if let Some(candidate) = self.candidate() {
+            self.steer(candidate);
+        }
+        self.attempt.is_some()
+    }
+
+    /// Ends the attempt because endless stops. Returns everybody who waits for a restart.
+    pub(super) fn abandon_attempt(&mut self) -> Vec<Request> {
+        let mut requests = self.attempt.take().map(|attempt| attempt.requests).unwrap_or_default();
+        requests.append(&mut self.remembered);
+        requests.extend(self.proving.take().map(|proving| proving.requests).unwrap_or_default());
+        requests
+    }
+}
