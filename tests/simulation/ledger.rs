@@ -240,7 +240,8 @@ impl Ledger {
         }
     }
 
-    fn stop_now(&mut self) {
+    /// A stop is carried out from here on.
+    pub fn stop_now(&mut self) {
         if self.stop_since.is_none() {
             self.stop_since = Some(self.now);
             self.served_at_stop = self.serving();

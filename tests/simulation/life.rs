@@ -10,7 +10,7 @@ use endless::words::{Moment, Sig};
 use std::time::Duration;
 
 /// More steps than any life needs that does not spin.
-const MOST_STEPS: u64 = 20_000;
+const MOST_STEPS: u64 = 5_000;
 
 /// One life.
 pub struct Life {
@@ -54,8 +54,8 @@ pub fn live(seed: u64, told: bool) -> Lived {
 
 impl Life {
     fn whole(&mut self, size: u64) -> Kept {
+        self.step(Event::Begin)?;
         self.plan_requests(size);
-        self.world.owe(0, Event::Begin);
         let until = 2_000 + 1_000 * size;
         self.run(until, size)?;
         self.world.forget_requests();
@@ -67,7 +67,7 @@ impl Life {
     /// Requests at random times, many of them together.
     fn plan_requests(&mut self, size: u64) {
         let dice = &mut self.world.dice;
-        let count = dice.below(size / 2 + 1);
+        let count = dice.below(size + 1);
         let moments: Vec<u64> = (0..3).map(|_| dice.below(100 * size + 1) * self.world.grid).collect();
         for _ in 0..count {
             let at = match self.world.dice.chance(60) {
@@ -114,7 +114,7 @@ impl Life {
 
     /// Now and then the machine was busy, and everything is late.
     fn stall(&mut self) -> u64 {
-        let late = if self.world.dice.chance(1) { self.world.dice.pick(&[1, 5, 20, 200]) } else { 0 };
+        let late = if !self.world.calm && self.world.dice.chance(1) { self.world.dice.pick(&[1, 5, 20, 200]) } else { 0 };
         late * self.world.grid
     }
 
@@ -178,7 +178,7 @@ impl Life {
             self.world.ask(self.world.now + number * apart, What::Restart, signal);
         }
         self.run(self.world.now + 200_000, 0)?;
-        if self.ledger.finished.is_some() || self.ledger.stop_maybe() || self.stuck() {
+        if self.ledger.finished.is_some() || self.ledger.stop_maybe() || self.stuck() || self.ending() {
             return Ok(());
         }
         self.one_active()
@@ -187,6 +187,11 @@ impl Life {
     /// A candidate that hangs and that nothing ends: the policy says to wait for it.
     fn stuck(&self) -> bool {
         self.ledger.candidate().is_some() && self.ledger.policy.ready_timeout.is_none()
+    }
+
+    /// Nothing serves, and the policy waits for what is left before it exits.
+    fn ending(&self) -> bool {
+        self.ledger.serving().is_none() && self.ledger.may_end()
     }
 
     /// Promise 3, after the storm.

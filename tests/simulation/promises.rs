@@ -130,6 +130,9 @@ impl Ledger {
         let asked = self.stop_maybe() || !self.codes.is_empty();
         promise(2, reason != StopReason::Stopped || asked, || format!("generation {id} is stopped and nobody asked"))?;
         self.present(id, "stop")?;
+        if reason == StopReason::Stopped && self.stop_maybe() {
+            self.stop_now();
+        }
         self.spared(id, "stop")?;
         if reason == StopReason::Retired {
             self.guarded(id)?;

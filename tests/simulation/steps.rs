@@ -1,7 +1,7 @@
 //! The promises about what is left after a step, about time that passes, and about the end of all events.
 
 use crate::ledger::{Kept, Ledger, Owned, Seen, promise};
-use endless::plan::DrainMode;
+use endless::plan::{DrainMode, Respawn};
 use endless::supervisor::{Event, What};
 use endless::words::{GenerationId, Moment};
 use std::time::Duration;
@@ -12,8 +12,10 @@ impl Ledger {
         if self.finished.is_some() {
             return Ok(());
         }
+        let zero = Some(Duration::ZERO);
+        let immediate = self.policy.hammer == zero || Some(self.policy.drain.limit) == zero;
         let spins = *event == Event::Tick && deadline.is_some_and(|deadline| deadline <= self.now);
-        promise(7, !spins, || format!("after a Tick the next deadline {deadline:?} is not in the future"))?;
+        promise(7, !spins || immediate, || "after a Tick the next deadline is not in the future".into())?;
         self.hammered()?;
         if self.stop_maybe() || !self.ever_ready {
             return Ok(());
@@ -24,7 +26,8 @@ impl Ledger {
         })?;
         let retiring = self.generations.values().filter(|seen| seen.ready.is_some() && seen.retiring().is_some());
         let many = retiring.count() > self.policy.max_retiring;
-        promise(4, !many, || "more generations retire than --max-retiring".into())?;
+        let ending = serving.is_none() && self.may_end();
+        promise(4, !many || ending, || "more generations retire than --max-retiring".into())?;
         let left = self.generations.iter().find(|(_, seen)| left_behind(seen));
         promise(6, left.is_none(), || format!("the failed candidate {:?} is not killed", left.map(|(id, _)| id)))
     }
@@ -79,6 +82,16 @@ impl Ledger {
         promise(3, due.is_none_or(|due| due >= next), || format!("generation {id} was to be superseded at {due:?}"))
     }
 
+    /// The policy ends endless now that nothing serves.
+    pub fn may_end(&self) -> bool {
+        let over = match self.policy.respawn {
+            Respawn::Never => true,
+            Respawn::OnFailure => self.clean_end,
+            Respawn::Always => false,
+        };
+        over || self.gave_up || !self.ever_ready
+    }
+
     /// No event is owed and no deadline is set: then something serves and nothing else is going on.
     pub fn at_rest(&self) -> Kept {
         if self.finished.is_some() {
@@ -93,9 +106,10 @@ impl Ledger {
         if self.stop_since.is_some() {
             return promise(7, patient && left.count() > 0, || "asleep for ever instead of finishing a stop".into());
         }
-        promise(7, serves || hangs, || "asleep for ever and nothing serves".into())?;
+        let ending = patient && left.count() > 0 && self.may_end();
+        promise(7, serves || hangs || ending, || "asleep for ever and nothing serves".into())?;
         let open = self.unanswered().next();
-        promise(8, open.is_none() || hangs, || format!("asleep for ever without an answer to {open:?}"))
+        promise(8, open.is_none() || hangs || ending, || format!("asleep for ever without an answer to {open:?}"))
     }
 }
 

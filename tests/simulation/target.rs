@@ -19,9 +19,9 @@ pub fn policy(dice: &mut Dice) -> Lifecycle {
         max_retiring: dice.pick(&[1, 2, 8]),
         drain: Drain {
             mode: dice.pick(&[DrainMode::Off, DrainMode::Queue]),
-            limit: dice.pick(&[ms(100), ms(1000), ms(10_000)]),
+            limit: dice.pick(&[ms(0), ms(100), ms(1000), ms(10_000)]),
         },
-        hammer: dice.pick(&[None, Some(ms(100)), Some(ms(1000)), Some(ms(60_000))]),
+        hammer: dice.pick(&[None, Some(ms(0)), Some(ms(100)), Some(ms(1000)), Some(ms(60_000))]),
         respawn: dice.pick(&[Respawn::OnFailure, Respawn::OnFailure, Respawn::Always, Respawn::Never]),
         respawn_limit: dice.pick(&[None, Some((2, ms(1000))), Some((5, ms(60_000)))]),
     }
@@ -85,11 +85,11 @@ pub struct Nature {
 const DELAYS: [u64; 12] = [0, 0, 0, 1, 1, 2, 3, 5, 10, 20, 40, 100];
 
 impl Nature {
-    /// A good server: it becomes ready, serves and ends when told to.
+    /// A good server: it becomes ready within the shortest `--ready-timeout`, serves and ends when told to.
     pub fn healthy(dice: &mut Dice, grid: u64) -> Nature {
         Nature {
-            start: (dice.below(3) * grid, Start::Works),
-            ready: Some(dice.below(5) * grid),
+            start: (dice.below(2) * grid, Start::Works),
+            ready: Some(dice.below(3) * grid),
             end: None,
             on_stop: OnStop::Ends(dice.below(4) * grid, dice.pick(&[Exit::Code(0), Exit::Signal(Sig::TERM)])),
             rest: Rest::Nobody(dice.below(2) * grid),
@@ -101,14 +101,15 @@ impl Nature {
     /// Any server, good or bad. Where nothing would ever end a hanging start (`may_hang` is false), none hangs.
     pub fn any(dice: &mut Dice, grid: u64, may_hang: bool) -> Nature {
         let mut nature = Nature::healthy(dice, grid);
-        let mut delay = |dice: &mut Dice| dice.pick(&DELAYS) * grid;
+        let delay = |dice: &mut Dice| dice.pick(&DELAYS) * grid;
         if dice.chance(20) {
             nature.start.1 = dice.pick(&[Start::NotMade, Start::NotExecuted(false), Start::NotExecuted(true)]);
         }
         nature.start.0 = delay(dice);
         nature.ready = if may_hang && dice.chance(15) { None } else { Some(delay(dice)) };
         if dice.chance(35) {
-            nature.end = Some((delay(dice), any_exit(dice)));
+            let after = dice.pick(&[0, nature.ready.unwrap_or(0), nature.ready.unwrap_or(0)]);
+            nature.end = Some((after + delay(dice), any_exit(dice)));
         }
         nature.on_stop = match dice.below(5) {
             0 => OnStop::Ignores,

@@ -23,6 +23,8 @@ pub struct World {
     pub grid: u64,
     /// In a calm world new targets are healthy and hooks agree.
     pub calm: bool,
+    /// How many of a hundred targets are healthy in a world that is not calm; of first ones more, so that lives are long.
+    pub good: u64,
     /// True when a candidate that hangs is ended by the policy.
     pub may_hang: bool,
     /// The world's chance.
@@ -35,11 +37,12 @@ pub struct World {
 
 impl World {
     /// A world in which nothing has happened.
-    pub fn new(dice: Dice, grid: u64, may_hang: bool) -> World {
+    pub fn new(mut dice: Dice, grid: u64, may_hang: bool) -> World {
         World {
             now: 0,
             grid,
             calm: false,
+            good: dice.pick(&[0, 30, 60, 90]),
             may_hang,
             dice,
             queue: BTreeMap::new(),
@@ -106,7 +109,9 @@ impl World {
     }
 
     fn spawn(&mut self, generation: GenerationId) {
-        let nature = match self.calm {
+        let good = if self.targets.is_empty() { 80 } else { self.good };
+        let healthy = self.calm || self.dice.chance(good);
+        let nature = match healthy {
             true => Nature::healthy(&mut self.dice, self.grid),
             false => Nature::any(&mut self.dice, self.grid, self.may_hang),
         };
