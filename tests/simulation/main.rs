@@ -1,0 +1,81 @@
+//! The simulation: tens of thousands of random lives of the supervisor, and the stories everybody should know.
+//!
+//! There is no socket, no process and no real time here. A world (`world`) of good and bad targets (`target`) carries out
+//! the supervisor's actions and owes it events on a coarse clock, so that things coincide. An onlooker (`ledger`) writes
+//! down what is told and done, and checks the numbered promises of ARCHITECTURE.md: at each action (`promises`), after each
+//! step and as time passes (`steps`). `stories` are readable tables of single lives.
+//!
+//! A failure prints, for each kind of breach, the shortest life in which it was seen. `ENDLESS_SIM_SEED=N` tells one
+//! life whole; `ENDLESS_SIM_LIVES=N` sets how many are lived.
+
+mod dice;
+mod ledger;
+mod life;
+mod promises;
+mod steps;
+mod stories;
+mod tally;
+mod target;
+mod world;
+
+use life::{Lived, describe, live};
+use std::collections::BTreeMap;
+use tally::{EXPECTED, Tally};
+
+/// How many lives a run lives: all in release, fewer with the debug build's slower code.
+const LIVES: u64 = if cfg!(debug_assertions) { 20_000 } else { 60_000 };
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// The shortest failing life of each kind of breach, and how many there were.
+#[derive(Default)]
+struct Failures(BTreeMap<(u8, String), (u64, u64, u64)>);
+
+impl Failures {
+    fn add(&mut self, seed: u64, lived: &Lived) {
+        let Err(broken) = &lived.kept else { return };
+        let kind: String = broken.1.chars().map(|one| if one.is_ascii_digit() { '#' } else { one }).collect();
+        let (times, shortest, steps) = self.0.entry((broken.0, kind)).or_insert((0, seed, lived.steps));
+        *times += 1;
+        if lived.steps < *steps {
+            (*shortest, *steps) = (seed, lived.steps);
+        }
+    }
+
+    fn tell(&self) -> String {
+        let mut text = String::new();
+        for (times, seed, _) in self.0.values() {
+            let lived = live(*seed, true);
+            if let Err(broken) = &lived.kept {
+                text += &format!("\n{times} x {}", describe(*seed, broken, &lived.trace));
+            }
+        }
+        text
+    }
+}
+
+#[test]
+fn random_lives_keep_the_promises() {
+    if let Some(seed) = number("ENDLESS_SIM_SEED") {
+        let lived = live(seed, true);
+        println!("{}", lived.trace.join("\n"));
+        assert!(lived.kept.is_ok(), "life {seed}: {:?}", lived.kept);
+        return;
+    }
+    let lives = number("ENDLESS_SIM_LIVES").unwrap_or(LIVES);
+    let mut failures = Failures::default();
+    let mut tally = Tally::default();
+    let mut steps = 0;
+    for seed in 1..=lives {
+        let lived = live(seed, false);
+        failures.add(seed, &lived);
+        tally.add(&lived.tally);
+        steps += lived.steps;
+    }
+    println!("{lives} lives, {steps} steps: {:?}", tally.0);
+    assert!(failures.0.is_empty(), "{}\nENDLESS_SIM_SEED=N tells life N whole", failures.tell());
+    let rare: Vec<_> = EXPECTED.iter().filter(|what| tally.0.get(*what).is_none_or(|times| *times < lives / 1000)).collect();
+    assert!(rare.is_empty(), "these hardly happen: {rare:?}");
+}

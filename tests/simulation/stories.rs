@@ -1,0 +1,371 @@
+//! The stories everybody should know, as tables: when, what happens, and everything that is done about it.
+//!
+//! Hooks agree at once and are left out, unless a story is about them; so are reports. A deadline that no row attends to is
+//! an error, so the tables show every timer too.
+
+use crate::target::ms;
+use endless::plan::{Drain, DrainMode, Lifecycle, Respawn};
+use endless::supervisor::{Action, Event, HookRun, Outcome, Request, Seats, Supervisor, Ticket, What};
+use endless::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign, Sig};
+use std::time::Duration;
+
+/// The defaults of the command line, with a drain the story ends.
+fn defaults() -> Lifecycle {
+    Lifecycle {
+        ready_timeout: Some(ms(90_000)),
+        probation: ms(2000),
+        supersede: Some(ms(5000)),
+        max_retiring: 8,
+        drain: Drain { mode: DrainMode::Queue, limit: ms(10_000) },
+        hammer: Some(ms(60_000)),
+        respawn: Respawn::OnFailure,
+        respawn_limit: Some((5, ms(60_000))),
+    }
+}
+
+/// Like the defaults, without drain and probation.
+fn plain() -> Lifecycle {
+    Lifecycle { probation: ms(0), drain: Drain { mode: DrainMode::Off, limit: ms(0) }, ..defaults() }
+}
+
+/// Tells a story: each row is `time in ms | event | actions`.
+fn tell(policy: Lifecycle, story: &str) {
+    let mut supervisor = Supervisor::new(policy, 7);
+    let mut told = Teller { tickets: 0, no: None };
+    for row in story.lines().map(str::trim).filter(|row| !row.is_empty()) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [time, event, expected] = cells[..] else { panic!("a row has three cells: {row}") };
+        let now = Moment(ms(time.parse().unwrap()));
+        let missed = supervisor.next_deadline().is_some_and(|deadline| deadline < now);
+        assert!(!missed, "before `{row}` a deadline passed: {:?}", supervisor.next_deadline());
+        assert_eq!(told.step(&mut supervisor, now, event), expected, "in the row `{row}` (left: done, right: expected)");
+    }
+}
+
+struct Teller {
+    tickets: u64,
+    /// The next hooks of this point say no.
+    no: Option<HookPoint>,
+}
+
+impl Teller {
+    /// Plays one event and all hooks it leads to; returns the actions in words.
+    fn step(&mut self, supervisor: &mut Supervisor, now: Moment, event: &str) -> String {
+        let mut done = Vec::new();
+        let mut events = vec![self.event(event)];
+        while let Some(event) = events.pop() {
+            for action in supervisor.handle(now, event) {
+                match action {
+                    Action::RunHooks { run, point, .. } => events.insert(0, self.hooks_done(run, point)),
+                    other => done.extend(words(&other)),
+                }
+            }
+        }
+        done.join(", ")
+    }
+
+    fn hooks_done(&mut self, run: HookRun, point: HookPoint) -> Event {
+        let result = if self.no.take_if(|no| *no == point).is_some() { Err("no".to_owned()) } else { Ok(()) };
+        Event::HooksDone { run, result }
+    }
+
+    fn event(&mut self, text: &str) -> Event {
+        let word: Vec<&str> = text.split(' ').collect();
+        let id = GenerationId(word.get(1).and_then(|id| id.parse().ok()).unwrap_or(0));
+        match word[0] {
+            "begin" => Event::Begin,
+            "started" => Event::Started(id),
+            "missing" => Event::NotStarted(id, Failure::NotExecuted { step: "execute /srv/app".into(), errno: 2 }),
+            "ready" => Event::Ready(id, ReadySign::Notified),
+            "exit" => Event::Exited(id, exit(word[2])),
+            "gone" => Event::Gone(id),
+            "drained" => Event::Drained(id),
+            "tick" => Event::Tick,
+            "restart" => self.request(What::Restart, None),
+            "stop" => self.request(What::Stop, None),
+            "hammer" => self.request(What::Hammer, None),
+            "HUP" => self.request(What::Restart, Some(Sig::HUP)),
+            "TERM" => self.request(What::Stop, Some(Sig::TERM)),
+            "HUP-vetoed" => self.vetoed(What::Restart, Sig::HUP),
+            "TERM-vetoed" => self.vetoed(What::Stop, Sig::TERM),
+            other => panic!("no such event: {other}"),
+        }
+    }
+
+    fn vetoed(&mut self, what: What, signal: Sig) -> Event {
+        self.no = Some(HookPoint::Pre(signal));
+        self.request(what, Some(signal))
+    }
+
+    fn request(&mut self, what: What, signal: Option<Sig>) -> Event {
+        self.tickets += 1;
+        Event::Request(Request { ticket: Ticket(self.tickets), what, signal })
+    }
+}
+
+fn exit(text: &str) -> Exit {
+    match Sig::parse(text).filter(|_| text.parse::<u8>().is_err()) {
+        Some(signal) => Exit::Signal(signal),
+        None => Exit::Code(text.parse().unwrap()),
+    }
+}
+
+/// An action as the tables write it; nothing for a report.
+fn words(action: &Action) -> Option<String> {
+    Some(match action {
+        Action::Spawn { generation, seats: Seats::Fresh } => format!("spawn {generation}"),
+        Action::Spawn { generation, seats: Seats::Of(old) } => format!("spawn {generation} on the seats of {old}"),
+        Action::Steer(id) => format!("steer {id}"),
+        Action::Drain(id) => format!("drain {id}"),
+        Action::Stop(id, reason) => format!("stop {id} {reason:?}").to_lowercase(),
+        Action::ShutSeats(id) => format!("shut {id}"),
+        Action::Kill(id) => format!("kill {id}"),
+        Action::Release(id) => format!("release {id}"),
+        Action::Forward(id, signal) => format!("forward {id} {}", signal.name()),
+        Action::Answer(ticket, outcome) => format!("answer {} {}", ticket.0, outcome_words(outcome)),
+        Action::Finish(code) => format!("finish {code}"),
+        Action::RunHooks { .. } | Action::Report(_) => return None,
+    })
+}
+
+fn outcome_words(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done(Some(id)) => format!("done {id}"),
+        Outcome::Done(None) => "done".to_owned(),
+        Outcome::Failed(failure) => format!("failed: {failure}"),
+    }
+}
+
+#[test]
+fn first_start_restart_and_stop() {
+    tell(
+        defaults(),
+        "    0 | begin     | spawn 1
+             1 | started 1 |
+            10 | ready 1   |
+          1000 | HUP       | spawn 2
+          1001 | started 2 |
+          1010 | ready 2   | steer 2
+          3010 | tick      | drain 1, answer 1 done 2
+          3020 | drained 1 | stop 1 retired
+          3030 | exit 1 0  |
+          3030 | gone 1    | release 1
+          9000 | TERM      | stop 2 stopped
+          9010 | exit 2 0  |
+          9010 | gone 2    | release 2, answer 2 done, finish 0",
+    );
+}
+
+#[test]
+fn a_first_start_that_fails_ends_endless_with_its_code() {
+    for (event, rest, code) in [("exit 1 3", "kill 1", 3), ("exit 1 0", "kill 1", 125), ("missing 1", "", 127)] {
+        let story = format!("0 | begin | spawn 1 \n 5 | {event} | {rest} \n 5 | gone 1 | release 1, finish {code}");
+        tell(defaults(), &story);
+    }
+}
+
+#[test]
+fn a_candidate_that_dies_hangs_or_is_missing_leaves_the_active_one_untouched() {
+    tell(
+        defaults(),
+        "    0 | begin     | spawn 1
+            10 | ready 1   |
+          1000 | restart   | spawn 2
+          1010 | exit 2 1  | kill 2, answer 1 failed: it ended before it was ready (exit status 1)
+          1020 | gone 2    | release 2
+          2000 | restart   | spawn 3
+          2000 | missing 3 | answer 2 failed: cannot execute /srv/app: No such file or directory
+          2000 | gone 3    | release 3
+          3000 | restart   | spawn 4
+         93000 | tick      | kill 4, answer 3 failed: it was not ready after 1m 30s
+         93010 | exit 4 KILL |
+         93010 | gone 4    | release 4
+         94000 | restart   | spawn 5
+         94010 | ready 5   | steer 5",
+    );
+}
+
+#[test]
+fn requests_during_a_restart_are_one_request() {
+    tell(
+        plain(),
+        "    0 | begin   | spawn 1
+            10 | ready 1 |
+           100 | restart | spawn 2
+           110 | restart |
+           120 | restart |
+           200 | ready 2 | steer 2, answer 1 done 2, stop 1 retired, spawn 3
+           210 | ready 3 | steer 3, answer 2 done 3, answer 3 done 3, stop 2 retired",
+    );
+}
+
+#[test]
+fn a_hung_candidate_gives_way_to_the_next_request() {
+    tell(
+        plain(),
+        "    0 | begin       | spawn 1
+            10 | ready 1     |
+          1000 | restart     | spawn 2
+          2000 | restart     |
+          6000 | tick        | kill 2, answer 1 failed: a newer restart took its place, spawn 3
+          6010 | exit 2 KILL |
+          6010 | gone 2      | release 2
+         20000 | restart     | kill 3, answer 2 failed: a newer restart took its place, spawn 4
+         20010 | ready 4     | steer 4, answer 3 done 4, stop 1 retired",
+    );
+}
+
+#[test]
+fn a_crash_in_probation_hands_the_listeners_back() {
+    tell(
+        defaults(),
+        "    0 | begin       | spawn 1
+            10 | ready 1     |
+          1000 | restart     | spawn 2
+          1010 | ready 2     | steer 2
+          2010 | exit 2 SEGV | stop 2 survived, steer 1, answer 1 failed: it ended during its probation (killed by SIGSEGV)
+          2010 | gone 2      | release 2
+          5000 | restart     | spawn 3
+          5010 | ready 3     | steer 3
+          7010 | tick        | drain 1, answer 2 done 3",
+    );
+}
+
+#[test]
+fn a_crash_while_the_older_one_drains_hands_back_too_and_forgets_the_drain() {
+    tell(
+        Lifecycle { probation: ms(0), ..defaults() },
+        "    0 | begin     | spawn 1
+            10 | ready 1   |
+          1000 | restart   | spawn 2
+          1010 | ready 2   | steer 2, answer 1 done 2, drain 1
+          1020 | exit 2 1  | stop 2 survived, steer 1
+          1020 | gone 2    | release 2
+          1030 | drained 1 |
+         99000 | tick      |",
+    );
+}
+
+#[test]
+fn what_ignores_its_stop_signal_is_woken_and_hammered() {
+    tell(
+        plain(),
+        "    0 | begin       | spawn 1
+            10 | ready 1     |
+          1000 | restart     | spawn 2
+          1010 | ready 2     | steer 2, answer 1 done 2, stop 1 retired
+          1060 | tick        | shut 1
+         61010 | tick        | kill 1
+         61020 | exit 1 KILL |
+         61020 | gone 1      | release 1",
+    );
+}
+
+#[test]
+fn the_hammer_can_be_asked_for() {
+    tell(
+        Lifecycle { hammer: None, ..plain() },
+        "    0 | begin   | spawn 1
+            10 | ready 1 |
+           500 | hammer  | answer 1 done 1
+          1000 | restart | spawn 2
+          1010 | ready 2 | steer 2, answer 2 done 2, stop 1 retired
+          1060 | tick    | shut 1
+         99000 | hammer  | kill 1, answer 3 done 2",
+    );
+}
+
+#[test]
+fn a_second_stop_hammers() {
+    tell(
+        plain(),
+        "    0 | begin       | spawn 1
+            10 | ready 1     |
+          1000 | TERM        | stop 1 stopped
+          1050 | tick        | shut 1
+          1200 | TERM        | kill 1
+          1210 | exit 1 KILL |
+          1210 | gone 1      | release 1, answer 1 done, answer 2 done, finish 137",
+    );
+}
+
+#[test]
+fn a_stop_is_vetoed_once_and_a_restart_always() {
+    tell(
+        plain(),
+        "    0 | begin       | spawn 1
+            10 | ready 1     |
+           100 | HUP-vetoed  | answer 1 failed: no
+           200 | HUP-vetoed  | answer 2 failed: no
+           300 | TERM-vetoed | answer 3 failed: no
+           400 | TERM-vetoed | stop 1 stopped
+           410 | exit 1 TERM |
+           410 | gone 1      | release 1, answer 4 done, finish 0",
+    );
+}
+
+#[test]
+fn a_stop_during_a_start_ends_it() {
+    tell(
+        defaults(),
+        "    0 | begin       | spawn 1
+            10 | ready 1     |
+          1000 | restart     | spawn 2
+          1005 | stop        | answer 1 failed: endless is stopping, stop 1 stopped, stop 2 stopped
+          1010 | ready 2     |
+          1020 | exit 2 TERM |
+          1020 | gone 2      | release 2
+          1030 | exit 1 0    |
+          1030 | gone 1      | release 1, answer 2 done, finish 0",
+    );
+}
+
+#[test]
+fn survivors_are_stopped_and_hammered() {
+    tell(
+        Lifecycle { respawn: Respawn::Never, ..defaults() },
+        "    0 | begin    | spawn 1
+            10 | ready 1  |
+          1000 | exit 1 4 | stop 1 survived
+         61000 | tick     | kill 1
+         61010 | gone 1   | release 1, finish 4",
+    );
+}
+
+#[test]
+fn a_clean_exit_ends_endless_and_a_crash_does_not() {
+    tell(
+        defaults(),
+        "    0 | begin    | spawn 1
+            10 | ready 1  |
+          1000 | exit 1 0 | stop 1 survived
+          1000 | gone 1   | release 1, finish 0",
+    );
+}
+
+#[test]
+fn a_crashed_generation_is_started_again_on_its_seats_until_the_limit() {
+    let mut supervisor = Supervisor::new(Lifecycle { respawn_limit: Some((3, ms(60_000))), ..defaults() }, 7);
+    let mut told = Teller { tickets: 0, no: None };
+    let mut now = Moment(ms(0));
+    assert_eq!(told.step(&mut supervisor, now, "begin"), "spawn 1");
+    for (id, usual) in [(1, 100), (2, 200), (3, 400)] {
+        assert_eq!(told.step(&mut supervisor, now, &format!("ready {id}")), "");
+        let crash = told.step(&mut supervisor, now, &format!("exit {id} 9"));
+        assert_eq!(crash, format!("stop {id} survived"));
+        assert_eq!(told.step(&mut supervisor, now, &format!("gone {id}")), "");
+        let due = supervisor.next_deadline().unwrap();
+        assert!(delayed(due.since(now), usual), "respawn {id} after {:?}, usually {usual} ms", due.since(now));
+        now = due;
+        let next = format!("spawn {} on the seats of {id}", id + 1);
+        assert_eq!(told.step(&mut supervisor, now, "tick"), next);
+    }
+    assert_eq!(told.step(&mut supervisor, now, "ready 4"), "");
+    assert_eq!(told.step(&mut supervisor, now, "exit 4 9"), "stop 4 survived");
+    assert_eq!(told.step(&mut supervisor, now, "gone 4"), "release 4, finish 9");
+}
+
+/// A delay with its jitter.
+fn delayed(delay: Duration, usual: u64) -> bool {
+    (ms(usual / 2)..=ms(usual * 3 / 2)).contains(&delay)
+}
