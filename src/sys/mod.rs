@@ -1,1 +1,3 @@
-//! (to be written)
+//! The only `unsafe`: system calls nix has no safe face for. Each function here has one.
+
+pub mod socket;
