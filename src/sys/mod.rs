@@ -5,3 +5,4 @@ pub mod exec;
 pub mod memory;
 pub mod process;
 pub mod signals;
+pub mod socket;
