@@ -1,11 +1,12 @@
 //! A child sees 0, 1, 2 and what was passed, at its number, and nothing else.
 
 use crate::support::{Start, turn};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use endless::sys::descriptors::duplicate_above;
+use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
 use nix::unistd::pipe2;
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// The child's descriptors and the inodes behind them, as `stat` on /proc tells.
 fn seen(fds: &[(BorrowedFd<'_>, RawFd)]) -> BTreeMap<RawFd, u64> {
@@ -25,13 +26,9 @@ fn inode(fd: impl AsFd) -> u64 {
 /// A new pipe's reading end at exactly this number.
 fn pipe_at(number: RawFd) -> OwnedFd {
     let (reader, _) = pipe2(OFlag::O_CLOEXEC).unwrap();
-    let raw = fcntl(&reader, FcntlArg::F_DUPFD_CLOEXEC(number)).unwrap();
-    assert_eq!(raw, number, "the number is taken");
-    // SAFETY: made the line before, and nobody else has it.
-    #[allow(unsafe_code, reason = "nix gives a plain number")]
-    unsafe {
-        OwnedFd::from_raw_fd(raw)
-    }
+    let fd = duplicate_above(reader.as_fd(), number).unwrap();
+    assert_eq!(fd.as_raw_fd(), number, "the number is taken");
+    fd
 }
 
 fn check(wanted: &[(RawFd, RawFd)]) {

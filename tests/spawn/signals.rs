@@ -49,16 +49,6 @@ fn our_own_mask_is_as_before() {
 }
 
 #[test]
-fn sigpipe_is_captured_as_it_was_inherited() {
-    let _turn = turn();
-    let inherited = Inherited::capture();
-    // cargo starts its tests with SIGPIPE as it is by default, and the runtime of this program has ignored it since.
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    assert_ne!(mask(&status, "SigIgn") & 1 << 12, 0);
-    assert!(!inherited.ignored.contains(13));
-}
-
-#[test]
 fn a_signal_from_somebody_else_before_exec_is_forgotten_and_ours_is_not() {
     let _turn = turn();
     for (from_parent, expected) in [(false, Exit::Code(7)), (true, Exit::Signal(Sig(34)))] {
