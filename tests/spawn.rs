@@ -7,6 +7,8 @@
 #[path = "spawn/support.rs"]
 mod support;
 
+#[path = "spawn/again.rs"]
+mod again;
 #[path = "spawn/child.rs"]
 mod child;
 #[path = "spawn/descriptors.rs"]
@@ -15,3 +17,5 @@ mod descriptors;
 mod failures;
 #[path = "spawn/signals.rs"]
 mod signals;
+#[path = "spawn/tree.rs"]
+mod tree;

@@ -47,6 +47,7 @@ fn become_target<'p>(child: &Child, prepared: &'p mut Prepared<'_>) -> Result<In
     // Its own name first: what looks for `endless` by name from here on does not find it.
     let _ = prctl::set_name(prepared.name);
     setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(Step::Group.failed())?;
+    raw::close_all_at_exec(child);
     descriptors::place(child, prepared.moves).map_err(|(fd, errno)| Step::Descriptor(fd).failed()(errno))?;
     if prepared.empty_stdin {
         empty_stdin(child).map_err(Step::Stdin.failed())?;

@@ -141,12 +141,10 @@ mod tests {
 
     #[test]
     fn a_swap_needs_one_spare() {
-        assert_eq!(plan(&[(3, 5), (5, 3), (4, 4)]), [
-            Move::Keep(4),
-            Move::Lift(5, 6),
-            Move::Onto(3, 5),
-            Move::FromSpare(3)
-        ]);
+        assert_eq!(
+            plan(&[(3, 5), (5, 3), (4, 4)]),
+            [Move::Keep(4), Move::Lift(5, 6), Move::Onto(3, 5), Move::FromSpare(3)]
+        );
     }
 
     #[test]

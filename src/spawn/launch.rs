@@ -86,7 +86,8 @@ impl std::error::Error for LaunchError {}
 /// # Errors
 /// When there are no processes (EAGAIN) or descriptors (EMFILE) left; nothing was made then.
 pub fn launch(launch: &Launch<'_>) -> Result<Launched, LaunchError> {
-    let (report, theirs) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|e| LaunchError::new("make a pipe", e))?;
+    let (report, theirs) =
+        pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|e| LaunchError::new("make a pipe", e))?;
     let theirs = out_of_the_way(theirs, launch.fds)?;
     let pid = start(launch, Some(&theirs))?;
     Ok(Launched { pid, report })
@@ -98,11 +99,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Launched, LaunchError> {
 ///
 /// # Errors
 /// As for [`launch`], and EINVAL for a zero byte in the command or the environment.
-pub fn launch_shell(
-    command: &str,
-    env: &[(OsString, OsString)],
-    inherited: &Inherited,
-) -> Result<Pid, LaunchError> {
+pub fn launch_shell(command: &str, env: &[(OsString, OsString)], inherited: &Inherited) -> Result<Pid, LaunchError> {
     let argv = ["sh", "-c", command].into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
     let argv = argv.map_err(|_| LaunchError::new("run a command with a zero byte in it", Errno::EINVAL))?;
     let envp = env.iter().map(|(name, value)| variable(name, value)).collect::<Result<Vec<_>, _>>()?;

@@ -71,8 +71,22 @@ fn shown(path: &CStr) -> std::path::Display<'_> {
 /// The name of a limit as `--rlimit` and prlimit(1) have it.
 fn limit_name(resource: u32) -> &'static str {
     const NAMES: [&str; 16] = [
-        "cpu", "fsize", "data", "stack", "core", "rss", "nproc", "nofile", "memlock", "as", "locks", "sigpending",
-        "msgqueue", "nice", "rtprio", "rttime",
+        "cpu",
+        "fsize",
+        "data",
+        "stack",
+        "core",
+        "rss",
+        "nproc",
+        "nofile",
+        "memlock",
+        "as",
+        "locks",
+        "sigpending",
+        "msgqueue",
+        "nice",
+        "rtprio",
+        "rttime",
     ];
     usize::try_from(resource).ok().and_then(|at| NAMES.get(at)).unwrap_or(&"an unknown resource")
 }

@@ -51,7 +51,8 @@ pub fn exit_now(code: u8) -> ! {
 /// EINVAL for a number that is no signal.
 pub fn set_parent_death_signal(signal: Sig) -> nix::Result<()> {
     // SAFETY: the option takes a number and no pointer.
-    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::c_ulong::from(signal.0.unsigned_abs())) }).map(drop)
+    Errno::result(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::c_ulong::from(signal.0.unsigned_abs())) })
+        .map(drop)
 }
 
 /// Adds to the niceness of this process (nice(2)).
@@ -72,10 +73,8 @@ pub fn add_niceness(more: i32) -> nix::Result<()> {
 /// # Errors
 /// EPERM for a hard limit above the present one without the privilege, EINVAL for a soft above the hard one.
 pub fn set_limit(resource: u32, soft: Option<u64>, hard: Option<u64>) -> nix::Result<()> {
-    let limit = libc::rlimit {
-        rlim_cur: soft.unwrap_or(libc::RLIM_INFINITY),
-        rlim_max: hard.unwrap_or(libc::RLIM_INFINITY),
-    };
+    let limit =
+        libc::rlimit { rlim_cur: soft.unwrap_or(libc::RLIM_INFINITY), rlim_max: hard.unwrap_or(libc::RLIM_INFINITY) };
     // SAFETY: `limit` is valid for reading; an unknown number is refused with EINVAL.
     Errno::result(unsafe { libc::setrlimit(resource as _, &raw const limit) }).map(drop)
 }
@@ -108,7 +107,8 @@ pub fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
 pub fn pidfd_send_signal(process: BorrowedFd<'_>, signal: i32) -> nix::Result<()> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: the descriptor is open for as long as it is borrowed; a null siginfo is what kill(2) would send.
-    Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, no_info, 0) }).map(drop)
+    Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, no_info, 0) })
+        .map(drop)
 }
 
 /// What has become of a child.
@@ -146,10 +146,11 @@ pub fn reap_one() -> Option<(Pid, Exit)> {
     loop {
         // SAFETY: `status` is valid for writing.
         match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
-            pid if pid > 0 => match exit_of(status) {
-                Some(exit) => return Some((Pid::from_raw(pid), exit)),
-                None => {}
-            },
+            pid if pid > 0 => {
+                if let Some(exit) = exit_of(status) {
+                    return Some((Pid::from_raw(pid), exit));
+                }
+            }
             -1 if Errno::last() == Errno::EINTR => {}
             _ => return None,
         }

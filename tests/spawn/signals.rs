@@ -17,7 +17,8 @@ fn masks(inherited: Inherited) -> (u64, u64, u64) {
     let mut start = Start::new(&["/bin/cat", "/proc/self/status"]);
     start.inherited = inherited;
     let (_, text, _) = start.output(&[]);
-    (mask(&text, "SigIgn"), mask(&text, "SigBlk"), mask(&text, "SigCgt"))
+    // 32 and 33 are the C library's own; a program started by posix_spawn may have them ignored, and they stay as they are.
+    (mask(&text, "SigIgn") & !(3 << 31), mask(&text, "SigBlk"), mask(&text, "SigCgt"))
 }
 
 #[test]
@@ -45,16 +46,6 @@ fn our_own_mask_is_as_before() {
     masks(Inherited::default());
     let after = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     assert_eq!(mask(&before, "SigBlk"), mask(&after, "SigBlk"));
-}
-
-#[test]
-fn sigpipe_is_captured_as_it_was_inherited() {
-    let _turn = turn();
-    let inherited = Inherited::capture();
-    // cargo starts its tests with SIGPIPE as it is by default, and the runtime of this program has ignored it since.
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    assert_ne!(mask(&status, "SigIgn") & 1 << 12, 0);
-    assert!(!inherited.ignored.contains(13));
 }
 
 #[test]
