@@ -1,8 +1,8 @@
 //! What an onlooker knows: everything that was told to the supervisor and everything it did, and nothing of its insides.
 
 use endless::plan::Lifecycle;
-use endless::supervisor::{Event, HookRun, Request, Ticket, What};
-use endless::words::{Exit, Failure, GenerationId, HookPoint, Moment};
+use endless::supervisor::{HookRun, Request, Ticket, What};
+use endless::words::{Exit, GenerationId, HookPoint, Moment};
 use std::collections::BTreeMap;
 
 /// A broken promise: its number in ARCHITECTURE.md (0: the contract of `event.rs`), and how it was broken.
@@ -125,10 +125,20 @@ pub struct Ledger {
     pub dark: bool,
     /// The statuses endless may exit with when it gives up now, newest end first.
     pub codes: Vec<u8>,
+    /// When the newest of these ends was.
+    pub last_end: Option<Moment>,
+    /// The last generation that served ended with 0.
     pub clean_end: bool,
     pub ends: Vec<Moment>,
+    /// More ends of what served than `--respawn-limit`: nothing is respawned any more.
     pub gave_up: bool,
+    pub all_ends: Vec<Moment>,
+    /// The same with failed starts counted as well.
+    pub may_give_up: bool,
+    /// This step carries out a request to hammer what retires.
     pub hammer_now: bool,
+    /// This step's event is a stop during a stop.
+    pub hammer_all: bool,
     pub ever_ready: bool,
     pub finished: Option<u8>,
 }
@@ -151,10 +161,14 @@ impl Ledger {
             stops_vetoed: 0,
             dark: false,
             codes: Vec::new(),
+            last_end: None,
             clean_end: false,
             ends: Vec::new(),
             gave_up: false,
+            all_ends: Vec::new(),
+            may_give_up: false,
             hammer_now: false,
+            hammer_all: false,
             ever_ready: false,
             finished: None,
         }
@@ -183,104 +197,5 @@ impl Ledger {
     /// The requests without an answer.
     pub fn unanswered(&self) -> impl Iterator<Item = &Asked> {
         self.asked.values().filter(|asked| !asked.answered)
-    }
-
-    /// Notes an event before the supervisor gets it.
-    pub fn note(&mut self, now: Moment, event: &Event) {
-        self.now = now;
-        self.step += 1;
-        self.hammer_now = false;
-        match event {
-            Event::Request(request) => self.note_request(*request),
-            Event::HooksDone { run, result } => self.note_hooks(*run, result.is_ok()),
-            Event::Started(id) => self.seen(*id).started = true,
-            Event::NotStarted(id, failure) => self.note_not_started(*id, failure),
-            Event::Ready(id, _) => self.note_ready(*id),
-            Event::Exited(id, exit) => self.note_exit(*id, *exit),
-            Event::Gone(id) => self.seen(*id).gone = true,
-            Event::Begin | Event::Drained(_) | Event::Tick => {}
-        }
-    }
-
-    /// What is known of a generation.
-    pub fn seen(&mut self, id: GenerationId) -> &mut Seen {
-        self.generations.get_mut(&id).expect("the world speaks of a generation that was never spawned")
-    }
-
-    fn note_request(&mut self, request: Request) {
-        self.asked.insert(request.ticket, Asked { request, step: self.step, answered: false });
-        match request.what {
-            What::Stop => {
-                self.stops_asked += 1;
-                if request.signal.is_none() {
-                    self.stop_now();
-                }
-            }
-            What::Hammer => self.hammer_now = request.signal.is_none(),
-            What::Restart | What::Forward(_) | What::Nothing => {}
-        }
-    }
-
-    fn note_hooks(&mut self, run: HookRun, agreed: bool) {
-        match self.hooks.get(&run) {
-            Some(HookPoint::Pre(signal)) => {
-                let of_signal = |asked: &&Asked| asked.request.signal == Some(*signal);
-                let what = self.unanswered().find(of_signal).map(|asked| asked.request.what);
-                self.hammer_now = what == Some(What::Hammer) && agreed;
-                match what {
-                    Some(What::Stop) if agreed || self.stops_vetoed > 0 => self.stop_now(),
-                    Some(What::Stop) => self.stops_vetoed += 1,
-                    Some(What::Restart) if !agreed => self.codes.insert(0, 125),
-                    _ => {}
-                }
-            }
-            Some(HookPoint::Begin) if agreed => self.begins += 1,
-            Some(HookPoint::Begin) => self.codes.insert(0, 125),
-            _ => {}
-        }
-    }
-
-    /// A stop is carried out from here on.
-    pub fn stop_now(&mut self) {
-        if self.stop_since.is_none() {
-            self.stop_since = Some(self.now);
-            self.served_at_stop = self.serving();
-        }
-    }
-
-    fn note_not_started(&mut self, id: GenerationId, failure: &Failure) {
-        let code = failure.exit_code();
-        if !self.seen(id).told() {
-            self.codes.insert(0, code);
-        }
-        self.seen(id).not_started = true;
-    }
-
-    fn note_ready(&mut self, id: GenerationId) {
-        let now = self.now;
-        let seen = self.seen(id);
-        if seen.candidate() {
-            seen.ready = Some(now);
-            self.ever_ready = true;
-        }
-    }
-
-    fn note_exit(&mut self, id: GenerationId, exit: Exit) {
-        let now = self.now;
-        let seen = self.seen(id);
-        let served = seen.serving();
-        let failed = seen.candidate();
-        seen.exited = Some(exit);
-        if failed {
-            self.codes.insert(0, Failure::Exited(exit).exit_code());
-        } else if served && self.serving().is_none() {
-            self.codes.insert(0, exit.shell_code());
-            self.clean_end = exit.clean();
-            self.ends.push(now);
-            if let Some((limit, within)) = self.policy.respawn_limit {
-                let recent = self.ends.iter().filter(|end| now.since(**end) < within).count();
-                self.gave_up |= self.candidate().is_none() && recent > limit as usize;
-            }
-        }
     }
 }

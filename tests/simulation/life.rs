@@ -2,8 +2,8 @@
 
 use crate::dice::Dice;
 use crate::ledger::{Broken, Kept, Ledger, promise};
-use crate::target::policy;
 use crate::tally::Tally;
+use crate::target::policy;
 use crate::world::World;
 use endless::supervisor::{Action, Event, Supervisor, What};
 use endless::words::{Moment, Sig};
@@ -114,7 +114,8 @@ impl Life {
 
     /// Now and then the machine was busy, and everything is late.
     fn stall(&mut self) -> u64 {
-        let late = if !self.world.calm && self.world.dice.chance(1) { self.world.dice.pick(&[1, 5, 20, 200]) } else { 0 };
+        let late =
+            if !self.world.calm && self.world.dice.chance(1) { self.world.dice.pick(&[1, 5, 20, 200]) } else { 0 };
         late * self.world.grid
     }
 
@@ -196,7 +197,8 @@ impl Life {
 
     /// Promise 3, after the storm.
     fn one_active(&self) -> Kept {
-        let last = self.ledger.asked.values().filter(|asked| asked.request.what == What::Restart).map(|asked| asked.step);
+        let last =
+            self.ledger.asked.values().filter(|asked| asked.request.what == What::Restart).map(|asked| asked.step);
         let last = last.max().unwrap_or(0);
         let rest = self.world.next_due().is_none() && self.supervisor.next_deadline().is_none();
         promise(7, rest, || "not at rest long after the storm".into())?;

@@ -4,6 +4,7 @@ use crate::ledger::{Kept, Ledger, Owned, Seen, promise};
 use endless::plan::Respawn;
 use endless::supervisor::{Action, HookRun, Outcome, Seats, StopReason, Ticket, What};
 use endless::words::{GenerationId, HookPoint};
+use std::time::Duration;
 
 impl Ledger {
     /// Checks an action against the book, then writes it down.
@@ -56,6 +57,9 @@ impl Ledger {
             Respawn::Always => true,
             Respawn::OnFailure => !self.clean_end || self.codes.first() != Some(&0),
         };
+        let soonest = self.last_end.map(|end| end + Duration::from_millis(100));
+        let early = soonest.is_some_and(|soonest| self.now < soonest);
+        promise(7, !early, || format!("generation {id} is a respawn without its delay"))?;
         promise(5, allowed, || format!("generation {id} is a respawn against --respawn"))?;
         promise(5, !self.gave_up, || format!("generation {id} is a respawn over --respawn-limit"))
     }
@@ -155,9 +159,12 @@ impl Ledger {
         let Some(active) = self.steered.filter(|_| !self.stop_maybe()) else { return Ok(()) };
         let begun = self.generations[&active].ready.unwrap_or(self.now);
         let over = self.now.since(begun) >= self.policy.probation;
-        let newer_guard = self.generations.range(id..active).skip(1).any(|(_, seen)| seen.ready.is_some() && !seen.ended());
+        let newer_guard =
+            self.generations.range(id..active).skip(1).any(|(_, seen)| seen.ready.is_some() && !seen.ended());
         let draining = self.generations[&id].drain.is_some();
-        promise(1, over || newer_guard || draining, || format!("generation {id} retires before the probation of {active} is over"))
+        promise(1, over || newer_guard || draining, || {
+            format!("generation {id} retires before the probation of {active} is over")
+        })
     }
 
     fn shut(&mut self, id: GenerationId) -> Kept {
@@ -179,7 +186,7 @@ impl Ledger {
         seen.kill = Some(now);
         seen.killed_alive = !seen.ended();
         if seen.ready.is_none() && seen.exited.is_none() {
-            self.codes.insert(0, 125);
+            self.ended_with(125);
         }
         Ok(())
     }
@@ -195,7 +202,9 @@ impl Ledger {
         let surplus = oldest && retiring > self.policy.max_retiring;
         let asked = self.hammer_now && begun.is_some();
         let stop_twice = self.stops_asked >= 2;
-        promise(2, due || failed || surplus || asked || stop_twice, || format!("generation {id} is killed before its time"))
+        promise(2, due || failed || surplus || asked || stop_twice, || {
+            format!("generation {id} is killed before its time")
+        })
     }
 
     fn release(&mut self, id: GenerationId) -> Kept {
@@ -232,7 +241,9 @@ impl Ledger {
     fn finish(&mut self, code: u8) -> Kept {
         for (id, seen) in &self.generations {
             promise(8, seen.gone, || format!("Finish while generation {id} is not gone"))?;
-            promise(9, seen.seats != Owned::Here, || format!("Finish and the seats of generation {id} are not released"))?;
+            promise(9, seen.seats != Owned::Here, || {
+                format!("Finish and the seats of generation {id} are not released")
+            })?;
         }
         let open = self.unanswered().next().map(|asked| asked.request);
         promise(8, open.is_none(), || format!("Finish without an answer to {open:?}"))?;

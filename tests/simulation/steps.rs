@@ -35,6 +35,10 @@ impl Ledger {
     /// A hammer that was asked for falls on everything that retires, at once.
     fn hammered(&self) -> Kept {
         let spared = self.generations.iter().find(|(_, seen)| seen.retiring().is_some());
+        let alive = self.generations.iter().find(|(_, seen)| !seen.gone && seen.kill.is_none() && !seen.not_started);
+        promise(4, !self.hammer_all || alive.is_none(), || {
+            format!("a second stop spares {:?}", alive.map(|(id, _)| id))
+        })?;
         promise(4, !self.hammer_now || spared.is_none(), || format!("the hammer spares {:?}", spared.map(|(id, _)| id)))
     }
 
@@ -77,7 +81,8 @@ impl Ledger {
     fn superseded_in_time(&self, next: Moment) -> Kept {
         let Some(id) = self.candidate().filter(|_| !self.stop_maybe()) else { return Ok(()) };
         let seen = &self.generations[&id];
-        let waiting = self.unanswered().any(|asked| asked.request.what == What::Restart && asked.step > seen.spawned_at_step);
+        let waiting =
+            self.unanswered().any(|asked| asked.request.what == What::Restart && asked.step > seen.spawned_at_step);
         let due = self.policy.supersede.filter(|_| waiting).map(|age| seen.spawned + age);
         promise(3, due.is_none_or(|due| due >= next), || format!("generation {id} was to be superseded at {due:?}"))
     }
@@ -89,7 +94,7 @@ impl Ledger {
             Respawn::OnFailure => self.clean_end,
             Respawn::Always => false,
         };
-        over || self.gave_up || !self.ever_ready
+        over || self.may_give_up || !self.ever_ready
     }
 
     /// No event is owed and no deadline is set: then something serves and nothing else is going on.
@@ -101,7 +106,7 @@ impl Ledger {
         let serves = self.serving().is_some();
         let patient = self.policy.hammer.is_none();
         let left = self.generations.values().filter(|seen| !seen.gone);
-        let busy = left.clone().any(|seen| !seen.candidate() && !seen.serving() && !(patient && seen.told()));
+        let busy = left.clone().any(|seen| !(seen.candidate() || seen.serving() || patient && seen.told()));
         promise(7, !busy, || "asleep for ever with a generation on its way out".into())?;
         if self.stop_since.is_some() {
             return promise(7, patient && left.count() > 0, || "asleep for ever instead of finishing a stop".into());
