@@ -1,5 +1,6 @@
 //! A listener as it is really bound.
 
+use crate::listener::{Bound, BoundAddress};
 use crate::plan::{UnixKind, UnixName};
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
@@ -75,5 +76,18 @@ impl HeldAddress {
     #[must_use]
     pub fn other(addr: &OsStr) -> HeldAddress {
         HeldAddress { kind: HeldKind::Other, host: String::new(), port: None, path: None, addr: addr.to_owned() }
+    }
+}
+
+impl From<&Bound> for Held {
+    fn from(bound: &Bound) -> Held {
+        let address = match &bound.address {
+            BoundAddress::Tcp(at) => HeldAddress::inet(HeldKind::Tcp, *at),
+            BoundAddress::Udp(at) => HeldAddress::inet(HeldKind::Udp, *at),
+            BoundAddress::Path { kind, path } => HeldAddress::unix(*kind, &UnixName::Path(path.clone())),
+            BoundAddress::Abstract { kind, name } => HeldAddress::unix(*kind, &UnixName::Abstract(name.clone())),
+            BoundAddress::Other(what) => HeldAddress::other(OsStr::new(what)),
+        };
+        Held { name: bound.name.clone(), typed: bound.typed.clone(), address }
     }
 }

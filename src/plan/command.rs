@@ -2,6 +2,7 @@
 
 use crate::words::{CODE_NOT_EXECUTABLE, CODE_NOT_FOUND};
 use nix::unistd::{AccessFlags, access};
+use nix::errno::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -36,6 +37,15 @@ impl CommandError {
         match self {
             CommandError::NotFound { .. } => CODE_NOT_FOUND,
             CommandError::NotExecutable { .. } => CODE_NOT_EXECUTABLE,
+        }
+    }
+
+    /// The error number execve(2) would give.
+    #[must_use]
+    pub fn errno(&self) -> i32 {
+        match self {
+            CommandError::NotFound { .. } => Errno::ENOENT as i32,
+            CommandError::NotExecutable { .. } => Errno::EACCES as i32,
         }
     }
 

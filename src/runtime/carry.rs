@@ -33,7 +33,7 @@ impl Runtime {
         let addresses = &self.held;
         let environment = || {
             let pid = |generation: Option<GenerationId>| generation.and_then(|one| pids.get(&one)).map(i32::to_string);
-            let addresses: Vec<&str> = addresses.iter().map(|held| held.addr()).collect();
+            let addresses: Vec<_> = addresses.iter().map(|held| held.address.addr.to_string_lossy()).collect();
             let mut variables: hooks::Environment = std::env::vars_os().collect();
             let mut set = |name: &str, value: Option<String>| {
                 variables.retain(|(known, _)| known != name);
@@ -93,7 +93,7 @@ impl Runtime {
             Main::Starting { stop, .. } => *stop = Some(reason),
             Main::Running => {
                 if retirement.kill_mode == KillMode::Group {
-                    copy.tree.signal(signal);
+                    copy.tree.kill_tree(signal);
                 } else {
                     copy.tree.signal_main(signal);
                 }
@@ -114,7 +114,7 @@ impl Runtime {
         if members.is_empty() {
             return;
         }
-        copy.tree.signal(signal);
+        copy.tree.kill_tree(signal);
         let pids = members.into_iter().map(|member| (member.pid.as_raw(), member.name)).collect();
         self.tell(&Notice::Survivors { generation, pids });
         self.tell(&Notice::Stopping { generation, signal });
@@ -125,7 +125,7 @@ impl Runtime {
         copy.killed = true;
         match self.plan.retirement.kill_mode {
             KillMode::Process => copy.tree.signal_main(Sig::KILL),
-            KillMode::Mixed | KillMode::Group => copy.tree.signal(Sig::KILL),
+            KillMode::Mixed | KillMode::Group => copy.tree.kill_tree(Sig::KILL),
         }
     }
 

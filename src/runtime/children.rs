@@ -68,7 +68,7 @@ impl Runtime {
             } else {
                 left = true;
                 if copy.killed {
-                    copy.tree.signal(Sig::KILL);
+                    copy.tree.kill_tree(Sig::KILL);
                 }
             }
         }

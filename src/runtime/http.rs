@@ -44,7 +44,7 @@ impl HttpProbe {
     /// Goes on with the present try, or begins one. `Some` when the answer was 2xx or 3xx.
     pub fn look(&mut self, now: Moment, generation: GenerationId, listeners: &mut Listeners) -> Option<ReadySign> {
         if self.attempt.is_none() && self.next_try <= now {
-            self.attempt = self.connect(now, generation, listeners);
+            self.attempt = Some(self.connect(now, generation, listeners));
         }
         let attempt = self.attempt.as_mut()?;
         match attempt.look() {
@@ -59,13 +59,13 @@ impl HttpProbe {
         None
     }
 
-    fn connect(&self, now: Moment, generation: GenerationId, listeners: &mut Listeners) -> Option<Attempt> {
-        let probe = listeners.begin_probe(generation).ok()?;
+    fn connect(&self, now: Moment, generation: GenerationId, listeners: &mut Listeners) -> Attempt {
+        let probe = listeners.begin_probe(generation);
         let request = format!(
             "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: endless\r\nConnection: close\r\n\r\n",
             self.path
         );
-        Some(Attempt { probe, began: now, unsent: request.into_bytes(), answer: Vec::new() })
+        Attempt { probe, began: now, unsent: request.into_bytes(), answer: Vec::new() }
     }
 
     /// Closes what is open.
@@ -78,7 +78,7 @@ impl HttpProbe {
 
 impl Attempt {
     fn look(&mut self) -> Seen {
-        let Some(stream) = self.probe.stream() else { return Seen::Broken };
+        let Some((_, stream)) = self.probe.streams().next() else { return Seen::Broken };
         if !self.unsent.is_empty() {
             match stream.write(&self.unsent) {
                 Ok(sent) => drop(self.unsent.drain(..sent)),

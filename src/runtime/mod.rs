@@ -83,7 +83,7 @@ impl Runtime {
         let seed = clock::now().0.subsec_nanos();
         let mut runtime = Self {
             supervisor: Supervisor::new(plan.lifecycle.clone(), u64::from(seed)),
-            held: means.listeners.bound().iter().map(Held::from).collect(),
+            held: means.listeners.addresses().map(Held::from).collect(),
             plan,
             listeners: means.listeners,
             inherited: means.inherited,

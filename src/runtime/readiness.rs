@@ -122,9 +122,13 @@ impl Watch {
 }
 
 fn accept_or_guess(generation: GenerationId, listeners: &mut Listeners, until: Moment, all: bool) -> Signs {
-    match listeners.begin_probe(generation) {
-        Ok(probe) => Signs::Accept { probe, notify: !all, all, first: None },
-        Err(_) => Signs::Time { until, notify: !all, guess: true },
+    let mut probe = listeners.begin_probe(generation);
+    match probe.check(listeners) {
+        ProbeState::Impossible => {
+            probe.end(listeners);
+            Signs::Time { until, notify: !all, guess: true }
+        }
+        _ => Signs::Accept { probe, notify: !all, all, first: None },
     }
 }
 

@@ -67,12 +67,12 @@ impl Runtime {
     /// Job control: the copies stop, then endless; what continues endless continues them.
     fn suspend(&mut self) {
         for copy in self.copies.values_mut() {
-            copy.tree.signal(Sig::STOP);
+            copy.tree.kill_tree(Sig::STOP);
         }
         // Returns when somebody has sent SIGCONT.
         let _ = raise(Signal::SIGSTOP);
         for copy in self.copies.values_mut() {
-            copy.tree.signal(Sig::CONT);
+            copy.tree.kill_tree(Sig::CONT);
         }
     }
 }

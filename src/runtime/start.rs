@@ -5,16 +5,16 @@ use super::clock;
 use super::copy::{Copy, Main};
 use super::notify::NotifySocket;
 use super::readiness::Watch;
-use crate::handoff;
+use crate::handoff::{self, Template};
 use crate::notice::Notice;
-use crate::plan::{command, environment};
+use crate::plan::{Plan, build_environment, command};
 use crate::spawn::{self, Launch, LaunchError, tree::Tree};
 use crate::supervisor::{Event, Seats};
 use crate::words::{Failure, GenerationId};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the child executes, ready for execve(2).
 struct Image {
@@ -52,7 +52,10 @@ impl Runtime {
             Some(dir) => Some(dir.socket(generation).map_err(|errno| not_made("open a notify socket", errno as i32))?),
             None => None,
         };
-        let image = self.image(generation, notify.as_ref())?;
+        let (image, left_out) = self.image(generation, notify.as_ref())?;
+        if generation == GenerationId(1) {
+            self.tell_all(left_out);
+        }
         let sockets = self.listeners.seats(generation);
         let fds: Vec<(BorrowedFd<'_>, RawFd)> = sockets.into_iter().zip(image.numbers.iter().copied()).collect();
         let launched = spawn::launch(&Launch {
@@ -90,43 +93,43 @@ impl Runtime {
             Seats::Of(ended) => self.listeners.move_seats(ended, generation),
             Seats::Fresh => {
                 let made = self.listeners.make_seats(generation);
-                made.map_err(|error| Failure::NotMade { step: error.step(), errno: error.errno })?;
+                made.map_err(|error| not_made(&error.to_string(), error.errno))?;
             }
         }
         Ok(())
     }
 
     /// The command, looked up again; its arguments and environment with everything about the listeners in them.
-    fn image(&self, generation: GenerationId, notify: Option<&NotifySocket>) -> Result<Image, Failure> {
-        let mut env = Vec::new();
-        let held = &self.held;
-        let handed = handoff::prepare(&self.plan.handoff, &self.plan.listeners, held, generation, &mut env)
+    fn image(&self, generation: GenerationId, notify: Option<&NotifySocket>) -> Result<(Image, Vec<Notice>), Failure> {
+        let Plan { handoff: plan, listeners: specs, process, command, .. } = &self.plan;
+        let numbers = handoff::numbers(plan, specs);
+        let template = Template::new(plan, &self.held, &numbers, generation);
+        let mut environment = build_environment(process, std::env::vars_os(), |text| template.expand(text))
             .map_err(|error| not_made(&error.to_string(), 0))?;
-        let expand = |text: &OsStr| handed.expand(text);
-        let mut environment = environment::build(&self.plan.process, std::env::vars_os(), expand)
+        let handed = handoff::prepare(plan, specs, &self.held, generation, &mut environment)
             .map_err(|error| not_made(&error.to_string(), 0))?;
-        environment.append(&mut env);
-        environment.push(("ENDLESS_PID".into(), std::process::id().to_string().into()));
         if let Some(notify) = notify {
             environment.push(("NOTIFY_SOCKET".into(), notify.path().as_os_str().to_owned()));
         }
         let program = self.program(&environment)?;
-        Ok(Image {
+        let image = Image {
             program: c_string(program.as_os_str())?,
-            argv: self.plan.command.iter().map(|arg| c_string(&expand(arg))).collect::<Result<_, _>>()?,
+            argv: command.iter().map(|arg| c_string(&template.expand(arg))).collect::<Result<_, _>>()?,
             envp: environment.into_iter().map(variable).collect::<Result<_, _>>()?,
-            numbers: handed.numbers.clone(),
+            numbers: handed.numbers,
             listen_pid: handed.listen_pid,
-        })
+        };
+        Ok((image, handed.notices))
     }
 
     /// Looked up in the PATH the target gets, as a shell would.
-    fn program(&self, environment: &[(OsString, OsString)]) -> Result<std::path::PathBuf, Failure> {
+    fn program(&self, environment: &[(OsString, OsString)]) -> Result<PathBuf, Failure> {
         let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
         let chdir = self.plan.process.chdir.as_deref();
-        command::resolve(&self.plan.command[0], chdir, path).map_err(|error| {
-            let name = Path::new(&self.plan.command[0]).display().to_string();
-            Failure::NotExecuted { step: format!("execute {name}"), errno: error.errno() }
+        let name = &self.plan.command[0];
+        command::resolve(name, chdir, path).map_err(|error| Failure::NotExecuted {
+            step: format!("execute {}", Path::new(name).display()),
+            errno: error.errno(),
         })
     }
 }
