@@ -228,8 +228,8 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         assert_eq!(diag.half_open(&[port]), Ok(vec![]));
         // With TCP_DEFER_ACCEPT a connection stays in SYN_RECV until the client sends something.
-        use std::os::fd::AsFd;
         use nix::libc::{IPPROTO_TCP, TCP_DEFER_ACCEPT};
+        use std::os::fd::AsFd;
         crate::sys::socket::set_option(listener.as_fd(), IPPROTO_TCP, TCP_DEFER_ACCEPT, 5).unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let ends = Ends { server: client.peer_addr().unwrap(), client: client.local_addr().unwrap() };

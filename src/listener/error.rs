@@ -88,7 +88,9 @@ impl Problem {
         Some(match self {
             Problem::Busy(_) => "stop the other program, or choose another address",
             Problem::Answered => "stop the program that answers there, or choose another path",
-            Problem::NoSocketThere(_) => "move it away, or choose another path: endless removes only sockets nobody answers",
+            Problem::NoSocketThere(_) => {
+                "move it away, or choose another path: endless removes only sockets nobody answers"
+            }
             Problem::NotPassed(_) => "give the number, fd:N, or check LISTEN_FDNAMES",
             Problem::NotOpen(_) => "check the redirection or the service manager that should pass it",
             Problem::NotListening(_) => "call listen() on it before endless is started",

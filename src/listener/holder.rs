@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn a_line_of_the_table_gives_its_inode() {
-        let line = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0";
+        let line =
+            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0";
         assert_eq!(inode_at(line, 8080, Some(LISTENING)), Some(4711));
         assert_eq!(inode_at(line, 8081, Some(LISTENING)), None);
         assert_eq!(inode_at(line, 8080, Some("01")), None);

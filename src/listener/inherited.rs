@@ -73,7 +73,8 @@ pub(super) fn adopt(
     }
     let nonblock = asked_nonblock(&socket, options)?;
     let address = address_of(&socket, kind, number);
-    Ok((Shared { socket, accepts, foreign: true, nonblock }, address))
+    let at = address.inet();
+    Ok((Shared { socket, accepts, foreign: true, nonblock, at }, address))
 }
 
 /// O_NONBLOCK as it is to be: on when typed, else as it was passed in.

@@ -6,7 +6,9 @@
 //! one socket. endless keeps its own descriptor of every seat, so a copy that crashes loses nothing that waits there.
 
 mod bound;
+mod client;
 mod diag;
+mod drain;
 mod error;
 mod group;
 mod holder;
@@ -16,7 +18,9 @@ mod limit;
 mod listeners;
 mod options;
 mod port;
+mod probe;
 mod program;
+mod queue;
 mod said;
 mod shared;
 mod steered;
@@ -27,7 +31,10 @@ mod unix_path;
 mod tests;
 
 pub use bound::{Bound, BoundAddress};
+pub use client::ProbeStream;
+pub use drain::DrainWatch;
 pub use error::{BindError, Fault, Holder, Problem, SeatError};
 pub use inherited::{Inherited, inherited};
 pub use limit::raise_file_limit;
 pub use listeners::Listeners;
+pub use probe::{Probe, ProbeState};

@@ -1,7 +1,7 @@
 //! One listener: its address, its options and the socket or sockets behind it.
 
 use super::bound::{Bound, BoundAddress};
-use super::error::{Fault, BIND, Problem};
+use super::error::{BIND, Fault, Problem};
 use super::holder;
 use super::inet::{Place, Transport};
 use super::inherited::{Inherited, adopt};
@@ -71,8 +71,12 @@ impl Listener {
             (false, false) => Sharing::None,
         };
         let (port, address, sharing) = match &spec.address {
-            Address::Tcp { at, any } => inet(Place { transport: Transport::Tcp, at: *at, any: *any }, options, sharing)?,
-            Address::Udp { at, any } => inet(Place { transport: Transport::Udp, at: *at, any: *any }, options, sharing)?,
+            Address::Tcp { at, any } => {
+                inet(Place { transport: Transport::Tcp, at: *at, any: *any }, options, sharing)?
+            }
+            Address::Udp { at, any } => {
+                inet(Place { transport: Transport::Udp, at: *at, any: *any }, options, sharing)?
+            }
             Address::Unix { kind, name: UnixName::Path(path) } => {
                 let sharing = match (kind, sharing) {
                     (UnixKind::Seqpacket, Sharing::None) => Sharing::Always("seqpacket"),
@@ -186,7 +190,7 @@ fn inet(place: Place, options: &SocketOptions, sharing: Sharing) -> Result<(Port
             First::Steered(steered) => (steered.place(), Port::Steered(steered), Sharing::None),
             First::Plain(socket, place, errno) => {
                 let accepts = place.transport == Transport::Tcp;
-                let shared = Shared { socket, accepts, foreign: false, nonblock: options.nonblock };
+                let shared = Shared { socket, accepts, foreign: false, nonblock: options.nonblock, at: Some(place.at) };
                 let why = format!("the kernel refused the steering program: {}", errno.desc());
                 (place, Port::Shared(shared), Sharing::Refused(why))
             }

@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn only_the_probe_goes_to_its_member() {
-        let clients = ["127.0.0.1:4000", "127.0.0.1:4001", "10.0.0.1:4000", "[::1]:4000", "[::1]:4001", "[fe80::1]:4000"];
+        let clients =
+            ["127.0.0.1:4000", "127.0.0.1:4001", "10.0.0.1:4000", "[::1]:4000", "[::1]:4001", "[fe80::1]:4000"];
         for probe in clients {
             let probe: SocketAddr = probe.parse().unwrap();
             let program = Steering { everybody: 0, probe: Some((probe, 1)) }.program();

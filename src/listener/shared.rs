@@ -6,7 +6,8 @@ use super::options::{begin_to_listen, buffers};
 use crate::plan::{SocketOptions, UnixKind};
 use crate::sys::socket::{listens, set_nonblocking};
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, connect, socket};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, bind, connect, socket};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// One socket for all generations.
@@ -19,6 +20,8 @@ pub(super) struct Shared {
     pub(super) foreign: bool,
     /// O_NONBLOCK as it is to be.
     pub(super) nonblock: bool,
+    /// Where it is bound, for TCP and UDP.
+    pub(super) at: Option<SocketAddr>,
 }
 
 impl Shared {
@@ -29,7 +32,7 @@ impl Shared {
         if accepts {
             begin_to_listen(&socket, options)?;
         }
-        Ok((Shared { socket, accepts, foreign: false, nonblock: options.nonblock }, place))
+        Ok((Shared { socket, accepts, foreign: false, nonblock: options.nonblock, at: Some(place.at) }, place))
     }
 
     /// A Unix socket with an abstract name.
@@ -44,14 +47,19 @@ impl Shared {
         if accepts {
             begin_to_listen(&socket, options)?;
         }
-        Ok(Shared { socket, accepts, foreign: false, nonblock: options.nonblock })
+        Ok(Shared { socket, accepts, foreign: false, nonblock: options.nonblock, at: None })
     }
 
     /// Puts O_NONBLOCK, the backlog and listening itself back to what was asked. For when no copy uses the socket.
     pub(super) fn reset(&self, options: &SocketOptions) {
         // Best effort: there is no other socket to use instead.
         set_nonblocking(&self.socket, self.nonblock).ok();
-        if self.accepts && (!self.foreign || options.backlog.is_some() || !listens(&self.socket)) {
+        let shut = self.accepts && !listens(&self.socket);
+        if let (true, Some(at)) = (shut, self.at) {
+            // shutdown(2) takes a port the kernel chose away again; a socket that kept its port answers EINVAL.
+            bind(self.socket.as_raw_fd(), &SockaddrStorage::from(at)).ok();
+        }
+        if shut || self.accepts && (!self.foreign || options.backlog.is_some()) {
             begin_to_listen(&self.socket, options).ok();
         }
     }

@@ -50,7 +50,8 @@ pub(super) enum First {
 /// The first socket of an address, alone there, with the program that sends everybody to it.
 fn found(place: Place, options: &SocketOptions) -> Result<(OwnedFd, Place, Result<(), Errno>), Fault> {
     let program = Steering::default().program();
-    let join = |socket: &OwnedFd| setsockopt(socket, sockopt::ReusePort, &true).and_then(|()| steer(socket.as_fd(), &program));
+    let join =
+        |socket: &OwnedFd| setsockopt(socket, sockopt::ReusePort, &true).and_then(|()| steer(socket.as_fd(), &program));
     if place.transport == Transport::Udp {
         // A socket that has a group of its own before it is bound shares its address with nobody, with the flag or
         // without (udp_lib_lport_inuse in the kernel): a busy port is an error here too.
@@ -82,7 +83,14 @@ impl Steered {
         let mut group = Group::default();
         group.join(NOBODY);
         let seats = vec![Seat { owner: NOBODY, socket }];
-        Ok(First::Steered(Steered { place, seats, group, active: NOBODY, probe: None, attached: Some(Steering::default()) }))
+        Ok(First::Steered(Steered {
+            place,
+            seats,
+            group,
+            active: NOBODY,
+            probe: None,
+            attached: Some(Steering::default()),
+        }))
     }
 
     /// Where it is bound.
@@ -172,8 +180,10 @@ impl Steered {
     }
 
     /// One client, known by its address, goes to this generation; everybody else to the active one as before.
+    /// `ECONNREFUSED` while the generation's seat does not listen, as for any client of it.
     pub(super) fn steer_one(&mut self, client: SocketAddr, to: GenerationId) -> Result<(), Errno> {
         self.forget_closed();
+        self.group.index(to).ok_or(Errno::ECONNREFUSED)?;
         self.probe = Some((client, to));
         self.attach()
     }
@@ -224,8 +234,9 @@ impl Steered {
 
     /// Puts the program on the group that says what is wanted now, unless it is there already.
     fn attach(&mut self) -> Result<(), Errno> {
+        let everybody = self.group.index(self.active).unwrap_or(0);
         let probe = self.probe.and_then(|(client, to)| Some((client, self.group.index(to)?)));
-        let wanted = Steering { everybody: self.group.index(self.active).unwrap_or(0), probe };
+        let wanted = Steering { everybody, probe: probe.filter(|(_, member)| *member != everybody) };
         if self.attached == Some(wanted) {
             return Ok(());
         }

@@ -13,7 +13,6 @@ use crate::plan::{SocketOptions, UnixKind};
 use crate::sys::socket::set_nonblocking;
 use crate::words::GenerationId;
 use nix::errno::Errno;
-use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{Shutdown, UnixAddr, shutdown};
 use std::fs;
@@ -297,9 +296,8 @@ fn refused(sharing: Sharing, why: &str) -> Sharing {
     if sharing == Sharing::None { Sharing::Refused(why.to_owned()) } else { sharing }
 }
 
-/// True when somebody called shutdown(2) on it.
+/// True when somebody called shutdown(2) on it, for both directions.
 fn is_shut(socket: &OwnedFd) -> bool {
-    let shut = PollFlags::POLLHUP | PollFlags::from_bits_retain(libc::POLLRDHUP);
-    let mut set = [PollFd::new(socket.as_fd(), shut)];
-    poll(&mut set, PollTimeout::ZERO).is_ok() && set[0].revents().is_some_and(|got| got.intersects(shut))
+    let mut set = [PollFd::new(socket.as_fd(), PollFlags::empty())];
+    poll(&mut set, PollTimeout::ZERO).is_ok() && set[0].revents().is_some_and(|got| got.contains(PollFlags::POLLHUP))
 }

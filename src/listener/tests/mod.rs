@@ -1,5 +1,9 @@
 //! Tests with real sockets on loopback and in temporary directories.
 
+mod errors;
+mod paths;
+mod probing;
+mod sharing;
 mod steering;
 
 use super::*;

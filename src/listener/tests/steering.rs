@@ -168,7 +168,10 @@ fn datagrams_go_where_they_are_steered() {
         for _ in 0..8 {
             client.send_to(b"x", at).unwrap();
             assert!(waits(seat(&listeners, to), 1000));
-            assert_eq!(nix::sys::socket::recv(seat(&listeners, to).as_raw_fd(), &mut [0], nix::sys::socket::MsgFlags::empty()), Ok(1));
+            assert_eq!(
+                nix::sys::socket::recv(seat(&listeners, to).as_raw_fd(), &mut [0], nix::sys::socket::MsgFlags::empty()),
+                Ok(1)
+            );
             assert!(!waits(seat(&listeners, other), 0));
         }
     }
