@@ -41,7 +41,8 @@ fn run(args: &Args, inherited: Inherited) -> Result<u8> {
     let reporter = Reporter::new(plan.output, std::env::var("JOURNAL_STREAM").ok().as_deref());
     tell_of(&reporter, notices);
     if let Err(errno) = spawn::become_subreaper() {
-        let text = format!("processes that leave a copy's tree cannot be kept track of (PR_SET_CHILD_SUBREAPER: {errno})");
+        let text =
+            format!("processes that leave a copy's tree cannot be kept track of (PR_SET_CHILD_SUBREAPER: {errno})");
         reporter.tell(&Notice::Note { level: Level::Problem, text }, &Pids::new());
     }
     let runtime = Runtime::new(plan, Means { listeners, inherited, file_limit, reporter })?;

@@ -1,8 +1,8 @@
 //! Where the command is.
 
 use crate::words::{CODE_NOT_EXECUTABLE, CODE_NOT_FOUND};
-use nix::unistd::{AccessFlags, access};
 use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

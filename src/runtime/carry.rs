@@ -2,11 +2,13 @@
 
 use super::copy::{Drain, Main};
 use super::{Runtime, clock, hooks};
-use crate::notice::Notice;
+use crate::notice::{Level, Notice};
 use crate::plan::KillMode;
-use crate::spawn::table::ProcessTable;
+use crate::spawn::ProcessTable;
 use crate::supervisor::{Action, Event, HookContext, HookRun, StopReason};
 use crate::words::{GenerationId, HookPoint, Sig};
+use nix::errno::Errno;
+use nix::unistd::Pid;
 use std::ffi::OsString;
 
 impl Runtime {
@@ -92,15 +94,15 @@ impl Runtime {
         match &mut copy.main {
             Main::Starting { stop, .. } => *stop = Some(reason),
             Main::Running => {
-                if retirement.kill_mode == KillMode::Group {
-                    copy.tree.kill_tree(signal);
-                } else {
-                    copy.tree.signal_main(signal);
-                }
                 self.tell(&Notice::Stopping { generation, signal });
+                if retirement.kill_mode == KillMode::Group {
+                    self.signal_tree(generation, signal);
+                } else {
+                    self.signal_main(generation, signal);
+                }
             }
             Main::NotExecuted => {}
-            Main::Ended(_) => self.stop_survivors(generation, signal),
+            Main::Ended => self.stop_survivors(generation, signal),
         }
     }
 
@@ -114,24 +116,45 @@ impl Runtime {
         if members.is_empty() {
             return;
         }
-        copy.tree.kill_tree(signal);
         let pids = members.into_iter().map(|member| (member.pid.as_raw(), member.name)).collect();
         self.tell(&Notice::Survivors { generation, pids });
         self.tell(&Notice::Stopping { generation, signal });
+        self.signal_tree(generation, signal);
     }
 
     fn kill(&mut self, generation: GenerationId) {
         let Some(copy) = self.copies.get_mut(&generation) else { return };
         copy.killed = true;
         match self.plan.retirement.kill_mode {
-            KillMode::Process => copy.tree.signal_main(Sig::KILL),
-            KillMode::Mixed | KillMode::Group => copy.tree.kill_tree(Sig::KILL),
+            KillMode::Process => self.signal_main(generation, Sig::KILL),
+            KillMode::Mixed | KillMode::Group => self.signal_tree(generation, Sig::KILL),
         }
     }
 
     fn forward(&mut self, generation: GenerationId, signal: Sig) {
-        if let Some(copy) = self.copies.get(&generation).filter(|copy| matches!(copy.main, Main::Running)) {
-            copy.tree.signal_main(signal);
+        if self.copies.get(&generation).is_some_and(|copy| matches!(copy.main, Main::Running)) {
+            self.signal_main(generation, signal);
         }
+    }
+
+    fn signal_main(&self, generation: GenerationId, signal: Sig) {
+        let Some(copy) = self.copies.get(&generation) else { return };
+        match copy.tree.signal_main(signal) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => self.refused(copy.tree.main(), "the main process", signal, errno),
+        }
+    }
+
+    pub(super) fn signal_tree(&mut self, generation: GenerationId, signal: Sig) {
+        let Some(copy) = self.copies.get_mut(&generation) else { return };
+        for refused in copy.tree.kill_tree(signal) {
+            self.refused(refused.member.pid, &refused.member.name, signal, refused.errno);
+        }
+    }
+
+    /// A process that runs as somebody else cannot be signalled by an endless that is not root.
+    fn refused(&self, pid: Pid, name: &str, signal: Sig, errno: Errno) {
+        let text = format!("{signal} cannot be sent to {name} (pid {pid}): {}", errno.desc());
+        self.tell(&Notice::Note { level: Level::Problem, text });
     }
 }

@@ -30,7 +30,7 @@ impl Runtime {
         self.notified(generation);
         self.executed(generation);
         let Some(copy) = self.copies.get_mut(&generation) else { return };
-        let was = std::mem::replace(&mut copy.main, Main::Ended(exit));
+        let was = std::mem::replace(&mut copy.main, Main::Ended);
         if !matches!(was, Main::NotExecuted) {
             self.events.push_back(Event::Exited(generation, exit));
         }
@@ -61,6 +61,7 @@ impl Runtime {
     pub(super) fn look_for_gone(&mut self) {
         let process_only = self.plan.retirement.kill_mode == KillMode::Process;
         let mut gone = Vec::new();
+        let mut late = Vec::new();
         let mut left = false;
         for copy in self.copies.values_mut().filter(|copy| copy.main_ended()) {
             if process_only || !copy.tree.alive() {
@@ -68,9 +69,12 @@ impl Runtime {
             } else {
                 left = true;
                 if copy.killed {
-                    copy.tree.kill_tree(Sig::KILL);
+                    late.push(copy.generation);
                 }
             }
+        }
+        for generation in late {
+            self.signal_tree(generation, Sig::KILL);
         }
         self.look_again = left.then(|| clock::now() + LOOK_AGAIN);
         for generation in gone {

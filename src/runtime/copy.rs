@@ -3,9 +3,9 @@
 use super::notify::NotifySocket;
 use super::readiness::Watch;
 use crate::listener::DrainWatch;
-use crate::spawn::tree::Tree;
+use crate::spawn::Tree;
 use crate::supervisor::StopReason;
-use crate::words::{Exit, GenerationId, Moment};
+use crate::words::{GenerationId, Moment};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub enum Main {
     /// It could not become the target; its end, which is near, is no news.
     NotExecuted,
     /// It ended.
-    Ended(Exit),
+    Ended,
 }
 
 /// What is left to do for a generation that gets no new connections.
@@ -70,6 +70,6 @@ impl Copy {
     /// True once the main process has ended.
     #[must_use]
     pub fn main_ended(&self) -> bool {
-        matches!(self.main, Main::Ended(_))
+        matches!(self.main, Main::Ended)
     }
 }

@@ -1,10 +1,11 @@
 //! Signals to endless: a copy's readiness, or somebody's request.
 
 use super::Runtime;
+use super::copy::Copy;
 use super::signals::Received;
 use crate::notice::Notice;
 use crate::plan::{Plan, ReadyMode, SignalAction};
-use crate::spawn::table::ProcessTable;
+use crate::spawn::ProcessTable;
 use crate::supervisor::{Event, Request, Ticket, What};
 use crate::words::{GenerationId, ReadySign, Sig};
 use nix::sys::signal::{Signal, raise};
@@ -60,19 +61,20 @@ impl Runtime {
             return Some(copy.generation);
         }
         let table = ProcessTable::read();
-        let mut copies = self.copies.values_mut();
-        copies.find(|copy| copy.tree.members(&table).iter().any(|member| member.pid == pid)).map(|copy| copy.generation)
+        let is_member = |copy: &mut Copy| copy.tree.members(&table).iter().any(|member| member.pid == pid);
+        self.copies.values_mut().find_map(|copy| is_member(copy).then_some(copy.generation))
     }
 
     /// Job control: the copies stop, then endless; what continues endless continues them.
     fn suspend(&mut self) {
-        for copy in self.copies.values_mut() {
-            copy.tree.kill_tree(Sig::STOP);
+        let generations: Vec<GenerationId> = self.copies.keys().copied().collect();
+        for generation in &generations {
+            self.signal_tree(*generation, Sig::STOP);
         }
         // Returns when somebody has sent SIGCONT.
         let _ = raise(Signal::SIGSTOP);
-        for copy in self.copies.values_mut() {
-            copy.tree.kill_tree(Sig::CONT);
+        for generation in generations {
+            self.signal_tree(generation, Sig::CONT);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::readiness::Watch;
 use crate::handoff::{self, Template};
 use crate::notice::Notice;
 use crate::plan::{Plan, build_environment, command};
-use crate::spawn::{self, Launch, LaunchError, tree::Tree};
+use crate::spawn::{self, Launch, LaunchError, Tree};
 use crate::supervisor::{Event, Seats};
 use crate::words::{Failure, GenerationId};
 use std::ffi::{CString, OsStr, OsString};
