@@ -64,7 +64,8 @@ impl Runtime {
     }
 
     fn next_deadline(&self) -> Option<Moment> {
-        let watches = self.copies.values().filter_map(|copy| copy.watch.as_ref()?.next());
+        let executing = self.copies.values().filter(|copy| matches!(copy.main, Main::Running));
+        let watches = executing.filter_map(|copy| copy.watch.as_ref()?.next());
         let drains = self.copies.values().filter_map(|copy| copy.drain.as_ref()?.next);
         let others = [self.supervisor.next_deadline(), self.hooks.next_deadline(), self.look_again];
         watches.chain(drains).chain(others.into_iter().flatten()).min()
@@ -92,7 +93,8 @@ impl Runtime {
     }
 
     fn look_at_candidates(&mut self, now: Moment) {
-        for copy in self.copies.values_mut() {
+        // Before it is the target it can accept nothing, and on one processor our looking would only hold it up.
+        for copy in self.copies.values_mut().filter(|copy| matches!(copy.main, Main::Running)) {
             let sign = copy.watch.as_mut().and_then(|watch| watch.look(now, &mut self.listeners));
             if let Some(sign) = sign {
                 self.events.push_back(Event::Ready(copy.generation, sign));
