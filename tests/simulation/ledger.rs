@@ -2,7 +2,7 @@
 
 use endless::plan::Lifecycle;
 use endless::supervisor::{HookRun, Request, Ticket, What};
-use endless::words::{Exit, GenerationId, HookPoint, Moment};
+use endless::words::{Exit, GenerationId, HookPoint, Moment, Sig};
 use std::collections::BTreeMap;
 
 /// A broken promise: its number in ARCHITECTURE.md (0: the contract of `event.rs`), and how it was broken.
@@ -113,6 +113,8 @@ pub struct Ledger {
     pub steered: Option<GenerationId>,
     pub asked: BTreeMap<Ticket, Asked>,
     pub hooks: BTreeMap<HookRun, HookPoint>,
+    /// The last step at which the `pre:` hooks of a signal agreed.
+    pub agreed: BTreeMap<Sig, u64>,
     /// `begin` hooks that agreed and whose generation was not spawned yet.
     pub begins: u32,
     /// Since when a stop is being carried out for certain.
@@ -154,6 +156,7 @@ impl Ledger {
             steered: None,
             asked: BTreeMap::new(),
             hooks: BTreeMap::new(),
+            agreed: BTreeMap::new(),
             begins: 0,
             stop_since: None,
             served_at_stop: None,

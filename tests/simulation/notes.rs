@@ -46,6 +46,9 @@ impl Ledger {
     fn note_hooks(&mut self, run: HookRun, agreed: bool) {
         match self.hooks.get(&run) {
             Some(HookPoint::Pre(signal)) => {
+                if agreed {
+                    self.agreed.insert(*signal, self.step);
+                }
                 let of_signal = |asked: &&Asked| asked.request.signal == Some(*signal);
                 let what = self.unanswered().find(of_signal).map(|asked| asked.request.what);
                 self.hammer_now = what == Some(What::Hammer) && agreed;
@@ -117,7 +120,9 @@ impl Ledger {
         } else if served && self.serving().is_none() {
             self.ended_with(exit.shell_code());
             self.clean_end = exit.clean();
-            self.ends.push(now);
+            if !self.restart_wanted() {
+                self.ends.push(now);
+            }
             if let Some((limit, within)) = self.policy.respawn_limit {
                 let recent = self.ends.iter().filter(|end| now.since(**end) < within).count();
                 self.gave_up |= self.candidate().is_none() && recent > limit as usize;

@@ -230,11 +230,17 @@ impl Ledger {
         };
         promise(8, !asked.answered, || format!("ticket {} is answered twice", ticket.0))?;
         asked.answered = true;
+        let done = matches!(outcome, Outcome::Done(_)) && asked.request.what != What::Stop;
+        let signal = asked.request.signal.filter(|_| done);
+        let skipped = signal.filter(|signal| self.agreed.get(signal).is_none_or(|step| *step < asked.step));
+        promise(0, skipped.is_none(), || format!("ticket {} is done without the pre hooks of its signal", ticket.0))?;
         let (Outcome::Done(generation), What::Restart, step) = (outcome, asked.request.what, asked.step) else {
             return Ok(());
         };
         let seen = generation.and_then(|id| self.generations.get(&id));
         let good = seen.is_some_and(|seen| seen.spawned_at_step >= step && seen.ready.is_some());
+        let alive = seen.is_some_and(|seen| !seen.ended());
+        promise(8, alive, || format!("restart {} is done by {generation:?}, which has ended", ticket.0))?;
         promise(3, good, || format!("restart {} is done by {generation:?}, started before it was asked for", ticket.0))
     }
 

@@ -24,6 +24,8 @@ impl Ledger {
         promise(10, serving.is_none() || self.steered == serving, || {
             format!("new connections go to {:?} and {serving:?} serves", self.steered)
         })?;
+        let whole = self.generations.values().filter(|seen| seen.serving() && seen.drain.is_none());
+        promise(4, whole.count() <= 2, || "more than one guard beside the active generation".into())?;
         let retiring = self.generations.values().filter(|seen| seen.ready.is_some() && seen.retiring().is_some());
         let many = retiring.count() > self.policy.max_retiring;
         let ending = serving.is_none() && self.may_end();

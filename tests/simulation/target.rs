@@ -23,7 +23,7 @@ pub fn policy(dice: &mut Dice) -> Lifecycle {
         },
         hammer: dice.pick(&[None, Some(ms(0)), Some(ms(100)), Some(ms(1000)), Some(ms(60_000))]),
         respawn: dice.pick(&[Respawn::OnFailure, Respawn::OnFailure, Respawn::Always, Respawn::Never]),
-        respawn_limit: dice.pick(&[None, Some((2, ms(1000))), Some((5, ms(60_000)))]),
+        respawn_limit: dice.pick(&[None, Some((1, ms(1000))), Some((2, ms(60_000))), Some((5, ms(60_000)))]),
     }
 }
 
@@ -93,7 +93,7 @@ impl Nature {
             end: None,
             on_stop: OnStop::Ends(dice.below(4) * grid, dice.pick(&[Exit::Code(0), Exit::Signal(Sig::TERM)])),
             rest: Rest::Nobody(dice.below(2) * grid),
-            drained: Some(dice.below(5) * grid),
+            drained: Some(dice.pick(&[0, 0, 1, 2, 5, 100]) * grid),
             killed: (dice.below(2) * grid, dice.below(2) * grid),
         }
     }
@@ -122,7 +122,7 @@ impl Nature {
             2 => Rest::WaitsForKill,
             _ => Rest::Nobody(delay(dice).min(5 * grid)),
         };
-        nature.drained = if dice.chance(20) { None } else { Some(delay(dice)) };
+        nature.drained = if dice.chance(30) { None } else { Some(delay(dice)) };
         nature
     }
 
