@@ -73,7 +73,7 @@ impl Supervisor {
     #[must_use = "actions that are not carried out are promises broken"]
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         match event {
-            Event::Begin => self.begin_attempt(restart::Cause::Start, Vec::new()),
+            Event::Begin => self.begin_attempt(Vec::new()),
             Event::Request(request) => self.request(now, request),
             Event::HooksDone { run, result } => self.hooks_done(now, run, result),
             Event::Started(_) => {}
@@ -118,7 +118,7 @@ impl Supervisor {
         }
         if self.respawn.due.is_some_and(|due| due <= now) {
             self.respawn.due = None;
-            self.begin_attempt(restart::Cause::Respawn, Vec::new());
+            self.begin_attempt(Vec::new());
         }
     }
 

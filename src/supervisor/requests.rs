@@ -1,8 +1,8 @@
 //! What is asked of endless, and the hooks that run before and after it.
 
-use super::{Action, HookContext, HookRun, Outcome, Request, Supervisor, What};
+use super::{Action, HookContext, HookRun, Outcome, Request, State, Supervisor, What};
 use crate::notice::Notice;
-use crate::words::{Failure, HookPoint, Moment, Sig};
+use crate::words::{Failure, GenerationId, HookPoint, Moment, Sig};
 
 impl Supervisor {
     pub(super) fn request(&mut self, now: Moment, request: Request) {
@@ -50,7 +50,8 @@ impl Supervisor {
         match request.what {
             What::Hammer => self.hammer_retiring(),
             What::Forward(signal) => {
-                if let Some(active) = self.active {
+                let killed = |id: &GenerationId| self.generations.get(id).is_none_or(|one| one.state == State::Killed);
+                if let Some(active) = self.active.filter(|id| !killed(id)) {
                     self.out.push(Action::Forward(active, signal));
                 }
             }

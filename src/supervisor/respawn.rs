@@ -17,6 +17,8 @@ const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 pub(super) struct Backoff {
     /// When the next start is due.
     pub(super) due: Option<Moment>,
+    /// The end that the present attempt was to make good.
+    pub(super) bereft: Option<(GenerationId, Exit)>,
     ends: VecDeque<Moment>,
     delay: Duration,
     noise: u64,
@@ -24,7 +26,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(seed: u64) -> Self {
-        Self { due: None, ends: VecDeque::new(), delay: FIRST_DELAY, noise: seed | 1 }
+        Self { due: None, bereft: None, ends: VecDeque::new(), delay: FIRST_DELAY, noise: seed | 1 }
     }
 
     /// Counts one more end and returns how many there were within `window`.
@@ -64,6 +66,10 @@ impl Supervisor {
 
     /// A start failed while nothing serves.
     pub(super) fn respawn_after_failure(&mut self, now: Moment, failure: &Failure) {
+        let bereft = self.respawn.bereft.take();
+        if let (Failure::Vetoed(_), Some((id, exit))) = (failure, bereft) {
+            return self.respawn_after_end(now, id, exit);
+        }
         let code = failure.exit_code();
         let exit = match failure {
             Failure::Exited(exit) => *exit,

@@ -2,29 +2,22 @@
 
 use super::{Action, Generation, HookContext, HookRun, Outcome, Request, Seats, State, Supervisor};
 use crate::notice::Notice;
-use crate::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign};
+use crate::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign, Sig};
 
 /// One attempt to bring a fresh generation up. There is at most one at a time.
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
     /// Who is answered when it ends.
     requests: Vec<Request>,
+    /// The signals they came by whose `pre:` hooks are still to run.
+    signals: Vec<Sig>,
     stage: Stage,
-}
-
-/// Why an attempt is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// endless has just begun.
-    Start,
-    /// Somebody asked.
-    Asked,
-    /// The active generation ended by itself.
-    Respawn,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
+    /// Nothing was done yet.
+    Due,
     /// The `pre:` hooks of the signal run.
     Pre(HookRun),
     /// The `begin` hooks run.
@@ -49,7 +42,7 @@ impl Supervisor {
             return self.answer(vec![request], &Outcome::Failed(Failure::Stopping));
         }
         if self.attempt.is_none() {
-            return self.begin_attempt(Cause::Asked, vec![request]);
+            return self.begin_attempt(vec![request]);
         }
         if self.remembered.is_empty() {
             self.report(Notice::Remembered);
@@ -67,33 +60,37 @@ impl Supervisor {
         Some(candidate.spawned + self.policy.supersede?)
     }
 
-    pub(super) fn begin_attempt(&mut self, cause: Cause, requests: Vec<Request>) {
+    pub(super) fn begin_attempt(&mut self, requests: Vec<Request>) {
         self.respawn.due = None;
-        let signal = requests.first().and_then(|request| request.signal).filter(|_| cause == Cause::Asked);
-        if let Some(signal) = signal {
-            let context = HookContext { generation: self.active, old: None, reason: format!("{signal} was received") };
-            let run = self.run_hooks(HookPoint::Pre(signal), context);
-            self.attempt = Some(Attempt { requests, stage: Stage::Pre(run) });
+        let mut signals: Vec<Sig> = requests.iter().filter_map(|request| request.signal).collect();
+        signals.sort_unstable();
+        signals.dedup();
+        self.attempt = Some(Attempt { requests, signals, stage: Stage::Due });
+        self.next_stage();
+    }
+
+    /// Runs the `pre:` hooks of the signals that asked, one signal's after the other's, then the `begin` hooks.
+    fn next_stage(&mut self) {
+        let Some(signal) = self.attempt.as_mut().map(|attempt| attempt.signals.pop()) else { return };
+        let mut context = HookContext { generation: self.active, old: None, reason: String::new() };
+        let stage = if let Some(signal) = signal {
+            context.reason = format!("{signal} was received");
+            Stage::Pre(self.run_hooks(HookPoint::Pre(signal), context))
         } else {
-            self.begin_generation(requests);
+            self.last_generation += 1;
+            let id = GenerationId(self.last_generation);
+            context = HookContext { generation: Some(id), old: self.active, ..context };
+            Stage::Begin(self.run_hooks(HookPoint::Begin, context), id)
+        };
+        if let Some(attempt) = &mut self.attempt {
+            attempt.stage = stage;
         }
     }
 
-    fn begin_generation(&mut self, requests: Vec<Request>) {
-        self.last_generation += 1;
-        let id = GenerationId(self.last_generation);
-        let context = HookContext { generation: Some(id), old: self.active, reason: String::new() };
-        let run = self.run_hooks(HookPoint::Begin, context);
-        self.attempt = Some(Attempt { requests, stage: Stage::Begin(run, id) });
-    }
-
     pub(super) fn attempt_hooks_done(&mut self, now: Moment, done: HookRun, result: Result<(), String>) {
-        let Some(attempt) = &mut self.attempt else { return };
-        match (attempt.stage, result) {
-            (Stage::Pre(run), Ok(())) if run == done => {
-                let requests = std::mem::take(&mut attempt.requests);
-                self.begin_generation(requests);
-            }
+        let Some(stage) = self.attempt.as_ref().map(|attempt| attempt.stage) else { return };
+        match (stage, result) {
+            (Stage::Pre(run), Ok(())) if run == done => self.next_stage(),
             (Stage::Pre(run), Err(why)) if run == done => {
                 self.report(Notice::Refused { what: "restart", why: why.clone() });
                 self.attempt_failed(now, None, Failure::Vetoed(why));
@@ -153,6 +150,7 @@ impl Supervisor {
         }
         let requests = self.attempt.take().map(|attempt| attempt.requests).unwrap_or_default();
         self.proven();
+        self.respawn.bereft = None;
         self.steer(id);
         self.served = true;
         let old = self.active.replace(id);
@@ -255,7 +253,7 @@ impl Supervisor {
     fn go_on(&mut self) {
         let requests = std::mem::take(&mut self.remembered);
         if !requests.is_empty() {
-            self.begin_attempt(Cause::Asked, requests);
+            self.begin_attempt(requests);
         }
     }
 

@@ -97,8 +97,12 @@ impl Supervisor {
                 self.stop(now, id, StopReason::Survived);
             }
             State::Stopping { .. } | State::Killed => {
+                self.active.take_if(|active| *active == id);
                 self.report(Notice::Exited { generation: id, exit, expected: true });
             }
+        }
+        if self.shutdown.is_none() {
+            self.hammer_surplus();
         }
         self.seats_free(now);
     }
@@ -112,7 +116,9 @@ impl Supervisor {
             self.hand_back(id, older, exit);
         } else {
             self.disproven(&Failure::Crashed(exit));
-            if !self.attempt_takes_over() {
+            if self.attempt_takes_over() {
+                self.respawn.bereft = Some((id, exit));
+            } else {
                 self.respawn_after_end(now, id, exit);
             }
         }
