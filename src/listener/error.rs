@@ -50,8 +50,6 @@ pub enum Problem {
     Fault(Fault),
     /// Another socket has the address; its holders, where they could be found.
     Busy(Vec<Holder>),
-    /// Somebody answers at this Unix path or name.
-    Answered,
     /// Something that is no socket lies at this path.
     NoSocketThere(PathBuf),
     /// No descriptor of this number is open.
@@ -75,7 +73,7 @@ impl Problem {
     pub(super) fn errno(&self) -> Errno {
         match self {
             Problem::Fault(fault) => fault.errno,
-            Problem::Busy(_) | Problem::Answered => Errno::EADDRINUSE,
+            Problem::Busy(_) => Errno::EADDRINUSE,
             Problem::NoSocketThere(_) => Errno::EEXIST,
             Problem::NotOpen(_) | Problem::NotPassed(_) => Errno::EBADF,
             Problem::NoSocket(_) => Errno::ENOTSOCK,
@@ -87,7 +85,6 @@ impl Problem {
     fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Problem::Busy(_) => "stop the other program, or choose another address",
-            Problem::Answered => "stop the program that answers there, or choose another path",
             Problem::NoSocketThere(_) => {
                 "move it away, or choose another path: endless removes only sockets nobody answers"
             }
@@ -132,7 +129,6 @@ impl fmt::Display for Problem {
                 }
                 Ok(())
             }
-            Problem::Answered => write!(f, "the address is in use: somebody answers there"),
             Problem::NoSocketThere(path) => write!(f, "{} exists and is no socket", path.display()),
             Problem::NotOpen(number) => write!(f, "descriptor {number} is not open"),
             Problem::NotPassed(name) => write!(f, "no descriptor named {name} was passed in"),

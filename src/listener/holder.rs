@@ -1,4 +1,4 @@
-//! Who holds a busy port: found through /proc, in the error path only.
+//! Who holds a busy address: found through /proc, in the error path only.
 
 use super::error::Holder;
 use super::inet::{Place, Transport};
@@ -19,7 +19,19 @@ pub(super) fn of(place: Place) -> Vec<Holder> {
         let text = fs::read_to_string(table).unwrap_or_default();
         inodes.extend(text.lines().skip(1).filter_map(|line| inode_at(line, place.at.port(), listening)));
     }
-    if inodes.is_empty() { Vec::new() } else { processes_with(&inodes) }
+    processes_with(&inodes)
+}
+
+/// The processes that have a Unix socket of this name open; an abstract name begins with `@`.
+pub(super) fn of_unix(name: &[u8]) -> Vec<Holder> {
+    let text = fs::read("/proc/net/unix").unwrap_or_default();
+    processes_with(&text.split(|byte| *byte == b'\n').filter_map(|line| inode_named(line, name)).collect())
+}
+
+/// The inode of one line, when it is about this name: `num refcount protocol flags type st inode path`.
+fn inode_named(line: &[u8], name: &[u8]) -> Option<u64> {
+    let rest = line.strip_suffix(name)?.strip_suffix(b" ")?;
+    std::str::from_utf8(rest).ok()?.split_ascii_whitespace().nth(6)?.parse().ok()
 }
 
 /// The inode of one line, when it is about this port and state: `sl local_address rem_address st … uid timeout inode`.
@@ -34,6 +46,9 @@ fn inode_at(line: &str, port: u16, state: Option<&str>) -> Option<u64> {
 
 fn processes_with(inodes: &HashSet<u64>) -> Vec<Holder> {
     let mut found = Vec::new();
+    if inodes.is_empty() {
+        return found;
+    }
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         if has_one_of(pid, inodes) {
@@ -66,5 +81,13 @@ mod tests {
         assert_eq!(inode_at(line, 8081, Some(LISTENING)), None);
         assert_eq!(inode_at(line, 8080, Some("01")), None);
         assert_eq!(inode_at("nonsense", 8080, None), None);
+    }
+
+    #[test]
+    fn a_line_of_the_unix_table_gives_its_inode() {
+        let line = b"0000000000000000: 00000002 00000000 00010000 0001 01 21465 /run/app.sock";
+        assert_eq!(inode_named(line, b"/run/app.sock"), Some(21465));
+        assert_eq!(inode_named(line, b"app.sock"), None);
+        assert_eq!(inode_named(line, b"/run/other.sock"), None);
     }
 }

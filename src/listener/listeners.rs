@@ -24,7 +24,16 @@ impl Listeners {
     /// # Errors
     /// The first listener that cannot be bound, and why.
     pub fn bind(specs: &[ListenerSpec], passed: &[Inherited]) -> Result<(Listeners, Vec<Notice>), BindError> {
-        let crowded = !limit::room_for_seats(specs.len(), limit::hard());
+        Listeners::bind_within(specs, passed, limit::hard())
+    }
+
+    /// The same under a given hard limit of open files.
+    pub(super) fn bind_within(
+        specs: &[ListenerSpec],
+        passed: &[Inherited],
+        files: u64,
+    ) -> Result<(Listeners, Vec<Notice>), BindError> {
+        let crowded = !limit::room_for_seats(specs.len(), files);
         let mut listeners = Listeners { list: Vec::with_capacity(specs.len()) };
         let mut sharing = Vec::with_capacity(specs.len());
         for spec in specs {
@@ -153,6 +162,6 @@ impl Listeners {
 
 fn discard(made: Made) {
     if let Made::Named(named) = made {
-        named.discard();
+        named.forget();
     }
 }

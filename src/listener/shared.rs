@@ -1,6 +1,7 @@
 //! A listener whose generations share one socket: where steering cannot be, was not wanted, or the socket was passed in.
 
 use super::error::{BIND, During, Fault, Problem};
+use super::holder;
 use super::inet::Place;
 use super::options::{begin_to_listen, buffers};
 use crate::plan::{SocketOptions, UnixKind};
@@ -40,7 +41,7 @@ impl Shared {
         let socket = unix_socket(kind, options)?;
         let address = UnixAddr::new_abstract(name).during("use this name")?;
         match bind(socket.as_raw_fd(), &address) {
-            Err(Errno::EADDRINUSE) => return Err(Problem::Answered),
+            Err(Errno::EADDRINUSE) => return Err(Problem::Busy(holder::of_unix(&[b"@", name].concat()))),
             other => other.during(BIND)?,
         }
         let accepts = kind != UnixKind::Datagram;

@@ -197,6 +197,9 @@ impl Steered {
 
     /// Ends listening on a generation's seat: an accept(2) that waits there returns. Datagram sockets have no such call,
     /// and a read that returns nothing for ever would only surprise their readers: they are left alone.
+    ///
+    /// Between the call and the new program the kernel may find no member at the index of the active one, which moved; it
+    /// then chooses any member that still listens (reuseport_select_sock in the kernel).
     pub(super) fn shut(&mut self, owner: GenerationId) {
         if self.place.transport == Transport::Udp {
             return;

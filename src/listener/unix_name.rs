@@ -1,6 +1,7 @@
 //! Unix sockets at paths: bound with the right mode and owner, found stale or alive, linked and renamed.
 
 use super::error::{BIND, During, Fault, Problem};
+use super::holder;
 use super::options::begin_to_listen;
 use super::shared::{answers, unix_socket};
 use crate::plan::{SocketOptions, UnixKind};
@@ -44,7 +45,12 @@ pub(super) fn look(path: &Path, kind: UnixKind) -> Result<Lies, Problem> {
         return Err(Problem::NoSocketThere(path.to_owned()));
     }
     let address = UnixAddr::new(path).during("use this path")?;
-    if answers(kind, &address)? { Err(Problem::Answered) } else { Ok(Lies::Stale) }
+    if answers(kind, &address)? { Err(busy(path)) } else { Ok(Lies::Stale) }
+}
+
+/// Somebody has a socket at this path.
+pub(super) fn busy(path: &Path) -> Problem {
+    Problem::Busy(holder::of_unix(path.as_os_str().as_encoded_bytes()))
 }
 
 /// A socket bound at a path, with its mode and owner, listening. Nobody has more rights at any time than asked for.

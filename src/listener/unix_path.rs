@@ -8,7 +8,7 @@ use super::error::{BIND, Fault, Problem};
 use super::options::begin_to_listen;
 use super::port::{Made, Sharing};
 use super::steered::NOBODY;
-use super::unix_name::{Inode, Lies, bind_at, look, private_prefix, publish, remove, sweep};
+use super::unix_name::{Inode, Lies, bind_at, busy, look, private_prefix, publish, remove, sweep};
 use crate::plan::{SocketOptions, UnixKind};
 use crate::sys::socket::set_nonblocking;
 use crate::words::GenerationId;
@@ -224,10 +224,7 @@ impl UnixPath {
             return;
         }
         self.shut(owner);
-        let (gone, stay) = std::mem::take(&mut self.seats).into_iter().partition(|seat| seat.owner == owner);
-        self.seats = stay;
-        let gone: Vec<Seat> = gone;
-        gone.into_iter().for_each(|seat| seat.named.forget());
+        self.seats.extract_if(.., |seat| seat.owner == owner).for_each(|seat| seat.named.forget());
     }
 
     /// The end: every name that still is our own is removed.
@@ -241,15 +238,10 @@ impl UnixPath {
 
 impl Named {
     /// Closes the socket and removes its private name.
-    fn forget(self) {
+    pub(super) fn forget(self) {
         if let Some(private) = self.private.filter(|private| Inode::at(private) == Some(self.inode)) {
             remove(&private);
         }
-    }
-
-    /// Removes what was made for a generation that does not come to be.
-    pub(super) fn discard(self) {
-        self.forget();
     }
 }
 
@@ -289,7 +281,7 @@ fn first_publish(named: &mut Named, public: &Path, lies: Lies) -> Result<bool, P
         return Ok(false);
     }
     remove(&private);
-    Err(if error == Errno::EEXIST { Problem::Answered } else { Fault { step: BIND, errno: error }.into() })
+    Err(if error == Errno::EEXIST { busy(public) } else { Fault { step: BIND, errno: error }.into() })
 }
 
 fn refused(sharing: Sharing, why: &str) -> Sharing {

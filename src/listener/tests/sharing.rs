@@ -77,3 +77,17 @@ fn udp_adopted_needs_not_listen() {
     let bound = &listeners.addresses().next().unwrap().address;
     assert_eq!(*bound, BoundAddress::Udp(socket.local_addr().unwrap()));
 }
+
+#[test]
+fn too_many_listeners_for_two_sets_of_seats_share_and_say_so_once() {
+    let specs: Vec<_> = (0..100).map(|_| tcp("127.0.0.1:0")).collect();
+    let (mut listeners, notices) = Listeners::bind_within(&specs, &[], 263).unwrap();
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    listeners.make_seats(ONE).unwrap();
+    listeners.make_seats(TWO).unwrap();
+    assert!(!listeners.has_own_seats(TWO));
+    assert_eq!(listeners.seats(TWO).len(), 100);
+    let (listeners, notices) = Listeners::bind_within(&specs, &[], 264).unwrap();
+    assert!(listeners.seats(ONE).is_empty());
+    assert_eq!(notices.len(), 1);
+}
