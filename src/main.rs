@@ -1,1 +1,96 @@
-fn main() {}
+//! `endless`: parse, plan, bind, run. A table of contents.
+
+use anyhow::Result;
+use endless::cli::{self, Args, Invocation};
+use endless::listener::{self, Listeners};
+use endless::notice::{Level, Notice};
+use endless::plan::{InheritedSocket, Plan, Surroundings, show};
+use endless::report::{Pids, Reporter};
+use endless::runtime::{Means, Runtime, pid_file::PidFile};
+use endless::spawn::{self, Inherited};
+use endless::words::{CODE_FAILURE, CODE_USAGE};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Of more listeners than this, one line tells how many there are.
+const TOLD_ONE_BY_ONE: usize = 32;
+
+fn main() -> ExitCode {
+    let inherited = Inherited::capture();
+    let code = match cli::parse(std::env::args_os()) {
+        Ok(Invocation::Run(args)) => run(&args, inherited),
+        Ok(Invocation::Check(args)) => plan(&args, &listener::inherited()).map(|plan| answer(&show::render(&plan))),
+        Ok(Invocation::Exec(command)) => Ok(exec(&command)),
+        Ok(Invocation::Print(text)) => Ok(answer(&text)),
+        Err(error) => Ok(complain(&error, CODE_USAGE)),
+    };
+    ExitCode::from(code.unwrap_or_else(|error| {
+        let code = error.downcast_ref::<endless::plan::Error>().map_or(CODE_FAILURE, |error| error.code);
+        complain(&format_args!("{error:#}"), code)
+    }))
+}
+
+/// The main job. Everything is checked, locked and bound before the first process starts.
+fn run(args: &Args, inherited: Inherited) -> Result<u8> {
+    let passed = listener::inherited();
+    let plan = plan(args, &passed)?;
+    let file_limit = Some(listener::raise_file_limit());
+    let pid_file = plan.pid_file.as_deref().map(PidFile::claim).transpose()?;
+    let (listeners, notices) = Listeners::bind(&plan.listeners, &passed)?;
+    let reporter = Reporter::new(plan.output, std::env::var("JOURNAL_STREAM").ok().as_deref());
+    tell_of(&reporter, notices);
+    if let Err(errno) = spawn::become_subreaper() {
+        let text =
+            format!("processes that leave a copy's tree cannot be kept track of (PR_SET_CHILD_SUBREAPER: {errno})");
+        reporter.tell(&Notice::Note { level: Level::Problem, text }, &Pids::new());
+    }
+    let runtime = Runtime::new(plan, Means { listeners, inherited, file_limit, reporter })?;
+    let code = runtime.run();
+    drop(pid_file);
+    Ok(code)
+}
+
+fn plan(args: &Args, passed: &[listener::Inherited]) -> Result<Plan> {
+    let socket = |one: &listener::Inherited| InheritedSocket { fd: one.number, name: one.name.clone() };
+    let around = Surroundings {
+        inherited: passed.iter().map(socket).collect(),
+        // Made by the kernel's IPv6; a [::] that cannot be bound all the same becomes 0.0.0.0 when it is bound.
+        ipv6: Path::new("/proc/net/if_inet6").exists(),
+        environment: std::env::vars_os().collect(),
+    };
+    Ok(Plan::new(args, &around)?)
+}
+
+fn tell_of(reporter: &Reporter, notices: Vec<Notice>) {
+    let listening = notices.iter().filter(|notice| matches!(notice, Notice::Listening { .. })).count();
+    for notice in notices {
+        if listening <= TOLD_ONE_BY_ONE || !matches!(notice, Notice::Listening { .. }) {
+            reporter.tell(&notice, &Pids::new());
+        }
+    }
+    if listening > TOLD_ONE_BY_ONE {
+        let text = format!("listening on {listening} addresses");
+        reporter.tell(&Notice::Note { level: Level::Normal, text }, &Pids::new());
+    }
+}
+
+/// `endless exec`: returns only when it fails.
+fn exec(command: &[OsString]) -> u8 {
+    match spawn::exec(command) {
+        Ok(never) => match never {},
+        Err(error) => complain(&format_args!("exec: {error}"), error.exit_code()),
+    }
+}
+
+fn answer(text: &str) -> u8 {
+    use std::io::Write;
+    // Nobody reads it any more: no reason to fail (endless --help | head -1).
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    0
+}
+
+fn complain(error: &dyn std::fmt::Display, code: u8) -> u8 {
+    eprintln!("endless: {error}");
+    code
+}

@@ -1,1 +1,124 @@
-//! (to be written)
+//! What the command line looks like. Strings in, strings out: what they mean is decided in `plan`.
+//!
+//! Everything before the first `--` is endless' own, everything after it is the target's and is never looked at here.
+
+mod environment;
+mod listeners;
+mod output;
+mod process;
+mod readiness;
+mod retirement;
+mod signals;
+mod usage;
+
+pub use environment::EnvArg;
+pub use listeners::ListenerArgs;
+pub use output::OutputArgs;
+pub use process::ProcessArgs;
+pub use readiness::ReadinessArgs;
+pub use retirement::RetirementArgs;
+pub use signals::{HookArg, SignalArgs};
+pub use usage::UsageError;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser};
+use std::ffi::OsString;
+
+/// Holds your server's sockets and runs your server under them; on SIGHUP a fresh copy takes over and no connection is lost.
+///
+/// endless binds the addresses once, starts COMMAND with the open sockets, and keeps them open for as long as it lives.
+/// `pkill -HUP endless` starts a fresh copy beside the running one, waits until it serves, gives it the new connections
+/// and then retires the old copy. A copy that fails to start changes nothing: the old one goes on serving.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Parser)]
+#[command(
+    name = "endless",
+    version,
+    override_usage = "endless [OPTIONS] -- COMMAND [ARG]...\n       \
+                      endless check [OPTIONS] -- COMMAND [ARG]...\n       \
+                      endless exec -- COMMAND [ARG]...",
+    after_help = usage::AFTER_HELP,
+    after_long_help = usage::AFTER_LONG_HELP,
+    max_term_width = 110,
+)]
+pub struct Args {
+    /// Where to listen and how the target is told.
+    #[command(flatten)]
+    pub listeners: ListenerArgs,
+    /// When a copy serves, and what a restart does.
+    #[command(flatten)]
+    pub readiness: ReadinessArgs,
+    /// How a copy ends.
+    #[command(flatten)]
+    pub retirement: RetirementArgs,
+    /// What signals do, and what runs around it.
+    #[command(flatten)]
+    pub signals: SignalArgs,
+    /// The process the target is started as.
+    #[command(flatten)]
+    pub process: ProcessArgs,
+    /// Names, files and output.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// The program to run and its arguments, after `--`
+    #[arg(value_name = "COMMAND", last = true)]
+    pub command: Vec<OsString>,
+    /// The long names of the options whose value came from an ENDLESS_ variable.
+    #[arg(skip)]
+    pub from_environment: Vec<String>,
+}
+
+/// What a command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invocation {
+    /// `endless [OPTIONS] -- COMMAND`: run it.
+    Run(Box<Args>),
+    /// `endless check [OPTIONS] -- COMMAND`: say what would run.
+    Check(Box<Args>),
+    /// `endless exec -- COMMAND`: set LISTEN_PID to the own pid and become COMMAND.
+    Exec(Vec<OsString>),
+    /// `--help` or `--version`: print this on stdout and exit with 0.
+    Print(String),
+}
+
+/// The command as clap sees it: for the help, the man page and the tests that compare them.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command().mut_args(without_empty_variable)
+}
+
+/// Reads a whole command line, the program's own name included.
+///
+/// # Errors
+/// Everything that does not have the shape of a command line of endless; its exit status is 2.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
+    let mut args = args.into_iter().skip(1).peekable();
+    let subcommand = args.next_if(|first| first == "check" || first == "exec");
+    let mut options: Vec<OsString> = args.by_ref().take_while(|arg| arg != "--").collect();
+    let target: Vec<OsString> = args.collect();
+    let check = match &subcommand {
+        Some(word) if word == "exec" => return usage::exec(&options, target),
+        other => other.is_some(),
+    };
+    options.insert(0, OsString::from("endless"));
+    let command = command().mut_arg("command", |arg| arg.last(false).trailing_var_arg(true));
+    let mut matches = match command.try_get_matches_from(options) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Invocation::Print(error.render().to_string()));
+        }
+        Err(error) => return Err(UsageError::from_clap(&error)),
+    };
+    let ordered = environment::Ordered::collect(&matches);
+    let mut args = Args::from_arg_matches_mut(&mut matches).map_err(|error| UsageError::from_clap(&error))?;
+    ordered.apply(&mut args);
+    usage::refuse_stray_words(&args.command, &target)?;
+    args.command = target;
+    let args = Box::new(args);
+    Ok(if check { Invocation::Check(args) } else { Invocation::Run(args) })
+}
+
+/// A variable that is set and empty is as good as not set: `ENDLESS_HAMMER=${HAMMER:-}` in a compose file means the default.
+fn without_empty_variable(arg: clap::Arg) -> clap::Arg {
+    let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if empty { arg.env(clap::builder::Resettable::Reset) } else { arg }
+}

@@ -1,1 +1,137 @@
-//! (to be written)
+//! How a copy is told about its listeners: which descriptor has which number, and which variables say so. Pure.
+//!
+//! Descriptors sit at 3, 4, 5… in `-l` order. `fd=N` puts one elsewhere; the others then take the lowest numbers from 3 on
+//! that are free. With `--pass stdin` the one listener is descriptor 0.
+
+mod held;
+mod server_starter;
+mod stdin;
+mod systemd;
+mod template;
+#[cfg(test)]
+mod tests;
+
+pub use held::{Held, HeldAddress, HeldKind};
+pub use template::Template;
+
+use crate::notice::{Level, Notice};
+use crate::plan::{HandoffPlan, ListenerSpec, Protocol};
+use crate::words::GenerationId;
+use std::collections::HashSet;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+
+/// The longest string execve(2) takes, with its name, `=` and NUL: MAX_ARG_STRLEN, 32 pages of 4 KiB.
+const LONGEST_STRING: usize = 131_072;
+
+/// What one copy is handed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Handed {
+    /// For each listener, in `-l` order, the number of its descriptor in the target.
+    pub numbers: Vec<i32>,
+    /// Whether LISTEN_PID is to be set, to the pid of the process that executes the target.
+    pub listen_pid: bool,
+    /// What was left out, and why.
+    pub notices: Vec<Notice>,
+}
+
+/// Why a protocol that was asked for by name cannot be spoken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoffError {
+    /// The variable that cannot be made.
+    pub variable: &'static str,
+    /// Why.
+    pub reason: String,
+    /// The way out.
+    pub hint: String,
+}
+
+impl fmt::Display for HandoffError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--pass: {} cannot be set: {}\nhint: {}", self.variable, self.reason, self.hint)
+    }
+}
+
+impl std::error::Error for HandoffError {}
+
+/// For each listener, in `-l` order, the number of its descriptor in the target.
+#[must_use]
+pub fn numbers(plan: &HandoffPlan, specs: &[ListenerSpec]) -> Vec<i32> {
+    if let (true, [only]) = (plan.protocols.contains(&Protocol::Stdin), specs) {
+        return vec![stdin::number(only)];
+    }
+    let placed: HashSet<i32> = specs.iter().filter_map(|spec| spec.options.fd).collect();
+    let mut free = (3..).filter(|number| !placed.contains(number));
+    specs.iter().filter_map(|spec| spec.options.fd.or_else(|| free.next())).collect()
+}
+
+/// Numbers the descriptors of one copy and adds the variables that tell about them to its environment.
+///
+/// `held` describes the listeners as they are really bound, in the order of `specs`. What is in `env` under the same names
+/// is replaced.
+///
+/// # Errors
+/// A variable that cannot be made, when `--pass` asked for it; one of the default protocols is left out instead.
+pub fn prepare(
+    plan: &HandoffPlan,
+    specs: &[ListenerSpec],
+    held: &[Held],
+    generation: GenerationId,
+    env: &mut Vec<(OsString, OsString)>,
+) -> Result<Handed, HandoffError> {
+    let mut handed = Handed { numbers: numbers(plan, specs), ..Handed::default() };
+    let asked = |protocol| plan.protocols.contains(&protocol) && (plan.explicit || !specs.is_empty());
+    if asked(Protocol::Systemd) {
+        handed.listen_pid = plan.listen_pid;
+        for variable in systemd::variables(held, &handed.numbers) {
+            offer(plan, env, &mut handed.notices, variable)?;
+        }
+    }
+    if asked(Protocol::ServerStarter) {
+        for variable in server_starter::variables(specs, held, &handed.numbers, generation) {
+            offer(plan, env, &mut handed.notices, variable)?;
+        }
+    }
+    set(env, "ENDLESS_PID", std::process::id().to_string().into());
+    set(env, "ENDLESS_GENERATION", generation.to_string().into());
+    set(env, "ENDLESS_WORKER", "0".into());
+    Ok(handed)
+}
+
+/// A variable, or why it cannot be made.
+type Variable = (&'static str, Result<OsString, String>);
+
+/// Sets the variable; if it cannot be, that is an error for a protocol that was asked for, else a notice.
+fn offer(
+    plan: &HandoffPlan,
+    env: &mut Vec<(OsString, OsString)>,
+    notices: &mut Vec<Notice>,
+    (variable, value): Variable,
+) -> Result<(), HandoffError> {
+    let value = value.and_then(|value| match variable.len() + value.len() + 2 {
+        length if length > LONGEST_STRING => {
+            Err(format!("it would have {length} bytes, and the kernel takes {LONGEST_STRING} (execve(2))"))
+        }
+        _ => Ok(value),
+    });
+    match value {
+        Ok(value) => set(env, variable, value),
+        Err(reason) if plan.explicit => {
+            let hint =
+                "another protocol with --pass, or none and templates such as {fd:NAME} in the arguments".to_owned();
+            return Err(HandoffError { variable, reason, hint });
+        }
+        Err(reason) => {
+            env.retain(|(name, _)| name != variable);
+            notices.push(Notice::Note { level: Level::Normal, text: format!("{variable} is left out: {reason}") });
+        }
+    }
+    Ok(())
+}
+
+fn set(env: &mut Vec<(OsString, OsString)>, name: &str, value: OsString) {
+    match env.iter_mut().find(|(known, _)| known == OsStr::new(name)) {
+        Some((_, old)) => *old = value,
+        None => env.push((name.into(), value)),
+    }
+}

@@ -1,1 +1,40 @@
-//! (to be written)
+//! The listeners: bound once, open for as long as endless lives, with a seat for every generation.
+//!
+//! A *seat* is the socket one generation has at a listener. TCP and UDP seats are sockets of their own in one SO_REUSEPORT
+//! group, and a classic BPF program on the group says which of them new connections go to (socket(7)). Unix seats are
+//! bound at private names, and the public path is renamed from one to the next. Where that cannot be, all generations share
+//! one socket. endless keeps its own descriptor of every seat, so a copy that crashes loses nothing that waits there.
+
+mod bound;
+mod client;
+mod diag;
+mod drain;
+mod error;
+mod group;
+mod holder;
+mod inet;
+mod inherited;
+mod limit;
+mod listeners;
+mod options;
+mod port;
+mod probe;
+mod program;
+mod queue;
+mod said;
+mod shared;
+mod steered;
+mod unix_name;
+mod unix_path;
+
+#[cfg(test)]
+mod tests;
+
+pub use bound::{Bound, BoundAddress};
+pub use client::ProbeStream;
+pub use drain::DrainWatch;
+pub use error::{BindError, Fault, Holder, Problem, SeatError};
+pub use inherited::{Inherited, inherited};
+pub use limit::raise_file_limit;
+pub use listeners::Listeners;
+pub use probe::{Probe, ProbeState};

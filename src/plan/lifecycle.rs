@@ -1,5 +1,8 @@
 //! The durations and policies of a generation's life: probation, retirement, hammer, respawn.
 
+use super::error::{Error, Fault};
+use super::value;
+use crate::cli::{ReadinessArgs, RetirementArgs};
 use crate::words::Sig;
 use std::time::Duration;
 
@@ -73,4 +76,102 @@ pub enum KillMode {
     Group,
     /// Both to the main process only; what it leaves behind lives on.
     Process,
+}
+
+/// Reads the durations and policies.
+pub(super) fn read(restart: &ReadinessArgs, retire: &RetirementArgs) -> Result<Lifecycle, Error> {
+    let seconds = Duration::from_secs;
+    let never = |flag, given: &Option<String>, default| {
+        value::or(flag, given.as_deref(), Some(seconds(default)), value::duration_or_never)
+    };
+    let ends = [("on-failure", Respawn::OnFailure), ("always", Respawn::Always), ("never", Respawn::Never)];
+    let probation = never("--probation", &restart.probation, 2)?;
+    let lifecycle = Lifecycle {
+        ready_timeout: never("--ready-timeout", &restart.ready_timeout, 90)?,
+        probation: probation.unwrap_or_default(),
+        supersede: never("--supersede", &restart.supersede, 5)?,
+        max_retiring: value::or("--max-retiring", restart.max_retiring.as_deref(), 8, |text| {
+            value::number(text, 1, 1_000_000)
+        })?,
+        drain: value::or("--drain", retire.drain.as_deref(), QUEUE, drain)?,
+        hammer: never("--hammer", &retire.hammer, 60)?,
+        respawn: value::or("--respawn", restart.respawn.as_deref(), Respawn::OnFailure, |text| {
+            value::one_of(text, &ends)
+        })?,
+        respawn_limit: value::or(
+            "--respawn-limit",
+            restart.respawn_limit.as_deref(),
+            Some((5, seconds(60))),
+            respawn_limit,
+        )?,
+    };
+    if let (Respawn::Never, Some(text)) = (lifecycle.respawn, &restart.respawn_limit) {
+        let fault = Fault::new("nothing is respawned with --respawn never", "take one of them away");
+        return Err(fault.at("--respawn-limit", text));
+    }
+    Ok(lifecycle)
+}
+
+/// The default drain.
+const QUEUE: Drain = Drain { mode: DrainMode::Queue, limit: Duration::from_secs(10) };
+
+fn drain(text: &str) -> Result<Drain, Fault> {
+    const MODES: &str = "off, or queue[=DUR]";
+    match text.split_once('=') {
+        None if text == "off" => Ok(Drain { mode: DrainMode::Off, limit: Duration::ZERO }),
+        None if text == "queue" => Ok(QUEUE),
+        Some(("queue", limit)) => Ok(Drain { limit: value::duration(limit)?, ..QUEUE }),
+        Some(("off", _)) => Err(Fault::new("`off` waits for nothing, so it takes no duration", MODES)),
+        None if matches!(text, "quiet" | "soft") => Err(not_here(text)),
+        Some((mode @ ("quiet" | "soft"), _)) => Err(not_here(mode)),
+        _ => Err(Fault::new(format!("there is no drain mode `{text}`"), MODES)),
+    }
+}
+
+fn not_here(mode: &str) -> Fault {
+    Fault::new(format!("the drain mode `{mode}` is not in this version"), "the modes there are: off, or queue[=DUR]")
+}
+
+fn respawn_limit(text: &str) -> Result<Option<(u32, Duration)>, Fault> {
+    if value::is_off(text) {
+        return Ok(None);
+    }
+    let hint = "N/DUR, such as 5/1m; off for no limit";
+    let (count, within) = text.split_once('/').ok_or_else(|| Fault::new(format!("`{text}` is not N/DUR"), hint))?;
+    let count = value::number(count, 1, u32::MAX).map_err(|fault| Fault::new(fault.reason, hint))?;
+    let within = value::duration(within).map_err(|fault| Fault::new(fault.reason, hint))?;
+    if within.is_zero() {
+        return Err(Fault::new("within no time nothing ends", hint));
+    }
+    Ok(Some((count, within)))
+}
+
+impl Retirement {
+    /// Reads `--stop-signal`, `--retire-signal` and `--kill-mode`.
+    pub(super) fn read(args: &RetirementArgs) -> Result<Retirement, Error> {
+        let modes = [("mixed", KillMode::Mixed), ("group", KillMode::Group), ("process", KillMode::Process)];
+        let stop_signal = value::or("--stop-signal", args.stop_signal.as_deref(), Sig::TERM, read_stop)?;
+        Ok(Retirement {
+            stop_signal,
+            retire_signal: value::or("--retire-signal", args.retire_signal.as_deref(), stop_signal, read_stop)?,
+            kill_mode: value::or("--kill-mode", args.kill_mode.as_deref(), KillMode::Mixed, |text| {
+                value::one_of(text, &modes)
+            })?,
+        })
+    }
+}
+
+/// A signal a target can end gracefully by.
+fn read_stop(text: &str) -> Result<Sig, Fault> {
+    match value::signal(text)? {
+        Sig::KILL => Err(Fault::new(
+            "SIGKILL leaves the target no time to end",
+            "a signal it can handle, such as TERM; --hammer 0 kills at once",
+        )),
+        Sig::STOP => Err(Fault::new(
+            "SIGSTOP halts the target and never ends it",
+            "a signal it can handle, such as TERM, INT or QUIT",
+        )),
+        signal => Ok(signal),
+    }
 }

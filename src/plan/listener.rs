@@ -1,5 +1,14 @@
 //! What a listener is: its address, its options, its name. The grammar of `-l` lives here.
 
+mod address;
+pub(super) mod list;
+mod options;
+#[cfg(test)]
+mod tests;
+pub(super) mod text;
+
+pub use address::Resolver;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +29,7 @@ pub struct ListenerSpec {
 }
 
 /// Where a listener listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Address {
     /// TCP. `any` is true for `:80`, `*:80` and `80`: `[::]` for both families, IPv4 only where there is no IPv6.
     Tcp {
@@ -48,7 +57,7 @@ pub enum Address {
 }
 
 /// The type of a Unix socket (unix(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UnixKind {
     /// SOCK_STREAM.
     Stream,
@@ -59,7 +68,7 @@ pub enum UnixKind {
 }
 
 /// The name of a Unix socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum UnixName {
     /// A path in the file system.
     Path(PathBuf),
@@ -68,7 +77,7 @@ pub enum UnixName {
 }
 
 /// Which inherited descriptor is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum InheritedRef {
     /// `fd:3`: the descriptor's number.
     Number(i32),

@@ -3,17 +3,30 @@
 //! `cli` says what the command line looks like; this room decides what it means. Nothing here opens a socket or starts a
 //! process; everything to the right of this room can rely on what it finds here.
 
+mod build;
+pub mod command;
+mod dotenv;
+pub mod environment;
+pub mod error;
+mod handing;
+mod identity;
 pub mod lifecycle;
 pub mod listener;
 pub mod process;
 pub mod readiness;
+pub mod show;
 pub mod signals;
+pub mod surroundings;
+mod value;
 
+pub use environment::{EnvError, build_environment};
+pub use error::{Error, Fault};
 pub use lifecycle::{Drain, DrainMode, KillMode, Lifecycle, Respawn, Retirement};
-pub use listener::{Address, InheritedRef, ListenerSpec, SocketOptions, UnixKind, UnixName};
+pub use listener::{Address, InheritedRef, ListenerSpec, Resolver, SocketOptions, UnixKind, UnixName};
 pub use process::{EnvChange, Identity, Orphans, ProcessSpec, Rlimit, StdinFrom};
 pub use readiness::{Readiness, ReadyMode};
 pub use signals::{Hook, Hooks, SignalAction, SignalTable};
+pub use surroundings::{InheritedSocket, Surroundings};
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,5 +1,8 @@
 //! What each signal to endless does (`--on`), and the hooks around it (`--hook`, `--check`).
 
+use super::error::{Error, Fault};
+use super::value;
+use crate::cli::{HookArg, SignalArgs};
 use crate::words::{HookPoint, Sig};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,4 +44,150 @@ pub struct Hook {
     pub point: HookPoint,
     /// What `sh -c` runs.
     pub command: String,
+}
+
+/// The actions there are, for hints.
+const ACTIONS: &str = "restart, stop, hammer, forward[=SIG], suspend or ignore";
+
+impl Default for SignalTable {
+    /// What signals do without `--on`.
+    fn default() -> SignalTable {
+        SignalTable(BTreeMap::from([
+            (Sig::HUP, SignalAction::Restart),
+            (Sig::TERM, SignalAction::Stop),
+            (Sig::INT, SignalAction::Stop),
+            (Sig::QUIT, SignalAction::Stop),
+            (Sig::USR2, SignalAction::Hammer),
+            (Sig::USR1, SignalAction::Ignore),
+            (Sig::TSTP, SignalAction::Ignore),
+        ]))
+    }
+}
+
+impl SignalTable {
+    /// Reads all `--on` on top of the defaults.
+    pub(super) fn read(args: &SignalArgs) -> Result<SignalTable, Error> {
+        let mut table = SignalTable::default();
+        let mut given = Vec::new();
+        for text in &args.on {
+            let (signal, action) = on(text).map_err(|fault| fault.at("--on", text))?;
+            if given.contains(&signal) {
+                let fault = Fault::new(format!("it is said twice what {signal} does"), "take one of them away");
+                return Err(fault.at("--on", text));
+            }
+            given.push(signal);
+            table.0.insert(signal, action);
+        }
+        Ok(table)
+    }
+}
+
+fn on(text: &str) -> Result<(Sig, SignalAction), Fault> {
+    let (signal, action) = text
+        .split_once('=')
+        .ok_or_else(|| Fault::new("there is no `=` in it", format!("SIGNAL=ACTION; actions: {ACTIONS}")))?;
+    let signal = catchable(signal)?;
+    let action = match action {
+        "restart" => SignalAction::Restart,
+        "stop" => SignalAction::Stop,
+        "hammer" => SignalAction::Hammer,
+        "suspend" => SignalAction::Suspend,
+        "ignore" => SignalAction::Ignore,
+        "forward" => SignalAction::Forward(signal),
+        "reopen" | "upgrade" => {
+            return Err(Fault::new(format!("the action `{action}` is not in this version"), ACTIONS));
+        }
+        _ => match action.strip_prefix("forward=") {
+            Some(other) => SignalAction::Forward(value::signal(other)?),
+            None => return Err(Fault::new(format!("there is no action `{action}`"), ACTIONS)),
+        },
+    };
+    Ok((signal, action))
+}
+
+/// A signal endless can be sent: not one that cannot be caught, that means a crash, or that endless needs itself.
+pub(super) fn catchable(text: &str) -> Result<Sig, Fault> {
+    let signal = value::signal(text)?;
+    let why = match signal.name().as_str() {
+        "KILL" | "STOP" => "cannot be caught (signal(7))",
+        "ILL" | "FPE" | "SEGV" | "BUS" => "means that endless itself has crashed",
+        "CHLD" | "CONT" => "is one endless needs for itself",
+        _ => return Ok(signal),
+    };
+    Err(Fault::new(format!("{signal} {why}"), "another signal, such as HUP, USR1 or RTMIN+1"))
+}
+
+impl Hooks {
+    /// Reads all `--hook` and `--check`, in the order given, and `--hook-timeout`.
+    pub(super) fn read(args: &SignalArgs, table: &SignalTable) -> Result<Hooks, Error> {
+        let default = Some(Duration::from_secs(30));
+        let timeout = value::or("--hook-timeout", args.hook_timeout.as_deref(), default, value::duration_or_never)?;
+        let one = |arg: &HookArg| match arg {
+            HookArg::Hook(text) => hook(text, table).map_err(|fault| fault.at("--hook", text)),
+            HookArg::Check(text) => check(text).map_err(|fault| fault.at("--check", text)),
+        };
+        Ok(Hooks { list: args.hooks.iter().map(one).collect::<Result<_, _>>()?, timeout })
+    }
+}
+
+fn check(text: &str) -> Result<Hook, Fault> {
+    Ok(Hook { point: HookPoint::Pre(Sig::HUP), command: command(text)? })
+}
+
+fn hook(text: &str, table: &SignalTable) -> Result<Hook, Fault> {
+    let (when, rest) = text
+        .split_once('=')
+        .ok_or_else(|| Fault::new("there is no `=` in it", format!("WHEN=COMMAND; WHEN is one of: {POINTS}")))?;
+    Ok(Hook { point: point(when, table)?, command: command(rest)? })
+}
+
+/// The hook points there are, for hints.
+const POINTS: &str = "pre:SIGNAL, post:SIGNAL, begin, ready, retired, failed, exit";
+
+fn point(when: &str, table: &SignalTable) -> Result<HookPoint, Fault> {
+    match when.split_once(':') {
+        None => match when {
+            "begin" => Ok(HookPoint::Begin),
+            "ready" => Ok(HookPoint::Ready),
+            "retired" => Ok(HookPoint::Retired),
+            "failed" => Ok(HookPoint::Failed),
+            "exit" => Ok(HookPoint::Exit),
+            _ => Err(Fault::new(format!("there is no hook point `{when}`"), format!("one of: {POINTS}"))),
+        },
+        Some(("pre", signal)) => in_table(signal, table).map(HookPoint::Pre),
+        Some(("post", signal)) => in_table(signal, table).map(HookPoint::Post),
+        Some(_) => Err(Fault::new(format!("there is no hook point `{when}`"), format!("one of: {POINTS}"))),
+    }
+}
+
+fn in_table(text: &str, table: &SignalTable) -> Result<Sig, Fault> {
+    let signal = catchable(text)?;
+    if table.0.contains_key(&signal) {
+        return Ok(signal);
+    }
+    Err(Fault::new(
+        format!("endless does nothing on {signal}, so nothing runs before or after it"),
+        format!("say what it does: --on {}=ignore runs its hooks only", signal.name()),
+    ))
+}
+
+fn command(text: &str) -> Result<String, Fault> {
+    if text.trim().is_empty() {
+        return Err(Fault::new("there is no command", "what `sh -c` runs, such as --check 'nginx -t'"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The action as it is typed.
+impl std::fmt::Display for SignalAction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SignalAction::Restart => f.write_str("restart"),
+            SignalAction::Stop => f.write_str("stop"),
+            SignalAction::Hammer => f.write_str("hammer"),
+            SignalAction::Forward(signal) => write!(f, "forward={}", signal.name()),
+            SignalAction::Suspend => f.write_str("suspend"),
+            SignalAction::Ignore => f.write_str("ignore"),
+        }
+    }
 }

@@ -1,1 +1,171 @@
-//! (to be written)
+//! The loop: waits for what happens, asks the supervisor, carries out what it says. One thread, one poll(2).
+
+mod carry;
+mod children;
+pub mod clock;
+mod copy;
+mod files;
+mod hooks;
+mod http;
+pub mod notify;
+pub mod pid_file;
+mod readiness;
+mod requests;
+pub mod signals;
+mod start;
+mod wait;
+
+use crate::handoff::Held;
+use crate::listener::Listeners;
+use crate::notice::Notice;
+use crate::plan::{Plan, Rlimit};
+use crate::report::{Pids, Reporter};
+use crate::spawn::Inherited;
+use crate::supervisor::{Event, Generation, State, Supervisor};
+use crate::sys::memory;
+use crate::words::{GenerationId, Moment};
+use copy::Copy;
+use hooks::RunningHooks;
+use notify::NotifyDir;
+use signals::Signals;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What one run of endless holds besides the plan: everything made before the first generation starts.
+#[derive(Debug)]
+pub struct Means {
+    /// Every listener, bound.
+    pub listeners: Listeners,
+    /// Signal dispositions and mask as endless was started with them; the target gets them back.
+    pub inherited: Inherited,
+    /// The limit of open files endless was started with; the target gets it back.
+    pub file_limit: Option<Rlimit>,
+    /// The voice.
+    pub reporter: Reporter,
+}
+
+/// Everything the loop holds.
+#[derive(Debug)]
+pub struct Runtime {
+    plan: Plan,
+    listeners: Listeners,
+    inherited: Inherited,
+    file_limit: Option<Rlimit>,
+    reporter: Reporter,
+    /// The listeners as the hand-off and the hooks see them.
+    held: Vec<Held>,
+    supervisor: Supervisor,
+    copies: BTreeMap<GenerationId, Copy>,
+    pids: Pids,
+    signals: Signals,
+    notify_dir: Option<NotifyDir>,
+    hooks: RunningHooks,
+    /// What the supervisor has not been told yet.
+    events: VecDeque<Event>,
+    last_ticket: u64,
+    /// A generation has sent READY=1, so the next ones are expected to.
+    expects_notify: bool,
+    /// A generation whose end is being told.
+    forget: Option<GenerationId>,
+    /// When trees without a main process are looked at again.
+    look_again: Option<Moment>,
+    /// The status file as it was last written.
+    status: String,
+    finish: Option<u8>,
+}
+
+impl Runtime {
+    /// Makes ready to run: handlers, the directory of the notify sockets.
+    ///
+    /// # Errors
+    /// When a signal handler cannot be installed.
+    pub fn new(plan: Plan, means: Means) -> std::io::Result<Self> {
+        let signals = Signals::install(requests::handled(&plan))?;
+        let seed = clock::now().0.subsec_nanos();
+        let mut runtime = Self {
+            supervisor: Supervisor::new(plan.lifecycle.clone(), u64::from(seed)),
+            held: means.listeners.addresses().map(Held::from).collect(),
+            plan,
+            listeners: means.listeners,
+            inherited: means.inherited,
+            file_limit: means.file_limit,
+            reporter: means.reporter,
+            copies: BTreeMap::new(),
+            pids: Pids::new(),
+            signals,
+            notify_dir: None,
+            hooks: RunningHooks::default(),
+            events: VecDeque::from([Event::Begin]),
+            last_ticket: 0,
+            expects_notify: false,
+            forget: None,
+            look_again: None,
+            status: String::new(),
+            finish: None,
+        };
+        match NotifyDir::make() {
+            Ok(dir) => runtime.notify_dir = Some(dir),
+            Err(error) => runtime.tell(&Notice::Note {
+                level: crate::notice::Level::Problem,
+                text: format!("no directory for notify sockets can be made ({error}): READY=1 cannot be received"),
+            }),
+        }
+        Ok(runtime)
+    }
+
+    /// Runs until everything is gone. Returns the exit status.
+    #[must_use]
+    pub fn run(mut self) -> u8 {
+        loop {
+            self.decide();
+            if let Some(code) = self.finish.filter(|_| !self.hooks.any()) {
+                self.remove_status();
+                self.listeners.close();
+                return code;
+            }
+            self.wait();
+        }
+    }
+
+    /// Tells the supervisor what happened and does what it says, until nothing new has come of it.
+    fn decide(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            let restful = matches!(event, Event::Gone(_) | Event::Ready(..));
+            if let Event::Gone(generation) = event {
+                self.forget = Some(generation);
+            }
+            for action in self.supervisor.handle(clock::now(), event) {
+                self.carry_out(action);
+            }
+            self.tidy(restful);
+        }
+        self.write_status();
+    }
+
+    /// Ends the watches that are decided, and forgets the pid of a generation once its end was told. When nothing is left
+    /// but one generation that serves, the pages that were only needed for getting here are given back.
+    fn tidy(&mut self, restful: bool) {
+        let waiting = |one: &&Generation| matches!(one.state, State::Starting { .. });
+        let candidate = self.supervisor.generations().find(waiting).map(|one| one.id);
+        for copy in self.copies.values_mut().filter(|copy| Some(copy.generation) != candidate) {
+            if let Some(watch) = copy.watch.take() {
+                watch.end(&mut self.listeners);
+            }
+        }
+        if let Some(gone) = self.forget.take() {
+            self.pids.remove(&gone);
+        }
+        if restful && self.copies.len() == 1 && candidate.is_none() {
+            memory::release_startup_pages();
+        }
+    }
+
+    fn tell(&self, notice: &Notice) {
+        self.reporter.tell(notice, &self.pids);
+    }
+
+    fn tell_all(&self, notices: Vec<Notice>) {
+        for notice in notices {
+            self.tell(&notice);
+        }
+    }
+}

@@ -1,1 +1,8 @@
-//! (to be written)
+//! The only `unsafe` in the program: what nix does not offer, each behind a safe face with its argument.
+
+pub mod descriptors;
+pub mod exec;
+pub mod memory;
+pub mod process;
+pub mod signals;
+pub mod socket;

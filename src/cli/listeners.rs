@@ -1,0 +1,43 @@
+//! Listeners and hand-off.
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+
+/// Where to listen, and how the target is told about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Listeners and hand-off")]
+pub struct ListenerArgs {
+    /// Listen here: HOST:PORT, :PORT, udp:HOST:PORT, unix:PATH, unix:@NAME, fd:N
+    ///
+    /// Repeatable; the order is the order of the target's descriptors, from 3 on. Forms of ADDRESS: `localhost:4242`,
+    /// `[::1]:80`, `:80`, `*:80` or `80` (both IP versions), `udp:HOST:PORT`, `unix:PATH` or `/PATH`, `unix:@NAME`
+    /// (abstract), `unix-dgram:PATH`, `unix-seqpacket:PATH`, `fd:N` or `fd:NAME` (a socket endless was started with).
+    /// Options: backlog=N, mode=0660, user=, group=, v6only=yes|no, freebind, device=IF, fastopen=N, defer-accept=SECS,
+    /// keepalive=IDLE/INTERVAL/COUNT, nodelay, rcvbuf=SIZE, sndbuf=SIZE, nonblock=yes|no, share=yes, fd=N.
+    /// NAME is letters, digits, `_`, `.` and `-`; a path that holds `=` starts with `/` or `unix:` and is never taken for
+    /// a name. A comma always begins an option.
+    #[arg(short, long, value_name = "[NAME=]ADDRESS[,OPTION]...", env = "ENDLESS_LISTEN", hide_env_values = true)]
+    pub listen: Vec<String>,
+
+    /// How the target is told: systemd, server-starter, stdin, none [default: systemd,server-starter]
+    ///
+    /// `systemd`: LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID. `server-starter`: SERVER_STARTER_PORT and
+    /// SERVER_STARTER_GENERATION. `stdin`: the one listener is descriptor 0. `none`: nothing is set; use templates such
+    /// as `{fd}` in the arguments. Several are separated by commas.
+    #[arg(short, long, value_name = "PROTOCOL,...", env = "ENDLESS_PASS", hide_env_values = true)]
+    pub pass: Option<String>,
+
+    /// Whether LISTEN_PID is set: auto, none [default: auto]
+    ///
+    /// `auto` sets it to the pid of the target. Behind a wrapper that starts the server as its child, put
+    /// `endless exec --` in front of the server instead of using `none`.
+    #[arg(long, value_name = "WHOSE", env = "ENDLESS_LISTEN_PID", hide_env_values = true)]
+    pub listen_pid: Option<String>,
+
+    /// Leave {fd}, {addr} and the like as they are
+    ///
+    /// Otherwise `{fd}`, `{addr}`, `{host}`, `{port}` (of the first listener), the same with `:NAME`, `{generation}` and
+    /// `{worker}` are replaced in the target's arguments and in the values of --env.
+    #[arg(long, env = "ENDLESS_NO_EXPAND", hide_env_values = true, value_parser = BoolishValueParser::new())]
+    pub no_expand: bool,
+}

@@ -1,0 +1,34 @@
+//! Names, files and output.
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
+use std::path::PathBuf;
+
+/// What endless is called, writes and says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Files and output")]
+pub struct OutputArgs {
+    /// What this endless is called [default: the base name of COMMAND]
+    #[arg(short, long, value_name = "NAME", env = "ENDLESS_NAME", hide_env_values = true)]
+    pub name: Option<String>,
+
+    /// Write endless' own pid here; locked for as long as it runs
+    #[arg(long, value_name = "FILE", env = "ENDLESS_PID_FILE", hide_env_values = true)]
+    pub pid_file: Option<PathBuf>,
+
+    /// Write a line GENERATION:PID for every living copy here
+    #[arg(long, value_name = "FILE", env = "ENDLESS_STATUS_FILE", hide_env_values = true)]
+    pub status_file: Option<PathBuf>,
+
+    /// How endless writes to stderr: text, json [default: text]
+    #[arg(long, value_name = "FORMAT", env = "ENDLESS_LOG_FORMAT", hide_env_values = true)]
+    pub log_format: Option<String>,
+
+    /// Say only what went wrong
+    #[arg(short, long, env = "ENDLESS_QUIET", hide_env_values = true, value_parser = BoolishValueParser::new())]
+    pub quiet: bool,
+
+    /// Say more; repeatable
+    #[arg(short, long, env = "ENDLESS_VERBOSE", hide_env_values = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}

@@ -1,0 +1,114 @@
+//! Wrong use, and the texts around the list of options.
+
+use super::Invocation;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+
+/// The end of `-h`.
+pub(super) const AFTER_HELP: &str = "\
+Every option can be set by its variable; on the command line it wins. --help says more about each.
+Example: endless -l localhost:4242 --hammer 60s -- ./simple_server        then: pkill -HUP endless";
+
+/// The end of `--help`.
+pub(super) const AFTER_LONG_HELP: &str = "\
+Subcommands:
+  endless check [OPTIONS] -- COMMAND   say what would run, and run nothing
+  endless exec -- COMMAND              inside a wrapper: set LISTEN_PID to the own pid, then become COMMAND
+
+Durations:
+  90s, 2m 30s, 1500ms; a bare number is seconds. -1, never or off switch off what can be switched off.
+
+Variables:
+  Every option can be set by the variable shown with it; an option on the command line wins. Options that can be
+  repeated are split on blanks (ENDLESS_LISTEN='localhost:4242 /run/app.sock'), hooks and checks on line ends. Switches
+  take yes or no. A variable that is empty counts as not set.
+
+Exit status:
+  The target's own; 128+n when signal n ended it; 0 after a stop that was asked for; 137 when the hammer was needed for
+  the active copy; 125 when endless itself failed; 126 COMMAND cannot be executed; 127 not found; 2 wrong use.
+
+Examples:
+  endless -l localhost:4242 --hammer 60s -- ./simple_server
+  endless -l http=:80 -l https=:443 --ready probe=http:/health --check './server --check-config' -- ./server
+  endless -l app=/run/app.sock,mode=0660,group=www-data --pass none -- gunicorn -b fd://{fd:app} app:app";
+
+/// A command line that does not have the shape of one. Its exit status is 2.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageError {
+    message: String,
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+impl UsageError {
+    /// What clap says, without its own `error: `.
+    pub(super) fn from_clap(error: &clap::Error) -> UsageError {
+        let text = error.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        UsageError { message: text.trim_end().to_owned() }
+    }
+
+    fn new(what: impl fmt::Display, hint: impl fmt::Display) -> UsageError {
+        UsageError { message: format!("{what}\nhint: {hint}") }
+    }
+}
+
+/// `endless exec -- COMMAND`.
+pub(super) fn exec(options: &[OsString], target: Vec<OsString>) -> Result<Invocation, UsageError> {
+    match options.first().map(|word| (word, word.to_str())) {
+        Some((_, Some("-h" | "--help"))) => Ok(Invocation::Print(EXEC_HELP.to_owned())),
+        Some((word, _)) => Err(UsageError::new(
+            format_args!("`{}`: exec takes no options, and its COMMAND stands after `--`", word.display()),
+            "endless exec -- COMMAND [ARG]...",
+        )),
+        None if target.is_empty() => {
+            Err(UsageError::new("exec: there is no COMMAND", "endless exec -- COMMAND [ARG]..."))
+        }
+        None => Ok(Invocation::Exec(target)),
+    }
+}
+
+const EXEC_HELP: &str = "\
+Usage: endless exec -- COMMAND [ARG]...
+
+Sets LISTEN_PID to the own pid and becomes COMMAND. For the inside of a wrapper that starts the server as its child:
+  endless -l :8000 -- uv run endless exec -- gunicorn app:app
+";
+
+/// Words before `--` are never the target, so they are an error that says what was probably meant.
+pub(super) fn refuse_stray_words(stray: &[OsString], target: &[OsString]) -> Result<(), UsageError> {
+    let Some(first) = stray.first() else {
+        return if target.is_empty() {
+            Err(UsageError::new(
+                "there is no COMMAND to run",
+                "endless [OPTIONS] -- COMMAND [ARG]...; --help lists the options",
+            ))
+        } else {
+            Ok(())
+        };
+    };
+    let what = format!("`{}` stands before `--`: only options do, and COMMAND comes after it", first.display());
+    Err(UsageError::new(what, likely_intent(first, stray, target)))
+}
+
+fn likely_intent(first: &OsStr, stray: &[OsString], target: &[OsString]) -> String {
+    let text = first.to_string_lossy();
+    let address =
+        text.parse::<u16>().is_ok() || text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if matches!(&*text, "check" | "exec") {
+        format!("a subcommand comes first: endless {text} [OPTIONS] -- COMMAND")
+    } else if address {
+        format!("to listen there: endless -l {text} -- COMMAND")
+    } else if target.is_empty() {
+        let words: Vec<_> = stray.iter().map(|word| word.to_string_lossy()).collect();
+        format!("to run it, put `--` before it: endless [OPTIONS] -- {}", words.join(" "))
+    } else {
+        format!("take `{text}` away, or give it to the option it belongs to: --OPTION={text}")
+    }
+}

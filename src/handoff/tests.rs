@@ -1,0 +1,136 @@
+use super::*;
+use crate::plan::{Address, Resolver};
+
+fn specs(flags: &[&str]) -> Vec<ListenerSpec> {
+    let mut resolver = Resolver::by(true, |_| Ok(vec![std::net::Ipv4Addr::LOCALHOST.into()]));
+    flags.iter().map(|flag| ListenerSpec::parse(flag, &mut resolver).unwrap()).collect()
+}
+
+fn held(specs: &[ListenerSpec]) -> Vec<Held> {
+    let bound = |mut at: std::net::SocketAddr| {
+        at.set_port(if at.port() == 0 { 40_000 } else { at.port() });
+        at
+    };
+    let one = |spec: &ListenerSpec| {
+        let address = match &spec.address {
+            Address::Tcp { at, .. } => HeldAddress::inet(HeldKind::Tcp, bound(*at)),
+            Address::Udp { at, .. } => HeldAddress::inet(HeldKind::Udp, bound(*at)),
+            Address::Unix { kind, name } => HeldAddress::unix(*kind, name),
+            Address::Inherited(_) => HeldAddress::other(OsStr::new("fd")),
+        };
+        Held { name: spec.name.clone(), typed: spec.typed.clone(), address }
+    };
+    specs.iter().map(one).collect()
+}
+
+fn plan(protocols: &[Protocol], explicit: bool) -> HandoffPlan {
+    HandoffPlan { protocols: protocols.to_vec(), explicit, listen_pid: true, expand: true }
+}
+
+const BOTH: [Protocol; 2] = [Protocol::Systemd, Protocol::ServerStarter];
+
+fn hand(plan: &HandoffPlan, flags: &[&str]) -> (Handed, Vec<(String, String)>) {
+    let specs = specs(flags);
+    let mut env = vec![("ENDLESS_WORKER".into(), "9".into())];
+    let handed = prepare(plan, &specs, &held(&specs), GenerationId(7), &mut env).unwrap();
+    let text = |part: OsString| part.into_string().unwrap();
+    (handed, env.into_iter().map(|(name, value)| (text(name), text(value))).collect())
+}
+
+fn value(env: &[(String, String)], name: &str) -> String {
+    env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone()).unwrap_or_else(|| "(none)".into())
+}
+
+#[test]
+fn the_default_protocols_tell_everything() {
+    let flags = ["web=localhost:4242", ":80", "udp:53", "unix:/run/a.sock", "[::1]:0", "unix:@abs"];
+    let (handed, env) = hand(&plan(&BOTH, false), &flags);
+    assert_eq!(handed, Handed { numbers: vec![3, 4, 5, 6, 7, 8], listen_pid: true, notices: vec![] });
+    assert_eq!(value(&env, "LISTEN_FDS"), "6");
+    assert_eq!(value(&env, "LISTEN_FDNAMES"), "web:-80:udp-53:unix-/run/a.sock:[--1]-0:unix-@abs");
+    let ports = "localhost:4242=3;80=4;53=5;/run/a.sock=6;[::1]:40000=7;@abs=8";
+    assert_eq!(value(&env, "SERVER_STARTER_PORT"), ports);
+    assert_eq!(value(&env, "SERVER_STARTER_GENERATION"), "7");
+    assert_eq!(value(&env, "ENDLESS_GENERATION"), "7");
+    assert_eq!(value(&env, "ENDLESS_WORKER"), "0");
+    assert_eq!(value(&env, "ENDLESS_PID"), std::process::id().to_string());
+}
+
+#[test]
+fn fd_n_places_a_listener_and_the_others_close_up() {
+    let (handed, env) = hand(&plan(&BOTH, false), &["a=:1", "b=:2,fd=3", "c=:3,fd=9", "d=:4"]);
+    assert_eq!(handed.numbers, [4, 3, 9, 5]);
+    assert_eq!(value(&env, "LISTEN_FDS"), "3");
+    assert_eq!(value(&env, "LISTEN_FDNAMES"), "b:a:d");
+    assert_eq!(value(&env, "SERVER_STARTER_PORT"), "1=4;2=3;3=9;4=5");
+}
+
+#[test]
+fn stdin_is_descriptor_0() {
+    let (handed, env) = hand(&plan(&[Protocol::Stdin], true), &[":1"]);
+    assert_eq!(handed, Handed { numbers: vec![0], listen_pid: false, notices: vec![] });
+    assert_eq!(value(&env, "LISTEN_FDS"), "(none)");
+}
+
+#[test]
+fn without_listeners_nothing_is_told_unless_asked() {
+    assert_eq!(value(&hand(&plan(&BOTH, false), &[]).1, "SERVER_STARTER_PORT"), "(none)");
+    let (_, env) = hand(&plan(&BOTH, true), &[]);
+    assert_eq!((value(&env, "SERVER_STARTER_PORT"), value(&env, "LISTEN_FDS")), (String::new(), "0".to_owned()));
+    let (handed, env) = hand(&plan(&[], true), &[":1"]);
+    assert_eq!((handed.listen_pid, value(&env, "LISTEN_FDS")), (false, "(none)".to_owned()));
+}
+
+#[test]
+fn what_the_kernel_would_refuse_is_left_out_or_an_error() {
+    let flags: Vec<String> = (1..=10_000).map(|port| format!("127.0.0.1:{port}")).collect();
+    let specs = specs(&flags.iter().map(String::as_str).collect::<Vec<_>>());
+    let held = held(&specs);
+    let mut env = Vec::new();
+    let handed = prepare(&plan(&BOTH, false), &specs, &held, GenerationId(1), &mut env).unwrap();
+    assert_eq!(handed.numbers.last(), Some(&10_002));
+    assert_eq!(handed.notices.len(), 2);
+    assert!(env.iter().any(|(name, value)| name == "LISTEN_FDS" && value == "10000"));
+    assert!(!env.iter().any(|(name, _)| name == "SERVER_STARTER_PORT"));
+    let error = prepare(&plan(&BOTH, true), &specs, &held, GenerationId(1), &mut env).unwrap_err();
+    assert!(error.to_string().contains("the kernel takes 131072"), "{error}");
+}
+
+#[test]
+fn a_path_server_starter_cannot_say() {
+    let specs = specs(&["/run/a=b"]);
+    let mut env = Vec::new();
+    let handed = prepare(&plan(&BOTH, false), &specs, &held(&specs), GenerationId(1), &mut env).unwrap();
+    assert_eq!(handed.notices.len(), 1);
+    assert!(prepare(&plan(&BOTH, true), &specs, &held(&specs), GenerationId(1), &mut env).is_err());
+}
+
+#[test]
+fn templates_are_replaced_where_they_name_a_listener() {
+    let specs = specs(&["web=localhost:4242", "[::1]:80", "s=/run/s"]);
+    let held = held(&specs);
+    let mut plan = plan(&BOTH, false);
+    let numbers = numbers(&plan, &specs);
+    let expand = |plan: &HandoffPlan, text: &str| {
+        let template = Template::new(plan, &held, &numbers, GenerationId(7));
+        template.expand(OsStr::new(text)).into_string().unwrap()
+    };
+    for (text, meaning) in [
+        ("fd://{fd}", "fd://3"),
+        ("{fd:s}{fd:web}", "53"),
+        ("{addr}|{addr:[::1]:80}|{addr:s}", "127.0.0.1:4242|[::1]:80|/run/s"),
+        ("{host:web}:{port:web} {host:[--1]-80}", "127.0.0.1:4242 ::1"),
+        ("{host} {port} g{generation} w{worker}", "127.0.0.1 4242 g7 w0"),
+        ("{fd:localhost:4242}", "3"),
+        ("{host:s} {port:s} {fd:none} {fd:} {FD} {} {fd", "{host:s} {port:s} {fd:none} {fd:} {FD} {} {fd"),
+        ("{{fd}} ${fd} {\"fd\":3} {generation:1}", "{3} $3 {\"fd\":3} {generation:1}"),
+        ("}{", "}{"),
+    ] {
+        assert_eq!(expand(&plan, text), meaning);
+    }
+    plan.expand = false;
+    assert_eq!(expand(&plan, "{fd}"), "{fd}");
+    let none =
+        Template::new(&self::plan(&BOTH, false), &[], &[], GenerationId(1)).expand(OsStr::new("{fd} {addr} {host}"));
+    assert_eq!(none, "{fd} {addr} {host}");
+}

@@ -1,0 +1,79 @@
+//! What a listener is once it is bound: what the hand-off and the messages go by.
+
+use crate::plan::UnixKind;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// A listener that is open, and where it really listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound {
+    /// Its name in the plan.
+    pub name: String,
+    /// The address as typed.
+    pub typed: String,
+    /// The whole flag as typed.
+    pub flag: String,
+    /// The address really bound.
+    pub address: BoundAddress,
+    /// The number it is to have in the target, when one was asked for.
+    pub number: Option<i32>,
+}
+
+/// The address a socket is bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BoundAddress {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// UDP.
+    Udp(SocketAddr),
+    /// A Unix socket at a path.
+    Path {
+        /// Stream, datagram or seqpacket.
+        kind: UnixKind,
+        /// The public path.
+        path: PathBuf,
+    },
+    /// A Unix socket with an abstract name.
+    Abstract {
+        /// Stream, datagram or seqpacket.
+        kind: UnixKind,
+        /// The name, without its leading NUL.
+        name: Vec<u8>,
+    },
+    /// An inherited socket of another kind; this says which.
+    Other(String),
+}
+
+impl BoundAddress {
+    /// The address and port, for TCP and UDP.
+    #[must_use]
+    pub fn inet(&self) -> Option<SocketAddr> {
+        match self {
+            BoundAddress::Tcp(at) | BoundAddress::Udp(at) => Some(*at),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for BoundAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BoundAddress::Tcp(at) => write!(f, "{at}"),
+            BoundAddress::Udp(at) => write!(f, "udp:{at}"),
+            BoundAddress::Path { kind, path } => write!(f, "{}:{}", prefix(*kind), path.display()),
+            BoundAddress::Abstract { kind, name } => {
+                write!(f, "{}:@{}", prefix(*kind), String::from_utf8_lossy(name))
+            }
+            BoundAddress::Other(what) => write!(f, "{what}"),
+        }
+    }
+}
+
+fn prefix(kind: UnixKind) -> &'static str {
+    match kind {
+        UnixKind::Stream => "unix",
+        UnixKind::Datagram => "unix-dgram",
+        UnixKind::Seqpacket => "unix-seqpacket",
+    }
+}

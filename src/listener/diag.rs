@@ -1,0 +1,249 @@
+//! Asking the kernel about single TCP sockets (sock_diag(7), inet_diag): bytes out, bytes in.
+//!
+//! Needs no privilege. Where netlink is not there (some sandboxes) the callers have another way.
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// The two ends of a connection, seen from the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ends {
+    pub(super) server: SocketAddr,
+    pub(super) client: SocketAddr,
+}
+
+/// The server's end of a connection, as the kernel has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// The handshake is not over.
+    HalfOpen,
+    /// It waits to be accepted.
+    Queued,
+    /// A process has accepted it.
+    Accepted,
+    /// There is none (any more).
+    None,
+}
+
+/// A netlink socket for questions about TCP sockets.
+#[derive(Debug)]
+pub(super) struct Diag {
+    socket: OwnedFd,
+}
+
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+/// The older question (linux/inet_diag.h), which is about both families at once.
+const TCPDIAG_GETSOCK: u16 = 18;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const REQUEST: u16 = 1;
+const DUMP: u16 = 0x300;
+const IPPROTO_TCP: u8 = 6;
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const ESTABLISHED: u8 = 1;
+const SYN_RECV: u8 = 3;
+const LISTEN: u8 = 10;
+const NEW_SYN_RECV: u8 = 12;
+/// Length of `struct nlmsghdr`.
+const HEADER: usize = 16;
+/// Length of `struct inet_diag_msg`, and where its parts lie.
+const MESSAGE: usize = 72;
+const INODE: usize = 68;
+/// Enough for one packet of a dump: the kernel fills at most 32 KiB.
+const PACKET: usize = 32 * 1024;
+
+impl Diag {
+    /// Opens it.
+    pub(super) fn open() -> Result<Diag, Errno> {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkSockDiag)?;
+        Ok(Diag { socket })
+    }
+
+    fn ask(&self, question: &[u8]) -> Result<(), Errno> {
+        send(self.socket.as_raw_fd(), question, MsgFlags::MSG_DONTWAIT).map(drop)
+    }
+
+    /// The kernel has answered before send(2) returns; one that has not never will.
+    fn hear(&self, packet: &mut [u8]) -> Result<usize, Errno> {
+        recv(self.socket.as_raw_fd(), packet, MsgFlags::MSG_DONTWAIT)
+    }
+
+    /// The server's end of one connection.
+    pub(super) fn state(&self, ends: Ends) -> Result<State, Errno> {
+        self.ask(&lookup(ends))?;
+        let mut packet = [0u8; 512];
+        let length = self.hear(&mut packet)?;
+        let (kind, body) = messages(&packet[..length]).next().ok_or(Errno::EBADMSG)?;
+        match kind {
+            NLMSG_ERROR => match error_of(body) {
+                Errno::ENOENT => Ok(State::None),
+                errno => Err(errno),
+            },
+            _ => state_of(body).ok_or(Errno::EBADMSG),
+        }
+    }
+
+    /// Every connection whose handshake is not over, at these ports (sorted). Costs a walk through the kernel's table of
+    /// connections, some 10 ms where that is large.
+    pub(super) fn half_open(&self, ports: &[u16]) -> Result<Vec<Ends>, Errno> {
+        self.ask(&dump_half_open())?;
+        let mut found = Vec::new();
+        let mut packet = vec![0u8; PACKET];
+        loop {
+            let length = self.hear(&mut packet)?;
+            for (kind, body) in messages(&packet[..length]) {
+                match kind {
+                    NLMSG_DONE => return Ok(found),
+                    NLMSG_ERROR => return Err(error_of(body)),
+                    _ => found.extend(ends_of(body).filter(|ends| ports.binary_search(&ends.server.port()).is_ok())),
+                }
+            }
+        }
+    }
+}
+
+/// A message with its header in front.
+fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(HEADER + body.len()).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(HEADER + body.len());
+    bytes.extend(length.to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend((REQUEST | flags).to_ne_bytes());
+    bytes.extend([0; 8]);
+    bytes.extend(body);
+    bytes
+}
+
+/// `struct inet_diag_req_v2` for exactly one socket.
+fn lookup(ends: Ends) -> Vec<u8> {
+    let family = if ends.server.is_ipv4() { AF_INET } else { AF_INET6 };
+    let mut body = vec![family, IPPROTO_TCP, 0, 0];
+    body.extend(u32::MAX.to_ne_bytes());
+    body.extend(ends.server.port().to_be_bytes());
+    body.extend(ends.client.port().to_be_bytes());
+    for ip in [ends.server.ip(), ends.client.ip()] {
+        match ip {
+            IpAddr::V4(ip) => {
+                body.extend(ip.octets());
+                body.extend([0; 12]);
+            }
+            IpAddr::V6(ip) => body.extend(ip.octets()),
+        }
+    }
+    // Any interface; no cookie.
+    body.extend([0; 4]);
+    body.extend([0xff; 8]);
+    message(SOCK_DIAG_BY_FAMILY, 0, &body)
+}
+
+/// `struct inet_diag_req` for all sockets in SYN_RECV.
+fn dump_half_open() -> Vec<u8> {
+    let mut body = vec![0u8; 4 + 48];
+    body.extend((1u32 << SYN_RECV).to_ne_bytes());
+    body.extend([0; 4]);
+    message(TCPDIAG_GETSOCK, DUMP, &body)
+}
+
+/// The messages of a packet: their kinds and bodies.
+fn messages(packet: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut rest = packet;
+    std::iter::from_fn(move || {
+        let length = u32::from_ne_bytes(rest.get(..4)?.try_into().ok()?) as usize;
+        let kind = u16::from_ne_bytes(rest.get(4..6)?.try_into().ok()?);
+        let body = rest.get(HEADER..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, body))
+    })
+}
+
+fn error_of(body: &[u8]) -> Errno {
+    let code = body.get(..4).and_then(|bytes| bytes.try_into().ok()).map(i32::from_ne_bytes);
+    code.map_or(Errno::EBADMSG, |code| Errno::from_raw(code.saturating_neg()))
+}
+
+fn state_of(body: &[u8]) -> Option<State> {
+    let state = *body.get(1)?;
+    let inode = u32::from_ne_bytes(body.get(INODE..MESSAGE)?.try_into().ok()?);
+    Some(match (state, inode) {
+        // Nothing has these two ends, so the kernel found the listener.
+        (LISTEN, _) => State::None,
+        (SYN_RECV | NEW_SYN_RECV, _) => State::HalfOpen,
+        (ESTABLISHED, 0) => State::Queued,
+        // Our end neither sends nor closes before it is accepted, so only a process can have moved it on.
+        _ => State::Accepted,
+    })
+}
+
+fn ends_of(body: &[u8]) -> Option<Ends> {
+    let port = |at: usize| Some(u16::from_be_bytes(body.get(at..at + 2)?.try_into().ok()?));
+    let ip = |at: usize| {
+        let bytes: [u8; 16] = body.get(at..at + 16)?.try_into().ok()?;
+        let [a, b, c, d, ..] = bytes;
+        Some(if *body.first()? == AF_INET { Ipv4Addr::new(a, b, c, d).into() } else { Ipv6Addr::from(bytes).into() })
+    };
+    let (server, client): (IpAddr, IpAddr) = (ip(8)?, ip(24)?);
+    Some(Ends { server: SocketAddr::new(server, port(4)?), client: SocketAddr::new(client, port(6)?) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    #[test]
+    fn a_connection_is_queued_then_accepted_then_gone() {
+        for at in ["127.0.0.1:0", "[::1]:0"] {
+            let diag = Diag::open().unwrap();
+            let listener = TcpListener::bind(at).unwrap();
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let ends = Ends { server: client.peer_addr().unwrap(), client: client.local_addr().unwrap() };
+            assert_eq!(diag.state(ends), Ok(State::Queued));
+            let server = listener.accept().unwrap();
+            assert_eq!(diag.state(ends), Ok(State::Accepted));
+            drop(client);
+            drop(server);
+            assert_eq!(diag.state(ends), Ok(State::None));
+        }
+    }
+
+    #[test]
+    fn an_ipv4_client_of_a_socket_for_both_families_is_found() {
+        let diag = Diag::open().unwrap();
+        let listener = TcpListener::bind("[::]:0").unwrap();
+        let client = TcpStream::connect(("127.0.0.1", listener.local_addr().unwrap().port())).unwrap();
+        let ends = Ends { server: client.peer_addr().unwrap(), client: client.local_addr().unwrap() };
+        assert_eq!(diag.state(ends), Ok(State::Queued));
+        let _server = listener.accept().unwrap();
+        assert_eq!(diag.state(ends), Ok(State::Accepted));
+    }
+
+    #[test]
+    fn half_open_handshakes_are_listed() {
+        let diag = Diag::open().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert_eq!(diag.half_open(&[port]), Ok(vec![]));
+        // With TCP_DEFER_ACCEPT a connection stays in SYN_RECV until the client sends something.
+        use nix::libc::{IPPROTO_TCP, TCP_DEFER_ACCEPT};
+        use std::os::fd::AsFd;
+        crate::sys::socket::set_option(listener.as_fd(), IPPROTO_TCP, TCP_DEFER_ACCEPT, 5).unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let ends = Ends { server: client.peer_addr().unwrap(), client: client.local_addr().unwrap() };
+        assert_eq!(diag.half_open(&[port]), Ok(vec![ends]));
+        assert_eq!(diag.state(ends), Ok(State::HalfOpen));
+        assert_eq!(diag.half_open(&[1]), Ok(vec![]));
+    }
+
+    #[test]
+    fn cut_short_messages_are_no_answers() {
+        assert_eq!(state_of(&[0; 20]), None);
+        assert_eq!(ends_of(&[0; 20]), None);
+        assert_eq!(messages(&[200, 0, 0, 0, 3, 0]).count(), 0);
+        assert_eq!(messages(&[]).count(), 0);
+        assert_eq!(error_of(&[]), Errno::EBADMSG);
+    }
+}

@@ -1,0 +1,94 @@
+//! The order of the sockets in one SO_REUSEPORT group, as the kernel keeps it. Pure.
+//!
+//! A steering program answers with an index into this order. The kernel appends a socket when it begins to listen (TCP)
+//! or is bound (UDP); when one leaves, by shutdown or close, the last one takes its place.
+
+use crate::words::GenerationId;
+
+/// Who is at which index.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Group {
+    order: Vec<GenerationId>,
+}
+
+impl Group {
+    /// A socket joined: it is the last one now.
+    pub(super) fn join(&mut self, who: GenerationId) {
+        self.order.push(who);
+    }
+
+    /// A socket left: the last one moves into its place. False when it was not a member.
+    pub(super) fn leave(&mut self, who: GenerationId) -> bool {
+        match self.index(who) {
+            Some(at) => {
+                self.order.swap_remove(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A socket belongs to another generation from now on; its index stays.
+    pub(super) fn rename(&mut self, from: GenerationId, to: GenerationId) {
+        for member in self.order.iter_mut().filter(|member| **member == from) {
+            *member = to;
+        }
+    }
+
+    /// The index a program answers with to choose this member.
+    pub(super) fn index(&self, who: GenerationId) -> Option<usize> {
+        self.order.iter().position(|member| *member == who)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const A: GenerationId = GenerationId(1);
+    const B: GenerationId = GenerationId(2);
+    const C: GenerationId = GenerationId(3);
+    const D: GenerationId = GenerationId(4);
+
+    #[test]
+    fn the_last_member_moves_into_the_hole() {
+        let mut group = Group::default();
+        for who in [A, B, C, D] {
+            group.join(who);
+        }
+        assert!(group.leave(A));
+        assert_eq!(group.order, [D, B, C]);
+        assert!(group.leave(C));
+        assert_eq!(group.order, [D, B]);
+        assert!(!group.leave(C));
+    }
+
+    #[test]
+    fn a_renamed_member_keeps_its_index() {
+        let mut group = Group { order: vec![A, B] };
+        group.rename(A, C);
+        assert_eq!(group.index(C), Some(0));
+        assert_eq!(group.index(A), None);
+    }
+
+    proptest! {
+        #[test]
+        fn indices_are_those_of_the_members(steps in proptest::collection::vec((any::<bool>(), 1u32..6), 0..60)) {
+            let mut group = Group::default();
+            let mut members = std::collections::BTreeSet::new();
+            for (joins, number) in steps {
+                let who = GenerationId(number);
+                if joins && members.insert(who) {
+                    group.join(who);
+                } else if !joins {
+                    prop_assert_eq!(group.leave(who), members.remove(&who));
+                }
+                prop_assert_eq!(group.order.len(), members.len());
+                for member in &members {
+                    prop_assert!(group.index(*member).is_some());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Who holds a busy port: found through /proc, in the error path only.
+
+use super::error::Holder;
+use super::inet::{Place, Transport};
+use std::collections::HashSet;
+use std::fs;
+
+/// The state "listening" of a TCP socket in /proc/net/tcp (linux/net/tcp_states.h).
+const LISTENING: &str = "0A";
+
+/// The processes that have a socket open that listens on this port, as far as this user may look (proc(5)).
+pub(super) fn of(place: Place) -> Vec<Holder> {
+    let (tables, listening) = match place.transport {
+        Transport::Tcp => (["/proc/net/tcp", "/proc/net/tcp6"], Some(LISTENING)),
+        Transport::Udp => (["/proc/net/udp", "/proc/net/udp6"], None),
+    };
+    let mut inodes = HashSet::new();
+    for table in tables {
+        let text = fs::read_to_string(table).unwrap_or_default();
+        inodes.extend(text.lines().skip(1).filter_map(|line| inode_at(line, place.at.port(), listening)));
+    }
+    if inodes.is_empty() { Vec::new() } else { processes_with(&inodes) }
+}
+
+/// The inode of one line, when it is about this port and state: `sl local_address rem_address st … uid timeout inode`.
+fn inode_at(line: &str, port: u16, state: Option<&str>) -> Option<u64> {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let (_, local_port) = fields.get(1)?.rsplit_once(':')?;
+    let right_port = u16::from_str_radix(local_port, 16).ok()? == port;
+    let right_state = state.is_none_or(|state| fields.get(3) == Some(&state));
+    let inode = fields.get(9)?.parse().ok()?;
+    (right_port && right_state).then_some(inode)
+}
+
+fn processes_with(inodes: &HashSet<u64>) -> Vec<Holder> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if has_one_of(pid, inodes) {
+            let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            found.push(Holder { pid, program: program.trim_end().to_owned() });
+        }
+    }
+    found.sort_by_key(|holder| holder.pid);
+    found
+}
+
+fn has_one_of(pid: i32, inodes: &HashSet<u64>) -> bool {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    descriptors.into_iter().any(|descriptor| {
+        let target = fs::read_link(descriptor.path()).unwrap_or_default();
+        let inode = target.to_str().and_then(|name| name.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok());
+        inode.is_some_and(|inode| inodes.contains(&inode))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_table_gives_its_inode() {
+        let line =
+            "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0";
+        assert_eq!(inode_at(line, 8080, Some(LISTENING)), Some(4711));
+        assert_eq!(inode_at(line, 8081, Some(LISTENING)), None);
+        assert_eq!(inode_at(line, 8080, Some("01")), None);
+        assert_eq!(inode_at("nonsense", 8080, None), None);
+    }
+}

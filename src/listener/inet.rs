@@ -1,0 +1,93 @@
+//! TCP and UDP sockets: made, given their options, bound.
+
+use super::error::{BIND, During, Fault};
+use super::options;
+use crate::plan::SocketOptions;
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, getsockname, setsockopt, socket, sockopt,
+};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// TCP or UDP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Transport {
+    Tcp,
+    Udp,
+}
+
+/// An IP socket that is to be made: of which transport, where, and whether both families are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) transport: Transport,
+    pub(super) at: SocketAddr,
+    pub(super) any: bool,
+}
+
+impl Place {
+    /// The same place without IPv6, where it is one for both families and IPv6 is what failed.
+    fn without_ipv6(self, fault: &Fault) -> Option<Place> {
+        let missing = matches!(fault.errno, Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL);
+        let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), self.at.port());
+        (self.any && self.at.is_ipv6() && missing).then_some(Place { at, ..self })
+    }
+
+    /// A socket with its options, not yet bound.
+    fn open(self, options: &SocketOptions) -> Result<OwnedFd, Fault> {
+        let (family, kind) = (
+            if self.at.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 },
+            match self.transport {
+                Transport::Tcp => SockType::Stream,
+                Transport::Udp => SockType::Datagram,
+            },
+        );
+        let mut flags = SockFlag::SOCK_CLOEXEC;
+        flags.set(SockFlag::SOCK_NONBLOCK, options.nonblock);
+        let made = socket(family, kind, flags, None).during("make a socket")?;
+        if self.transport == Transport::Tcp {
+            setsockopt(&made, sockopt::ReuseAddr, &true).during("set SO_REUSEADDR")?;
+        }
+        if self.any && self.at.is_ipv6() && options.v6only.is_none() {
+            setsockopt(&made, sockopt::Ipv6V6Only, &false).during("set v6only")?;
+        }
+        options::before_bind(&made, self.at, options)?;
+        if self.transport == Transport::Tcp {
+            options::for_connections(&made, options)?;
+        }
+        Ok(made)
+    }
+
+    /// A bound socket. `prepare` does what must be done to it before bind(2). Falls back to IPv4 where the machine has no
+    /// IPv6 and no host was given; the place that was bound comes back, with the port the kernel chose for port 0.
+    pub(super) fn bind(
+        self,
+        options: &SocketOptions,
+        prepare: impl Fn(&OwnedFd) -> Result<(), Fault>,
+    ) -> Result<(OwnedFd, Place), Fault> {
+        let attempt = |place: Place| {
+            let made = place.open(options)?;
+            prepare(&made)?;
+            bind(made.as_raw_fd(), &SockaddrStorage::from(place.at)).during(BIND)?;
+            Ok((made, place))
+        };
+        let (made, mut place) = match attempt(self) {
+            Ok(done) => done,
+            Err(fault) => attempt(self.without_ipv6(&fault).ok_or(fault)?)?,
+        };
+        if place.at.port() == 0 {
+            place.at = local_address(&made).ok_or(Fault { step: "read its address", errno: Errno::EINVAL })?;
+        }
+        Ok((made, place))
+    }
+}
+
+/// The IP address and port a socket is bound to (getsockname(2)); None for other families.
+pub(super) fn local_address(socket: &impl AsRawFd) -> Option<SocketAddr> {
+    let name: SockaddrStorage = getsockname(socket.as_raw_fd()).ok()?;
+    if let Some(v4) = name.as_sockaddr_in() {
+        return Some(SocketAddrV4::new(v4.ip(), v4.port()).into());
+    }
+    let v6 = name.as_sockaddr_in6()?;
+    Some(SocketAddrV6::new(v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id()).into())
+}

@@ -1,0 +1,158 @@
+//! All listeners together: what the runtime asks for.
+
+use super::bound::Bound;
+use super::error::{BindError, SeatError};
+use super::inherited::Inherited;
+use super::limit;
+use super::port::{Listener, Made, Port};
+use super::said;
+use crate::notice::Notice;
+use crate::plan::ListenerSpec;
+use crate::words::GenerationId;
+use std::os::fd::BorrowedFd;
+
+/// Every listener of the plan, in `-l` order.
+#[derive(Debug)]
+pub struct Listeners {
+    pub(super) list: Vec<Listener>,
+}
+
+impl Listeners {
+    /// Binds all listeners, or none. Each gets its first socket, listening already, so that clients wait in its queue
+    /// until the first generation serves. `passed` is what [`super::inherited`] returned.
+    ///
+    /// # Errors
+    /// The first listener that cannot be bound, and why.
+    pub fn bind(specs: &[ListenerSpec], passed: &[Inherited]) -> Result<(Listeners, Vec<Notice>), BindError> {
+        let crowded = !limit::room_for_seats(specs.len(), limit::hard());
+        let mut listeners = Listeners { list: Vec::with_capacity(specs.len()) };
+        let mut sharing = Vec::with_capacity(specs.len());
+        for spec in specs {
+            match Listener::bind(spec, passed, crowded) {
+                Ok((listener, shares)) => {
+                    listeners.list.push(listener);
+                    sharing.push(shares);
+                }
+                Err(problem) => {
+                    listeners.close();
+                    return Err(BindError { flag: spec.flag.clone(), problem });
+                }
+            }
+        }
+        let notices = said::opened(&listeners.list, &sharing);
+        Ok((listeners, notices))
+    }
+
+    /// What is bound, in `-l` order.
+    pub fn addresses(&self) -> impl ExactSizeIterator<Item = &Bound> {
+        self.list.iter().map(|listener| &listener.bound)
+    }
+
+    /// Makes a seat for a generation at every listener. The first generation takes the sockets that were bound; a later
+    /// one gets no connection before [`Listeners::steer`].
+    ///
+    /// # Errors
+    /// The listener where none could be made. Nothing is left of those made before it.
+    pub fn make_seats(&mut self, generation: GenerationId) -> Result<(), SeatError> {
+        let mut made = Vec::with_capacity(self.list.len());
+        for listener in &mut self.list {
+            match listener.make() {
+                Ok(seat) => made.push(seat),
+                Err(problem) => {
+                    let error = SeatError::new(&listener.bound.flag, &problem);
+                    made.into_iter().for_each(discard);
+                    return Err(error);
+                }
+            }
+        }
+        for (listener, seat) in self.list.iter_mut().zip(made) {
+            listener.give(generation, seat);
+        }
+        Ok(())
+    }
+
+    /// Makes the seats of a generation that has ended, with everybody who waits in their queues, those of another. What
+    /// the copy changed about them is put back. `from` must have no process left that uses them.
+    pub fn move_seats(&mut self, from: GenerationId, to: GenerationId) {
+        for listener in &mut self.list {
+            listener.rename(from, to);
+            listener.restore(to);
+        }
+    }
+
+    /// A generation's sockets in `-l` order, shared ones included.
+    #[must_use]
+    pub fn seats(&self, generation: GenerationId) -> Vec<BorrowedFd<'_>> {
+        self.list.iter().filter_map(|listener| listener.seat(generation)).collect()
+    }
+
+    /// True when at least one listener has a seat that only this generation uses.
+    #[must_use]
+    pub fn has_own_seats(&self, generation: GenerationId) -> bool {
+        self.list.iter().any(|listener| listener.own_seat(generation).is_some())
+    }
+
+    /// New connections go to this generation from now on. Costs next to nothing where they do already.
+    pub fn steer(&mut self, to: GenerationId) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        for listener in &mut self.list {
+            match &mut listener.port {
+                Port::Shared(_) => {}
+                Port::Steered(steered) => {
+                    if let Err(errno) = steered.steer(to, &listener.options) {
+                        notices.push(said::not_steered(listener, errno));
+                    }
+                }
+                Port::Path(path) => {
+                    let custody = path.lead_to(to);
+                    notices.extend(said::custody(listener, custody));
+                }
+            }
+        }
+        notices
+    }
+
+    /// Ends listening on a generation's own seats, so that a copy stuck in a blocking accept(2) wakes up. Shared sockets,
+    /// inherited ones and those for datagrams are left alone.
+    pub fn shut(&mut self, generation: GenerationId) {
+        self.list.iter_mut().for_each(|listener| listener.shut(generation));
+    }
+
+    /// Closes a generation's own seats and removes their private names. Does nothing when it has none.
+    pub fn release(&mut self, generation: GenerationId) {
+        self.list.iter_mut().for_each(|listener| listener.release(generation));
+    }
+
+    /// Puts O_NONBLOCK, the backlog and listening itself of the shared sockets back to what was asked. To be called only
+    /// while no copy lives: they belong to all of them.
+    pub fn reset_shared(&self) {
+        self.list.iter().for_each(Listener::reset_shared);
+    }
+
+    /// Puts back the public Unix paths that a copy unlinked or replaced, and tells which.
+    pub fn check_paths(&mut self, active: GenerationId) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        for listener in &mut self.list {
+            if let Port::Path(path) = &mut listener.port {
+                let custody = path.lead_to(active);
+                notices.extend(said::custody(listener, custody));
+            }
+        }
+        notices
+    }
+
+    /// Closes everything and removes the Unix paths that still are our own.
+    pub fn close(self) {
+        for listener in self.list {
+            if let Port::Path(path) = listener.port {
+                path.close();
+            }
+        }
+    }
+}
+
+fn discard(made: Made) {
+    if let Made::Named(named) = made {
+        named.discard();
+    }
+}

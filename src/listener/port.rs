@@ -1,0 +1,212 @@
+//! One listener: its address, its options and the socket or sockets behind it.
+
+use super::bound::{Bound, BoundAddress};
+use super::error::{BIND, Fault, Problem};
+use super::holder;
+use super::inet::{Place, Transport};
+use super::inherited::{Inherited, adopt};
+use super::shared::Shared;
+use super::steered::{First, NOBODY, Steered};
+use super::unix_path::UnixPath;
+use crate::plan::{Address, ListenerSpec, SocketOptions, UnixKind, UnixName};
+use crate::words::GenerationId;
+use nix::errno::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A listener that is open.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) bound: Bound,
+    pub(super) options: SocketOptions,
+    pub(super) port: Port,
+}
+
+/// What is behind an address.
+#[derive(Debug)]
+pub(super) enum Port {
+    /// One socket for all generations.
+    Shared(Shared),
+    /// A TCP or UDP seat for every generation.
+    Steered(Steered),
+    /// A Unix path; a seat for every generation, or one for all.
+    Path(UnixPath),
+}
+
+/// Why the generations of a listener share its socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sharing {
+    /// They do not.
+    None,
+    /// It was asked for, or lies in the kind of the socket.
+    Always(&'static str),
+    /// There are too many listeners for two sets of seats.
+    TooMany,
+    /// The kernel or the file system refused what seats need.
+    Refused(String),
+}
+
+/// A socket made for a generation and not yet given to it.
+pub(super) enum Made {
+    /// The listener needs none: it has one for all.
+    None,
+    /// The first socket, which nobody has taken yet.
+    First,
+    /// A TCP or UDP socket.
+    Socket(OwnedFd),
+    /// A Unix socket at its private name.
+    Named(super::unix_path::Named),
+}
+
+impl Listener {
+    /// Binds one listener, shared when `crowded`.
+    pub(super) fn bind(
+        spec: &ListenerSpec,
+        passed: &[Inherited],
+        crowded: bool,
+    ) -> Result<(Listener, Sharing), Problem> {
+        let options = &spec.options;
+        let sharing = match (crowded, options.share) {
+            (_, true) => Sharing::Always("share=yes"),
+            (true, false) => Sharing::TooMany,
+            (false, false) => Sharing::None,
+        };
+        let (port, address, sharing) = match &spec.address {
+            Address::Tcp { at, any } => {
+                inet(Place { transport: Transport::Tcp, at: *at, any: *any }, options, sharing)?
+            }
+            Address::Udp { at, any } => {
+                inet(Place { transport: Transport::Udp, at: *at, any: *any }, options, sharing)?
+            }
+            Address::Unix { kind, name: UnixName::Path(path) } => {
+                let sharing = match (kind, sharing) {
+                    (UnixKind::Seqpacket, Sharing::None) => Sharing::Always("seqpacket"),
+                    (_, sharing) => sharing,
+                };
+                let (port, sharing) = UnixPath::bind(path, *kind, options, sharing)?;
+                (Port::Path(port), BoundAddress::Path { kind: *kind, path: path.clone() }, sharing)
+            }
+            Address::Unix { kind, name: UnixName::Abstract(name) } => {
+                let socket = Shared::abstract_unix(*kind, name, options)?;
+                let address = BoundAddress::Abstract { kind: *kind, name: name.clone() };
+                (Port::Shared(socket), address, Sharing::Always("an abstract name"))
+            }
+            Address::Inherited(which) => {
+                let (socket, address) = adopt(which, passed, options)?;
+                (Port::Shared(socket), address, Sharing::Always("passed in"))
+            }
+        };
+        let ListenerSpec { name, typed, flag, .. } = spec.clone();
+        let bound = Bound { name, typed, flag, address, number: options.fd };
+        Ok((Listener { bound, options: options.clone(), port }, sharing))
+    }
+
+    /// The socket a generation uses here.
+    pub(super) fn seat(&self, owner: GenerationId) -> Option<BorrowedFd<'_>> {
+        match &self.port {
+            Port::Shared(shared) => Some(shared.socket.as_fd()),
+            Port::Steered(steered) => steered.seat(owner),
+            Port::Path(path) => path.seat(owner),
+        }
+    }
+
+    /// The socket only this generation uses here.
+    pub(super) fn own_seat(&self, owner: GenerationId) -> Option<BorrowedFd<'_>> {
+        match &self.port {
+            Port::Shared(_) => None,
+            Port::Steered(steered) => steered.seat(owner),
+            Port::Path(path) => path.own_seat(owner),
+        }
+    }
+
+    /// A socket for the next generation.
+    pub(super) fn make(&mut self) -> Result<Made, Problem> {
+        Ok(match &mut self.port {
+            Port::Shared(_) => Made::None,
+            Port::Steered(steered) if steered.seat(NOBODY).is_some() => Made::First,
+            Port::Steered(steered) => Made::Socket(steered.make(&self.options)?),
+            Port::Path(path) => path.make(&self.options)?,
+        })
+    }
+
+    /// Gives a generation the socket that was made for it.
+    pub(super) fn give(&mut self, owner: GenerationId, made: Made) {
+        match (&mut self.port, made) {
+            (Port::Steered(steered), Made::Socket(socket)) => steered.add(owner, socket),
+            (Port::Path(path), Made::Named(named)) => path.add(owner, named),
+            (_, Made::First) => self.rename(NOBODY, owner),
+            _ => {}
+        }
+    }
+
+    /// The seat of one generation becomes another's.
+    pub(super) fn rename(&mut self, from: GenerationId, to: GenerationId) {
+        match &mut self.port {
+            Port::Shared(_) => {}
+            Port::Steered(steered) => steered.rename(from, to),
+            Port::Path(path) => path.rename(from, to),
+        }
+    }
+
+    /// Puts back what a copy that is gone may have changed on a seat.
+    pub(super) fn restore(&mut self, owner: GenerationId) {
+        match &mut self.port {
+            Port::Shared(_) => {}
+            Port::Steered(steered) => steered.restore(owner, &self.options),
+            Port::Path(path) => path.restore(owner, &self.options),
+        }
+    }
+
+    /// Ends listening on a generation's own seat.
+    pub(super) fn shut(&mut self, owner: GenerationId) {
+        match &mut self.port {
+            Port::Shared(_) => {}
+            Port::Steered(steered) => steered.shut(owner),
+            Port::Path(path) => path.shut(owner),
+        }
+    }
+
+    /// Closes a generation's own seat.
+    pub(super) fn release(&mut self, owner: GenerationId) {
+        match &mut self.port {
+            Port::Shared(_) => {}
+            Port::Steered(steered) => steered.release(owner),
+            Port::Path(path) => path.release(owner),
+        }
+    }
+
+    /// Puts the socket all generations share back to what was asked.
+    pub(super) fn reset_shared(&self) {
+        match &self.port {
+            Port::Shared(shared) => shared.reset(&self.options),
+            Port::Path(path) => path.reset_shared(&self.options),
+            Port::Steered(_) => {}
+        }
+    }
+}
+
+fn inet(place: Place, options: &SocketOptions, sharing: Sharing) -> Result<(Port, BoundAddress, Sharing), Problem> {
+    let done = if sharing == Sharing::None {
+        Steered::first(place, options).map(|first| match first {
+            First::Steered(steered) => (steered.place(), Port::Steered(steered), Sharing::None),
+            First::Plain(socket, place, errno) => {
+                let accepts = place.transport == Transport::Tcp;
+                let shared = Shared { socket, accepts, foreign: false, nonblock: options.nonblock, at: Some(place.at) };
+                let why = format!("the kernel refused the steering program: {}", errno.desc());
+                (place, Port::Shared(shared), Sharing::Refused(why))
+            }
+        })
+    } else {
+        Shared::inet(place, options).map(|(shared, place)| (place, Port::Shared(shared), sharing))
+    };
+    match done {
+        Ok((place, port, sharing)) => {
+            let address = match place.transport {
+                Transport::Tcp => BoundAddress::Tcp(place.at),
+                Transport::Udp => BoundAddress::Udp(place.at),
+            };
+            Ok((port, address, sharing))
+        }
+        Err(Fault { errno: Errno::EADDRINUSE, step: BIND | "listen on it" }) => Err(Problem::Busy(holder::of(place))),
+        Err(fault) => Err(fault.into()),
+    }
+}

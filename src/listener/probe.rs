@@ -1,0 +1,184 @@
+//! The accept probe: does a generation accept connections, before any client depends on it?
+//!
+//! endless connects to its own listeners. Steering sends these connections, known by their source address and port, to
+//! the candidate's seats while everybody else goes to the active generation. The kernel then tells when the server's end
+//! belongs to a process, which is to say: it was accepted. Nothing is sent.
+
+use super::client::{ProbeStream, Shows, connect_tcp, connect_unix, tcp_client};
+use super::diag::{Diag, Ends, State};
+use super::inet::Transport;
+use super::listeners::Listeners;
+use super::port::{Listener, Port};
+use super::queue::anybody_waits;
+use crate::plan::UnixKind;
+use crate::sys::socket::accept_queue;
+use crate::words::GenerationId;
+use nix::errno::Errno;
+
+/// At most this many listeners are probed; of more, some all over the list.
+const MOST: usize = 256;
+
+/// How far a probe has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeState {
+    /// Nothing was accepted yet.
+    Waiting,
+    /// At least one connection was accepted.
+    Some,
+    /// Every connection was accepted.
+    All,
+    /// No listener can be probed: they are shared, or take datagrams, or cannot be reached from this machine.
+    Impossible,
+}
+
+/// One probe of one generation: a connection to each of its stream seats. Hand it back to [`Probe::end`].
+#[derive(Debug)]
+pub struct Probe {
+    generation: GenerationId,
+    connections: Vec<Connection>,
+    diag: Option<Diag>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    /// Which listener.
+    listener: usize,
+    /// None while it cannot be made.
+    stream: Option<ProbeStream>,
+    /// Its ends, for TCP.
+    ends: Option<Ends>,
+    accepted: bool,
+}
+
+impl Listeners {
+    /// Begins to probe a generation: connects to its own seats at the TCP and Unix stream listeners, without waiting.
+    /// One generation at a time.
+    pub fn begin_probe(&mut self, generation: GenerationId) -> Probe {
+        let able: Vec<usize> = (0..self.list.len()).filter(|at| can_be_probed(&self.list[*at], generation)).collect();
+        let stride = able.len().div_ceil(MOST).max(1);
+        let mut probe = Probe { generation, connections: Vec::new(), diag: Diag::open().ok() };
+        for listener in able.into_iter().step_by(stride) {
+            probe.connections.push(Connection { listener, stream: None, ends: None, accepted: false });
+        }
+        probe.connect(self);
+        probe
+    }
+}
+
+/// A stream listener with a seat of the generation's own. One that is bound to a device is not reached over loopback.
+fn can_be_probed(listener: &Listener, generation: GenerationId) -> bool {
+    let streams = match &listener.port {
+        Port::Shared(_) => false,
+        Port::Steered(steered) => steered.place().transport == Transport::Tcp && listener.options.device.is_none(),
+        Port::Path(path) => path.kind() == UnixKind::Stream && path.private_name(generation).is_some(),
+    };
+    streams && listener.own_seat(generation).is_some()
+}
+
+impl Probe {
+    /// How far it has come. Asks the kernel about every connection that was not yet accepted, and makes those again that
+    /// were refused; cheap enough to be called every 0.3 ms.
+    pub fn check(&mut self, listeners: &mut Listeners) -> ProbeState {
+        self.connect(listeners);
+        for at in 0..self.connections.len() {
+            if !self.connections[at].accepted {
+                self.look(at, listeners);
+            }
+        }
+        let accepted = self.connections.iter().filter(|connection| connection.accepted).count();
+        match (accepted, self.connections.len()) {
+            (_, 0) => ProbeState::Impossible,
+            (0, _) => ProbeState::Waiting,
+            (some, all) if some == all => ProbeState::All,
+            _ => ProbeState::Some,
+        }
+    }
+
+    /// The open connections, each with the index of its listener; for a question in the protocol the target speaks.
+    /// One may still be connecting: a write then answers `EAGAIN` or `ENOTCONN`.
+    pub fn streams(&mut self) -> impl Iterator<Item = (usize, &mut ProbeStream)> {
+        self.connections.iter_mut().filter_map(|connection| Some((connection.listener, connection.stream.as_mut()?)))
+    }
+
+    /// Closes one listener's connection and makes a fresh one, for a question that is to be asked again.
+    pub fn again(&mut self, listener: usize, listeners: &mut Listeners) {
+        for connection in self.connections.iter_mut().filter(|connection| connection.listener == listener) {
+            *connection = Connection { listener, stream: None, ends: None, accepted: false };
+        }
+        self.connect(listeners);
+    }
+
+    /// Closes endless' ends and steers everybody to the active generation again.
+    pub fn end(self, listeners: &mut Listeners) {
+        for connection in &self.connections {
+            if let Some(Listener { port: Port::Steered(steered), .. }) = listeners.list.get_mut(connection.listener) {
+                steered.steer_nobody();
+            }
+        }
+    }
+
+    /// Makes the connections that are missing; forgets those that can never be.
+    fn connect(&mut self, listeners: &mut Listeners) {
+        let generation = self.generation;
+        self.connections.retain_mut(|connection| {
+            if connection.stream.is_some() || connection.accepted {
+                return true;
+            }
+            match listeners.list.get_mut(connection.listener).map(|listener| reach(listener, generation)) {
+                Some(Ok((stream, ends))) => {
+                    (connection.stream, connection.ends) = (Some(stream), ends);
+                    true
+                }
+                Some(Err(errno)) => passes(errno),
+                None => false,
+            }
+        });
+    }
+
+    fn look(&mut self, at: usize, listeners: &Listeners) {
+        let connection = &mut self.connections[at];
+        let Some(stream) = &connection.stream else { return };
+        let shows = stream.shows();
+        if shows == Shows::Refusal {
+            connection.stream = None;
+            return;
+        }
+        let Some(listener) = listeners.list.get(connection.listener) else { return };
+        connection.accepted = shows == Shows::Life
+            || match connection.ends {
+                Some(ends) => match self.diag.as_ref().map(|diag| diag.state(ends)) {
+                    Some(Ok(state)) => state == State::Accepted,
+                    _ => queue_is_empty(stream, listener, self.generation),
+                },
+                None => !anybody_waits(listener.own_seat(self.generation).into_iter()),
+            };
+    }
+}
+
+/// Without netlink: the connection is made and nobody waits at the seat.
+fn queue_is_empty(stream: &ProbeStream, listener: &Listener, generation: GenerationId) -> bool {
+    let made = matches!(stream, ProbeStream::Tcp(stream) if stream.peer_addr().is_ok());
+    made && listener.own_seat(generation).is_some_and(|seat| accept_queue(seat) == Ok(0))
+}
+
+/// A connection to the generation's own seat, and to nobody else's.
+fn reach(listener: &mut Listener, generation: GenerationId) -> Result<(ProbeStream, Option<Ends>), Errno> {
+    match &mut listener.port {
+        Port::Steered(steered) => {
+            let (socket, client, server) = tcp_client(steered.place().at)?;
+            steered.steer_one(client, generation)?;
+            Ok((connect_tcp(socket, server)?, Some(Ends { server, client })))
+        }
+        Port::Path(path) => {
+            let name = path.private_name(generation).ok_or(Errno::ENOENT)?;
+            Ok((connect_unix(name)?, None))
+        }
+        Port::Shared(_) => Err(Errno::ENOTSUP),
+    }
+}
+
+/// True for an error that may not be there the next time.
+fn passes(errno: Errno) -> bool {
+    use Errno::{EAGAIN, ECONNREFUSED, ECONNRESET, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    matches!(errno, EAGAIN | ECONNREFUSED | ECONNRESET | EINTR | EMFILE | ENFILE | ENOBUFS | ENOMEM)
+}

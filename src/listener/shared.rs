@@ -1,0 +1,90 @@
+//! A listener whose generations share one socket: where steering cannot be, was not wanted, or the socket was passed in.
+
+use super::error::{BIND, During, Fault, Problem};
+use super::inet::Place;
+use super::options::{begin_to_listen, buffers};
+use crate::plan::{SocketOptions, UnixKind};
+use crate::sys::socket::{listens, set_nonblocking};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, bind, connect, socket};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// One socket for all generations.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) socket: OwnedFd,
+    /// True for a socket that accepts connections.
+    pub(super) accepts: bool,
+    /// True when endless did not make it: only what was typed on its flag may be changed.
+    pub(super) foreign: bool,
+    /// O_NONBLOCK as it is to be.
+    pub(super) nonblock: bool,
+    /// Where it is bound, for TCP and UDP.
+    pub(super) at: Option<SocketAddr>,
+}
+
+impl Shared {
+    /// A TCP or UDP socket without a group.
+    pub(super) fn inet(place: Place, options: &SocketOptions) -> Result<(Shared, Place), Fault> {
+        let (socket, place) = place.bind(options, |_| Ok(()))?;
+        let accepts = place.transport == super::inet::Transport::Tcp;
+        if accepts {
+            begin_to_listen(&socket, options)?;
+        }
+        Ok((Shared { socket, accepts, foreign: false, nonblock: options.nonblock, at: Some(place.at) }, place))
+    }
+
+    /// A Unix socket with an abstract name.
+    pub(super) fn abstract_unix(kind: UnixKind, name: &[u8], options: &SocketOptions) -> Result<Shared, Problem> {
+        let socket = unix_socket(kind, options)?;
+        let address = UnixAddr::new_abstract(name).during("use this name")?;
+        match bind(socket.as_raw_fd(), &address) {
+            Err(Errno::EADDRINUSE) => return Err(Problem::Answered),
+            other => other.during(BIND)?,
+        }
+        let accepts = kind != UnixKind::Datagram;
+        if accepts {
+            begin_to_listen(&socket, options)?;
+        }
+        Ok(Shared { socket, accepts, foreign: false, nonblock: options.nonblock, at: None })
+    }
+
+    /// Puts O_NONBLOCK, the backlog and listening itself back to what was asked. For when no copy uses the socket.
+    pub(super) fn reset(&self, options: &SocketOptions) {
+        // Best effort: there is no other socket to use instead.
+        set_nonblocking(&self.socket, self.nonblock).ok();
+        let shut = self.accepts && !listens(&self.socket);
+        if let (true, Some(at)) = (shut, self.at) {
+            // shutdown(2) takes a port the kernel chose away again; a socket that kept its port answers EINVAL.
+            bind(self.socket.as_raw_fd(), &SockaddrStorage::from(at)).ok();
+        }
+        if shut || self.accepts && (!self.foreign || options.backlog.is_some()) {
+            begin_to_listen(&self.socket, options).ok();
+        }
+    }
+}
+
+/// A Unix socket with its options, not yet bound.
+pub(super) fn unix_socket(kind: UnixKind, options: &SocketOptions) -> Result<OwnedFd, Fault> {
+    let mut flags = SockFlag::SOCK_CLOEXEC;
+    flags.set(SockFlag::SOCK_NONBLOCK, options.nonblock);
+    let made = socket(AddressFamily::Unix, kind_of(kind), flags, None).during("make a socket")?;
+    buffers(&made, options)?;
+    Ok(made)
+}
+
+fn kind_of(kind: UnixKind) -> SockType {
+    match kind {
+        UnixKind::Stream => SockType::Stream,
+        UnixKind::Datagram => SockType::Datagram,
+        UnixKind::Seqpacket => SockType::SeqPacket,
+    }
+}
+
+/// True unless a connect(2) shows that no live socket has this name.
+pub(super) fn answers(kind: UnixKind, address: &UnixAddr) -> Result<bool, Fault> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let client = socket(AddressFamily::Unix, kind_of(kind), flags, None).during("make a socket")?;
+    Ok(!matches!(connect(client.as_raw_fd(), address), Err(Errno::ECONNREFUSED | Errno::ENOENT)))
+}

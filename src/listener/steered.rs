@@ -1,0 +1,249 @@
+//! One TCP or UDP listener with a seat for every generation: a SO_REUSEPORT group under a steering program.
+//!
+//! The first socket of the group is bound as the only one of its address, so that a busy address is an error; the program
+//! is on the group before the first client can come, so that a stranger who joins it later gets nothing.
+
+use super::error::{During, Fault};
+use super::group::Group;
+use super::inet::{Place, Transport};
+use super::options::begin_to_listen;
+use super::program::Steering;
+use crate::plan::SocketOptions;
+use crate::sys::socket::{listens, set_nonblocking, steer};
+use crate::words::GenerationId;
+use nix::errno::Errno;
+use nix::sys::socket::{Shutdown, SockaddrStorage, bind, setsockopt, shutdown, sockopt};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// Owns the first socket until the first generation takes it. Generations are numbered from 1.
+pub(super) const NOBODY: GenerationId = GenerationId(0);
+
+/// One generation's socket.
+#[derive(Debug)]
+struct Seat {
+    owner: GenerationId,
+    socket: OwnedFd,
+}
+
+/// A group of seats at one address.
+#[derive(Debug)]
+pub(super) struct Steered {
+    place: Place,
+    seats: Vec<Seat>,
+    group: Group,
+    active: GenerationId,
+    probe: Option<(SocketAddr, GenerationId)>,
+    /// The program that is on the group.
+    attached: Option<Steering>,
+}
+
+/// What the first socket of an address turned out to be.
+#[derive(Debug)]
+pub(super) enum First {
+    /// Steering works.
+    Steered(Steered),
+    /// The kernel refused the program; the socket is an ordinary one.
+    Plain(OwnedFd, Place, Errno),
+}
+
+/// The first socket of an address, alone there, with the program that sends everybody to it.
+fn found(place: Place, options: &SocketOptions) -> Result<(OwnedFd, Place, Result<(), Errno>), Fault> {
+    let program = Steering::default().program();
+    let join =
+        |socket: &OwnedFd| setsockopt(socket, sockopt::ReusePort, &true).and_then(|()| steer(socket.as_fd(), &program));
+    if place.transport == Transport::Udp {
+        // A socket that has a group of its own before it is bound shares its address with nobody, with the flag or
+        // without (udp_lib_lport_inuse in the kernel): a busy port is an error here too.
+        return match place.bind(options, |socket| join(socket).during("steer it")) {
+            Ok((socket, place)) => Ok((socket, place, Ok(()))),
+            Err(Fault { step: "steer it", errno }) => {
+                let (socket, place) = place.bind(options, |_| Ok(()))?;
+                Ok((socket, place, Err(errno)))
+            }
+            Err(fault) => Err(fault),
+        };
+    }
+    let (socket, place) = place.bind(options, |_| Ok(()))?;
+    let steered = join(&socket);
+    if steered.is_err() {
+        setsockopt(&socket, sockopt::ReusePort, &false).during("clear SO_REUSEPORT")?;
+    }
+    begin_to_listen(&socket, options)?;
+    Ok((socket, place, steered))
+}
+
+impl Steered {
+    /// Binds the first socket.
+    pub(super) fn first(place: Place, options: &SocketOptions) -> Result<First, Fault> {
+        let (socket, place, steered) = found(place, options)?;
+        if let Err(errno) = steered {
+            return Ok(First::Plain(socket, place, errno));
+        }
+        let mut group = Group::default();
+        group.join(NOBODY);
+        let seats = vec![Seat { owner: NOBODY, socket }];
+        Ok(First::Steered(Steered {
+            place,
+            seats,
+            group,
+            active: NOBODY,
+            probe: None,
+            attached: Some(Steering::default()),
+        }))
+    }
+
+    /// Where it is bound.
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The socket of a generation.
+    pub(super) fn seat(&self, owner: GenerationId) -> Option<BorrowedFd<'_>> {
+        self.seats.iter().find(|seat| seat.owner == owner).map(|seat| seat.socket.as_fd())
+    }
+
+    /// Makes the next socket of the group; it gets no connection before [`Steered::steer`]. Where nobody has one, it is
+    /// the first of a new group.
+    pub(super) fn make(&mut self, options: &SocketOptions) -> Result<OwnedFd, Fault> {
+        self.forget_closed();
+        if self.seats.is_empty() {
+            self.attached = Some(Steering::default());
+            let (socket, _, steered) = found(self.place, options)?;
+            return steered.during("steer it").map(|()| socket);
+        }
+        let join = |socket: &OwnedFd| setsockopt(socket, sockopt::ReusePort, &true).during("set SO_REUSEPORT");
+        let (socket, _) = self.place.bind(options, join)?;
+        if self.place.transport == Transport::Tcp {
+            begin_to_listen(&socket, options)?;
+        }
+        Ok(socket)
+    }
+
+    /// The socket just made belongs to this generation.
+    pub(super) fn add(&mut self, owner: GenerationId, socket: OwnedFd) {
+        self.group.join(owner);
+        self.seats.push(Seat { owner, socket });
+    }
+
+    /// The seat of one generation belongs to another from now on.
+    pub(super) fn rename(&mut self, from: GenerationId, to: GenerationId) {
+        for seat in self.seats.iter_mut().filter(|seat| seat.owner == from) {
+            seat.owner = to;
+        }
+        self.group.rename(from, to);
+        if self.active == from {
+            self.active = to;
+        }
+    }
+
+    /// Puts back what a copy may have changed on its seat: O_NONBLOCK, the backlog, and that it listens at all.
+    pub(super) fn restore(&mut self, owner: GenerationId, options: &SocketOptions) {
+        self.forget_closed();
+        let Some(seat) = self.seats.iter().find(|seat| seat.owner == owner) else { return };
+        // Both are best effort: a seat that cannot be put back still is the one with the waiting clients.
+        set_nonblocking(&seat.socket, options.nonblock).ok();
+        if self.place.transport == Transport::Tcp && self.listen_again(owner, options) {
+            self.attach().ok();
+        }
+    }
+
+    /// Puts the backlog of a TCP seat back, and makes it listen where a copy shut it down. False when it cannot be.
+    fn listen_again(&mut self, owner: GenerationId, options: &SocketOptions) -> bool {
+        let Some(seat) = self.seat(owner) else { return false };
+        let member = self.group.index(owner).is_some();
+        if !member {
+            // shutdown(2) takes a port the kernel chose away again; a socket that kept its port answers EINVAL.
+            bind(seat.as_raw_fd(), &SockaddrStorage::from(self.place.at)).ok();
+        }
+        if begin_to_listen(&seat, options).is_err() {
+            return false;
+        }
+        if !member {
+            self.group.join(owner);
+            if self.group.index(owner) == Some(0) {
+                // Alone, so in a group of its own, which has no program yet.
+                self.attached = None;
+            }
+        }
+        true
+    }
+
+    /// New connections go to this generation. A seat its copy shut down listens again.
+    pub(super) fn steer(&mut self, to: GenerationId, options: &SocketOptions) -> Result<(), Errno> {
+        self.forget_closed();
+        self.active = to;
+        if self.group.index(to).is_none() && self.place.transport == Transport::Tcp {
+            self.listen_again(to, options);
+        }
+        self.attach()
+    }
+
+    /// One client, known by its address, goes to this generation; everybody else to the active one as before.
+    /// `ECONNREFUSED` while the generation's seat does not listen, as for any client of it.
+    pub(super) fn steer_one(&mut self, client: SocketAddr, to: GenerationId) -> Result<(), Errno> {
+        self.forget_closed();
+        self.group.index(to).ok_or(Errno::ECONNREFUSED)?;
+        self.probe = Some((client, to));
+        self.attach()
+    }
+
+    /// Everybody goes to the active generation again.
+    pub(super) fn steer_nobody(&mut self) {
+        self.probe = None;
+        // A program that stays sends one client, which is gone, to a seat that may be gone: harmless.
+        self.attach().ok();
+    }
+
+    /// Ends listening on a generation's seat: an accept(2) that waits there returns. Datagram sockets have no such call,
+    /// and a read that returns nothing for ever would only surprise their readers: they are left alone.
+    pub(super) fn shut(&mut self, owner: GenerationId) {
+        if self.place.transport == Transport::Udp {
+            return;
+        }
+        self.forget_closed();
+        if let Some(seat) = self.seat(owner) {
+            shutdown(seat.as_raw_fd(), Shutdown::Both).ok();
+            self.group.leave(owner);
+            self.attach().ok();
+        }
+    }
+
+    /// Closes a generation's seat.
+    pub(super) fn release(&mut self, owner: GenerationId) {
+        self.shut(owner);
+        let before = self.seats.len();
+        self.seats.retain(|seat| seat.owner != owner);
+        if self.seats.len() != before {
+            self.group.leave(owner);
+            self.attach().ok();
+        }
+    }
+
+    /// A copy may have shut its seat down, which takes it out of the group.
+    fn forget_closed(&mut self) {
+        if self.place.transport == Transport::Udp {
+            return;
+        }
+        for seat in &self.seats {
+            if !listens(&seat.socket) {
+                self.group.leave(seat.owner);
+            }
+        }
+    }
+
+    /// Puts the program on the group that says what is wanted now, unless it is there already.
+    fn attach(&mut self) -> Result<(), Errno> {
+        let everybody = self.group.index(self.active).unwrap_or(0);
+        let probe = self.probe.and_then(|(client, to)| Some((client, self.group.index(to)?)));
+        let wanted = Steering { everybody, probe: probe.filter(|(_, member)| *member != everybody) };
+        if self.attached == Some(wanted) {
+            return Ok(());
+        }
+        let mut members = self.seats.iter().filter(|seat| self.group.index(seat.owner).is_some());
+        let Some(member) = members.next() else { return Ok(()) };
+        steer(member.socket.as_fd(), &wanted.program())?;
+        self.attached = Some(wanted);
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! From arguments to a plan: everything is read, resolved and checked here, before anything is bound or started.
+
+use super::error::{Error, Fault};
+use super::surroundings::Surroundings;
+use super::{
+    Hooks, ListenerSpec, LogFormat, Output, Plan, ReadyMode, Retirement, SignalTable, StdinFrom, command, environment,
+    handing, lifecycle, listener, process, readiness, value,
+};
+use crate::cli::Args;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+impl Plan {
+    /// Reads, resolves and checks everything that was asked for.
+    ///
+    /// # Errors
+    /// The first value that is wrong, that contradicts another, or that names what is not there.
+    pub fn new(args: &Args, around: &Surroundings) -> Result<Plan, Error> {
+        let plan = read(args, around).and_then(|plan| {
+            check(&plan, args)?;
+            find_command(&plan, around)?;
+            Ok(plan)
+        });
+        plan.map_err(|error| {
+            let name = error.flag.trim_start_matches('-');
+            let from_environment = args.from_environment.iter().any(|known| known == name);
+            Error { from_environment, ..error }
+        })
+    }
+}
+
+fn read(args: &Args, around: &Surroundings) -> Result<Plan, Error> {
+    let listeners = listener::list::read(&args.listeners.listen, around)?;
+    let signals = SignalTable::read(&args.signals)?;
+    Ok(Plan {
+        name: name(args)?,
+        command: args.command.clone(),
+        handoff: handing::read(args, &listeners)?,
+        readiness: readiness::read(&args.readiness, &listeners)?,
+        listeners,
+        lifecycle: lifecycle::read(&args.readiness, &args.retirement)?,
+        retirement: Retirement::read(&args.retirement)?,
+        hooks: Hooks::read(&args.signals, &signals)?,
+        signals,
+        process: process::read(&args.process, args.readiness.orphans.as_deref())?,
+        pid_file: file("--pid-file", args.output.pid_file.as_deref())?,
+        status_file: file("--status-file", args.output.status_file.as_deref())?,
+        output: output(args)?,
+    })
+}
+
+fn name(args: &Args) -> Result<String, Error> {
+    if let Some(name) = &args.output.name {
+        if listener::text::is_name(name) {
+            return Ok(name.clone());
+        }
+        let fault = Fault::new("this cannot be a name", "1 to 255 letters, digits, `_`, `.` and `-`");
+        return Err(fault.at("--name", name));
+    }
+    let command = args.command.first().map(Path::new).and_then(Path::file_name).unwrap_or(OsStr::new("target"));
+    let keep = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '-' };
+    Ok(command.to_string_lossy().chars().map(keep).take(255).collect())
+}
+
+/// A file endless is going to write: its directory must be there.
+fn file(flag: &str, path: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+    let Some(path) = path else { return Ok(None) };
+    let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    let fault = match parent {
+        _ if path.as_os_str().is_empty() => Fault::new("there is no file name", "/run/app.pid, for example"),
+        _ if path.is_dir() => Fault::new("this is a directory", "the file to write in it"),
+        Some(parent) if !parent.is_dir() => {
+            Fault::new(format!("there is no directory {}", parent.display()), "make it, or another path")
+        }
+        _ => return Ok(Some(path.to_path_buf())),
+    };
+    Err(fault.at(flag, path.to_string_lossy()))
+}
+
+fn output(args: &Args) -> Result<Output, Error> {
+    let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let format = value::or("--log-format", args.output.log_format.as_deref(), LogFormat::Text, |text| {
+        value::one_of(text, &formats)
+    })?;
+    let typed = |name: &str| !args.from_environment.iter().any(|known| known == name);
+    let more = i8::try_from(args.output.verbose).unwrap_or(i8::MAX);
+    let verbosity = match (args.output.quiet, more) {
+        (true, more) if more > 0 && typed("quiet") == typed("verbose") => {
+            return Err(Fault::new("--verbose says the opposite", "one of them").at_switch("--quiet"));
+        }
+        (true, more) if more > 0 && typed("verbose") => more,
+        (true, _) => -1,
+        (false, more) => more,
+    };
+    Ok(Output { format, verbosity })
+}
+
+/// What only shows when the options are seen together.
+fn check(plan: &Plan, args: &Args) -> Result<(), Error> {
+    if plan.pid_file.is_some() && plan.pid_file == plan.status_file {
+        let path = plan.status_file.as_deref().unwrap_or(Path::new("")).to_string_lossy();
+        return Err(
+            Fault::new("this is the --pid-file as well", "another path for one of them").at("--status-file", path)
+        );
+    }
+    if let (ReadyMode::Delay(delay), Some(limit)) = (&plan.readiness.mode, plan.lifecycle.ready_timeout) {
+        if *delay >= limit {
+            let reason =
+                format!("no copy can be ready before the --ready-timeout of {}", humantime::format_duration(limit));
+            let fault = Fault::new(reason, "a shorter delay, or a longer --ready-timeout");
+            return Err(fault.at("--ready", args.readiness.ready.as_deref().unwrap_or_default()));
+        }
+    }
+    if plan.process.stdin == StdinFrom::Null {
+        if let Some(spec) = plan.listeners.iter().find(|spec: &&ListenerSpec| spec.options.fd == Some(0)) {
+            let fault = Fault::new("--stdin null puts /dev/null at descriptor 0", "take --stdin away, or another fd=N");
+            return Err(fault.at("--listen", &spec.flag));
+        }
+    }
+    Ok(())
+}
+
+/// Builds the environment once, so that its files are known to be good, and looks the command up in its PATH.
+fn find_command(plan: &Plan, around: &Surroundings) -> Result<(), Error> {
+    let inherited = around.environment.iter().cloned();
+    let env = environment::build_environment(&plan.process, inherited, OsStr::to_owned)
+        .map_err(|error| Fault::new(error.reason, error.hint).at(error.flag, error.path.to_string_lossy()))?;
+    let path: Option<&OsString> = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
+    let Some(command) = plan.command.first() else {
+        return Err(Fault::new("there is no command to run", "endless [OPTIONS] -- COMMAND").at_switch("COMMAND"));
+    };
+    let found = command::resolve(command, plan.process.chdir.as_deref(), path.map(OsString::as_os_str));
+    found.map(drop).map_err(|error| {
+        let fault = Fault::new(error.to_string(), error.hint());
+        Error { code: error.exit_code(), ..fault.at("COMMAND", command.to_string_lossy()) }
+    })
+}

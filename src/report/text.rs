@@ -1,0 +1,117 @@
+//! A notice as a line for people, and how much it matters.
+
+use super::Pids;
+use crate::notice::{Level, Notice};
+use crate::words::GenerationId;
+use humantime::format_duration;
+use std::time::Duration;
+
+/// How much a notice matters.
+#[must_use]
+pub fn level(notice: &Notice) -> Level {
+    match notice {
+        Notice::Failed { .. }
+        | Notice::HandedBack { .. }
+        | Notice::Hammered { .. }
+        | Notice::GaveUp { .. }
+        | Notice::HookFailed { .. }
+        | Notice::Refused { .. }
+        | Notice::PathRestored { .. }
+        | Notice::Respawning { .. }
+        | Notice::Exited { expected: false, .. } => Level::Problem,
+        Notice::Guarding { .. } | Notice::Status { .. } => Level::Detail,
+        Notice::Note { level, .. } => *level,
+        _ => Level::Normal,
+    }
+}
+
+/// The line, without time stamp and prefix.
+#[must_use]
+pub fn render(notice: &Notice, pids: &Pids) -> String {
+    let named = |generation: &GenerationId| match pids.get(generation) {
+        Some(pid) => format!("generation {generation} (pid {pid})"),
+        None => format!("generation {generation}"),
+    };
+    match notice {
+        Notice::Listening { name, address, shared } => listening(name, address, shared.as_deref()),
+        Notice::Starting { generation } => format!("starting {}", named(generation)),
+        Notice::Ready { generation, sign, took } => {
+            format!("{} is ready after {}: {sign}", named(generation), rounded(*took))
+        }
+        Notice::Failed { generation, failure, kept: Some(kept) } => {
+            format!("generation {generation} failed: {failure}; {} goes on", named(kept))
+        }
+        Notice::Failed { generation, failure, kept: None } => format!("generation {generation} failed: {failure}"),
+        Notice::Remembered => "a restart is under way; this one follows it".to_owned(),
+        Notice::Refused { what, why } => format!("{what} not carried out: {why}"),
+        Notice::Asked { signal, sender: Some(sender), what } => format!("{signal} from pid {sender}: {what}"),
+        Notice::Asked { signal, sender: None, what } => format!("{signal}: {what}"),
+        Notice::Guarding { generation, length } => {
+            format!("{} stands guard for {}", named(generation), format_duration(*length))
+        }
+        Notice::HandedBack { from, to, exit } => {
+            format!("{} ended during its probation ({exit}); {} serves again", named(from), named(to))
+        }
+        Notice::Retiring { generation } => format!("retiring {}", named(generation)),
+        Notice::Stopping { generation, signal } => format!("sending {signal} to {}", named(generation)),
+        Notice::Hammered { generation } => {
+            format!("[STOP - Hammer Time] Forcefully shutting down {}", named(generation))
+        }
+        Notice::Exited { generation, exit, expected: true } => format!("{} ended ({exit})", named(generation)),
+        Notice::Exited { generation, exit, .. } => format!("{} ended by itself ({exit})", named(generation)),
+        Notice::Survivors { generation, pids } => survivors(*generation, pids),
+        Notice::Gone { generation } => format!("generation {generation} is gone"),
+        Notice::Respawning { generation, exit, delay } => {
+            format!("generation {generation} is to be replaced ({exit}): next start in {}", rounded(*delay))
+        }
+        Notice::GaveUp { ends, within } => {
+            format!("it ended {ends} times within {}: giving up (--respawn-limit)", format_duration(*within))
+        }
+        Notice::HookFailed { point, command, why } => format!("hook {point} {command:?} failed: {why}"),
+        Notice::Status { generation, text } => format!("{} says: {text}", named(generation)),
+        Notice::Shared { name, why } => format!("all generations share one socket at {name}: {why}"),
+        Notice::PathRestored { path, what } => format!("{path} was {what} by a copy; it is back in place"),
+        Notice::Finished { code } => format!("everything is gone; exiting with status {code}"),
+        Notice::Note { text, .. } => text.clone(),
+    }
+}
+
+fn listening(name: &str, address: &str, shared: Option<&str>) -> String {
+    let label = if name == address.replace(':', "-") { String::new() } else { format!(" ({name})") };
+    match shared {
+        Some(why) => format!("listening on {address}{label}, one socket for all generations: {why}"),
+        None => format!("listening on {address}{label}"),
+    }
+}
+
+fn survivors(generation: GenerationId, pids: &[(i32, String)]) -> String {
+    let names: Vec<String> = pids.iter().take(8).map(|(pid, name)| format!("{name} (pid {pid})")).collect();
+    let more = pids.len().saturating_sub(names.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("the main process of generation {generation} is gone; it left behind {}{more}", names.join(", "))
+}
+
+/// Whole milliseconds are all a reader of a log wants; below ten, microseconds tell more.
+fn rounded(length: Duration) -> String {
+    let unit = if length < Duration::from_millis(10) { 1_000 } else { 1_000_000 };
+    let nanos = length.as_nanos() / unit * unit;
+    format_duration(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hammer_says_what_the_go_library_says() {
+        let notice = Notice::Hammered { generation: GenerationId(1) };
+        let pids = Pids::from([(GenerationId(1), 16955)]);
+        assert_eq!(render(&notice, &pids), "[STOP - Hammer Time] Forcefully shutting down generation 1 (pid 16955)");
+    }
+
+    #[test]
+    fn durations_are_rounded() {
+        assert_eq!(rounded(Duration::from_nanos(1_234_567)), "1ms 234us");
+        assert_eq!(rounded(Duration::from_nanos(1_234_567_890)), "1s 234ms");
+    }
+}

@@ -1,0 +1,160 @@
+//! Carrying out what the supervisor decided.
+
+use super::copy::{Drain, Main};
+use super::{Runtime, clock, hooks};
+use crate::notice::{Level, Notice};
+use crate::plan::KillMode;
+use crate::spawn::ProcessTable;
+use crate::supervisor::{Action, Event, HookContext, HookRun, StopReason};
+use crate::words::{GenerationId, HookPoint, Sig};
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use std::ffi::OsString;
+
+impl Runtime {
+    pub(super) fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::RunHooks { run, point, context } => self.run_hooks(run, point, &context),
+            Action::Spawn { generation, seats } => self.start(generation, seats),
+            Action::Steer(to) => self.steer(to),
+            Action::Drain(generation) => self.drain(generation),
+            Action::Stop(generation, reason) => self.stop(generation, reason),
+            Action::ShutSeats(generation) => self.listeners.shut(generation),
+            Action::Kill(generation) => self.kill(generation),
+            Action::Release(generation) => self.listeners.release(generation),
+            Action::Forward(generation, signal) => self.forward(generation, signal),
+            // Requests come from signals alone as yet, and nobody waits for the answer to a signal: the log has it.
+            Action::Answer(..) => {}
+            Action::Report(notice) => self.tell(&notice),
+            Action::Finish(code) => self.finish = Some(code),
+        }
+    }
+
+    fn run_hooks(&mut self, run: HookRun, point: HookPoint, context: &HookContext) {
+        let pids = &self.pids;
+        let addresses = &self.held;
+        let environment = || {
+            let pid = |generation: Option<GenerationId>| generation.and_then(|one| pids.get(&one)).map(i32::to_string);
+            let addresses: Vec<_> = addresses.iter().map(|held| held.address.addr.to_string_lossy()).collect();
+            let mut variables: hooks::Environment = std::env::vars_os().collect();
+            let mut set = |name: &str, value: Option<String>| {
+                variables.retain(|(known, _)| known != name);
+                variables.push((OsString::from(name), OsString::from(value.unwrap_or_default())));
+            };
+            set("ENDLESS_SIGNAL", hooks::signal_of(point).map(|signal| signal.to_string()));
+            set("ENDLESS_GENERATION", context.generation.map(|generation| generation.to_string()));
+            set("ENDLESS_PID", Some(std::process::id().to_string()));
+            set("ENDLESS_CHILD_PID", pid(context.generation));
+            set("ENDLESS_OLD_PID", pid(context.old));
+            set("ENDLESS_ADDR", Some(addresses.join(" ")));
+            set("ENDLESS_REASON", Some(context.reason.clone()));
+            variables
+        };
+        let ended = self.hooks.start(run, point, &self.plan.hooks, &self.inherited, environment);
+        self.hooks_ended(ended);
+    }
+
+    pub(super) fn hooks_ended(&mut self, ended: Option<hooks::Ended>) {
+        let Some(ended) = ended else { return };
+        if let Some(notice) = &ended.notice {
+            self.tell(notice);
+        }
+        self.events.push_back(Event::HooksDone { run: ended.run, result: ended.result });
+    }
+
+    /// The flip. What the generation before it had at this moment is what its drain will wait for.
+    fn steer(&mut self, to: GenerationId) {
+        let notices = self.listeners.steer(to);
+        let now = clock::now();
+        for copy in self.copies.values_mut() {
+            if copy.generation == to {
+                copy.drain = None;
+            } else if copy.drain.is_none() && copy.watch.is_none() {
+                let watch = self.listeners.begin_drain(copy.generation);
+                copy.drain = Some(Drain { since: now, watch, next: None, quiet: 0 });
+            }
+        }
+        self.tell_all(notices);
+    }
+
+    fn drain(&mut self, generation: GenerationId) {
+        match self.copies.get_mut(&generation).and_then(|copy| copy.drain.as_mut()) {
+            Some(drain) if self.listeners.has_own_seats(generation) => drain.next = Some(clock::now()),
+            _ => self.events.push_back(Event::Drained(generation)),
+        }
+    }
+
+    fn stop(&mut self, generation: GenerationId, reason: StopReason) {
+        let Some(copy) = self.copies.get_mut(&generation) else { return };
+        let retirement = self.plan.retirement;
+        let signal = match reason {
+            StopReason::Retired => retirement.retire_signal,
+            StopReason::Stopped | StopReason::Survived => retirement.stop_signal,
+        };
+        match &mut copy.main {
+            Main::Starting { stop, .. } => *stop = Some(reason),
+            Main::Running => {
+                self.tell(&Notice::Stopping { generation, signal });
+                if retirement.kill_mode == KillMode::Group {
+                    self.signal_tree(generation, signal);
+                } else {
+                    self.signal_main(generation, signal);
+                }
+            }
+            Main::NotExecuted => {}
+            Main::Ended => self.stop_survivors(generation, signal),
+        }
+    }
+
+    /// The main process is gone; what it left behind is named and told to stop.
+    fn stop_survivors(&mut self, generation: GenerationId, signal: Sig) {
+        let Some(copy) = self.copies.get_mut(&generation) else { return };
+        if self.plan.retirement.kill_mode == KillMode::Process {
+            return;
+        }
+        let members = copy.tree.members(&ProcessTable::read());
+        if members.is_empty() {
+            return;
+        }
+        let pids = members.into_iter().map(|member| (member.pid.as_raw(), member.name)).collect();
+        self.tell(&Notice::Survivors { generation, pids });
+        self.tell(&Notice::Stopping { generation, signal });
+        self.signal_tree(generation, signal);
+    }
+
+    fn kill(&mut self, generation: GenerationId) {
+        let Some(copy) = self.copies.get_mut(&generation) else { return };
+        copy.killed = true;
+        match self.plan.retirement.kill_mode {
+            KillMode::Process => self.signal_main(generation, Sig::KILL),
+            KillMode::Mixed | KillMode::Group => self.signal_tree(generation, Sig::KILL),
+        }
+    }
+
+    fn forward(&mut self, generation: GenerationId, signal: Sig) {
+        if self.copies.get(&generation).is_some_and(|copy| matches!(copy.main, Main::Running)) {
+            self.signal_main(generation, signal);
+        }
+    }
+
+    fn signal_main(&self, generation: GenerationId, signal: Sig) {
+        let Some(copy) = self.copies.get(&generation) else { return };
+        match copy.tree.signal_main(signal) {
+            Ok(()) | Err(Errno::ESRCH) => {}
+            Err(errno) => self.refused(copy.tree.main(), "the main process", signal, errno),
+        }
+    }
+
+    pub(super) fn signal_tree(&mut self, generation: GenerationId, signal: Sig) {
+        let Some(copy) = self.copies.get_mut(&generation) else { return };
+        for refused in copy.tree.kill_tree(signal) {
+            self.refused(refused.member.pid, &refused.member.name, signal, refused.errno);
+        }
+    }
+
+    /// A process that runs as somebody else cannot be signalled by an endless that is not root.
+    fn refused(&self, pid: Pid, name: &str, signal: Sig, errno: Errno) {
+        let text = format!("{signal} cannot be sent to {name} (pid {pid}): {}", errno.desc());
+        self.tell(&Notice::Note { level: Level::Problem, text });
+    }
+}

@@ -1,0 +1,30 @@
+//! The status file, kept true.
+
+use super::{Runtime, pid_file};
+use crate::notice::{Level, Notice};
+use crate::report::{Pids, status_file};
+
+impl Runtime {
+    /// Writes the status file when what it would say has changed: the generations that serve or have served.
+    pub(super) fn write_status(&mut self) {
+        let Some(path) = &self.plan.status_file else { return };
+        let served = self.supervisor.generations().filter(|one| one.ready.is_some()).map(|one| one.id);
+        let pids: Pids = served.filter_map(|id| self.pids.get(&id).map(|pid| (id, *pid))).collect();
+        let status = status_file::render(&pids);
+        if status == self.status {
+            return;
+        }
+        if let Err(error) = pid_file::replace(path, &status) {
+            let text = format!("--status-file {} cannot be written: {error}", path.display());
+            self.tell(&Notice::Note { level: Level::Problem, text });
+        }
+        self.status = status;
+    }
+
+    /// At the end nothing is left that a status could be about.
+    pub(super) fn remove_status(&self) {
+        if let Some(path) = self.plan.status_file.as_ref().filter(|_| !self.status.is_empty()) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `--pid-file`: locked for life, written in one piece, never taken from a living holder.
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The lock and the path. Dropping it removes the file.
+#[derive(Debug)]
+pub struct PidFile {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl PidFile {
+    /// Locks the file that is there, puts a locked one with our pid in its place, and lets the old one go. A second endless
+    /// finds either lock taken, and nothing was truncated.
+    ///
+    /// # Errors
+    /// When another process holds it (its pid is named), or the file cannot be made.
+    pub fn claim(path: &Path) -> Result<Self> {
+        let failed = || format!("--pid-file {}", path.display());
+        let old = lock(path).with_context(failed)?;
+        let fresh_path = path.with_extension(format!("{}.new", std::process::id()));
+        let mut fresh = lock(&fresh_path).with_context(failed)?;
+        let written = writeln!(fresh, "{}", std::process::id()).and_then(|()| std::fs::rename(&fresh_path, path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&fresh_path);
+        }
+        written.with_context(failed)?;
+        drop(old);
+        Ok(Self { path: path.to_owned(), _lock: fresh })
+    }
+}
+
+/// Opens and locks what is at the path. Another claim may have replaced the file between the two: then once more.
+fn lock(path: &Path) -> Result<Flock<File>> {
+    loop {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => file,
+            Err((mut file, _)) => {
+                let mut pid = String::new();
+                let _ = file.read_to_string(&mut pid);
+                bail!(
+                    "it is held by pid {}: another endless runs with it; stop that one or name another file",
+                    pid.trim()
+                );
+            }
+        };
+        let same =
+            std::fs::metadata(path).is_ok_and(|there| file.metadata().is_ok_and(|ours| there.ino() == ours.ino()));
+        if same {
+            return Ok(file);
+        }
+    }
+}
+
+impl Drop for PidFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Puts `content` in the place of a file, in one piece: a reader sees the old one or the new one.
+///
+/// # Errors
+/// When the directory cannot be written.
+pub fn replace(path: &Path, content: &str) -> std::io::Result<()> {
+    let fresh = path.with_extension(format!("{}.new", std::process::id()));
+    std::fs::write(&fresh, content).and_then(|()| std::fs::rename(&fresh, path)).inspect_err(|_| {
+        let _ = std::fs::remove_file(&fresh);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_claim_names_the_holder_and_leaves_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.pid");
+        let held = PidFile::claim(&path).unwrap();
+        let text = format!("{}\n", std::process::id());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        let refused = format!("{:#}", PidFile::claim(&path).unwrap_err());
+        assert!(refused.contains(&format!("held by pid {}", std::process::id())), "{refused}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        drop(held);
+        assert!(!path.exists());
+        PidFile::claim(&path).unwrap();
+    }
+
+    #[test]
+    fn a_stale_file_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.pid");
+        std::fs::write(&path, "999999 and more\n").unwrap();
+        let _held = PidFile::claim(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+    }
+}

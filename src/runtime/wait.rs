@@ -1,0 +1,120 @@
+//! One poll(2): every descriptor something can arrive on, and the nearest deadline.
+
+use super::copy::{DRAIN_PAUSE, LEAST_DRAIN, Main};
+use super::{Runtime, clock};
+use crate::notice::Notice;
+use crate::supervisor::Event;
+use crate::words::{GenerationId, Moment, ReadySign};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use std::os::fd::AsFd;
+
+/// What a descriptor in the poll set is.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    Signals,
+    Report(GenerationId),
+    Notify(GenerationId),
+}
+
+impl Runtime {
+    /// Sleeps until something happens or is due, and turns it into events.
+    pub(super) fn wait(&mut self) {
+        for source in self.poll() {
+            match source {
+                Source::Signals => {
+                    for received in self.signals.take() {
+                        self.signal_received(received);
+                    }
+                }
+                Source::Report(generation) => self.executed(generation),
+                Source::Notify(generation) => self.notified(generation),
+            }
+        }
+        let now = clock::now();
+        self.look_at_candidates(now);
+        self.look_at_drains(now);
+        self.hooks.kill_overdue(now);
+        if self.look_again.is_some_and(|at| at <= now) {
+            self.reap();
+        }
+        if self.supervisor.next_deadline().is_some_and(|at| at <= now) {
+            self.events.push_back(Event::Tick);
+        }
+    }
+
+    fn poll(&self) -> Vec<Source> {
+        let mut sources = vec![Source::Signals];
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        for copy in self.copies.values() {
+            if let Main::Starting { report, .. } = &copy.main {
+                sources.push(Source::Report(copy.generation));
+                fds.push(PollFd::new(report.as_fd(), PollFlags::POLLIN));
+            }
+            if let Some(notify) = &copy.notify {
+                sources.push(Source::Notify(copy.generation));
+                fds.push(PollFd::new(notify.as_fd(), PollFlags::POLLIN));
+            }
+        }
+        let timeout = self.next_deadline().map(|at| TimeSpec::from_duration(at.since(clock::now())));
+        // An interrupted wait is as good as one in which nothing happened: the signal is in the pipe.
+        let _ = ppoll(&mut fds, timeout, None);
+        let ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+        sources.into_iter().zip(&fds).filter(|(_, fd)| ready(fd)).map(|(source, _)| source).collect()
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        let executing = self.copies.values().filter(|copy| matches!(copy.main, Main::Running));
+        let watches = executing.filter_map(|copy| copy.watch.as_ref()?.next());
+        let drains = self.copies.values().filter_map(|copy| copy.drain.as_ref()?.next);
+        let others = [self.supervisor.next_deadline(), self.hooks.next_deadline(), self.look_again];
+        watches.chain(drains).chain(others.into_iter().flatten()).min()
+    }
+
+    /// Takes what a copy said on its notify socket.
+    pub(super) fn notified(&mut self, generation: GenerationId) {
+        use super::notify::Said;
+        let said = self.copies.get(&generation).and_then(|copy| copy.notify.as_ref()).map(|notify| notify.take());
+        for said in said.unwrap_or_default() {
+            match said {
+                Said::Ready => self.ready_notified(generation),
+                Said::Status(text) => self.tell(&Notice::Status { generation, text }),
+                Said::Stopping => {}
+            }
+        }
+    }
+
+    fn ready_notified(&mut self, generation: GenerationId) {
+        self.expects_notify = true;
+        let watch = self.copies.get(&generation).and_then(|copy| copy.watch.as_ref());
+        if watch.is_some_and(|watch| watch.counts_notify()) {
+            self.events.push_back(Event::Ready(generation, ReadySign::Notified));
+        }
+    }
+
+    fn look_at_candidates(&mut self, now: Moment) {
+        // Before it is the target it can accept nothing, and on one processor our looking would only hold it up.
+        for copy in self.copies.values_mut().filter(|copy| matches!(copy.main, Main::Running)) {
+            let sign = copy.watch.as_mut().and_then(|watch| watch.look(now, &mut self.listeners));
+            if let Some(sign) = sign {
+                self.events.push_back(Event::Ready(copy.generation, sign));
+            }
+        }
+    }
+
+    /// A drain is over when two looks in a row find nothing left, and not before [`LEAST_DRAIN`].
+    fn look_at_drains(&mut self, now: Moment) {
+        for copy in self.copies.values_mut() {
+            let Some(drain) = copy.drain.as_mut().filter(|drain| drain.next.is_some_and(|next| next <= now)) else {
+                continue;
+            };
+            drain.quiet = if drain.watch.over(&self.listeners) { drain.quiet + 1 } else { 0 };
+            if drain.quiet >= 2 && now.since(drain.since) >= LEAST_DRAIN {
+                drain.next = None;
+                self.events.push_back(Event::Drained(copy.generation));
+            } else {
+                drain.next = Some((now + DRAIN_PAUSE).max(drain.since + (LEAST_DRAIN - DRAIN_PAUSE)));
+            }
+        }
+    }
+}

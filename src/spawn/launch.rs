@@ -1,0 +1,197 @@
+//! The parent's side of making a process: everything laid out, then fork.
+
+use super::child::{self, Prepared};
+use super::descriptors;
+use super::report::Step;
+use crate::plan::{Identity, Orphans, ProcessSpec, Rlimit, StdinFrom};
+use crate::sys::exec::Image;
+use crate::sys::process;
+use crate::sys::signals::{AllBlocked, Inherited};
+use crate::words::{CODE_FAILURE, CODE_NOT_EXECUTABLE, CODE_NOT_FOUND, Sig};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::unistd::{Gid, Pid, getegid, geteuid, getgid, getgroups, getuid, pipe2, setpgid};
+use std::ffi::{CStr, CString, OsString};
+use std::fmt;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// One process to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch<'a> {
+    /// The file to execute; no search along PATH.
+    pub program: &'a CStr,
+    /// Its arguments, the zeroth included.
+    pub argv: &'a [CString],
+    /// Its whole environment, `NAME=value` each.
+    pub envp: &'a [CString],
+    /// Adds LISTEN_PID, the pid of the new process (sd_listen_fds(3)).
+    pub listen_pid: bool,
+    /// Descriptors, and their numbers in the target, each number once. 0, 1 and 2 are passed unless named here.
+    pub fds: &'a [(BorrowedFd<'a>, RawFd)],
+    /// What the child becomes first.
+    pub process: &'a ProcessSpec,
+    /// The limit of open files endless was started with.
+    pub file_limit: Option<Rlimit>,
+    /// What it gets when endless is killed, with [`Orphans::Stop`].
+    pub stop_signal: Sig,
+    /// The dispositions and the mask it gets.
+    pub inherited: &'a Inherited,
+}
+
+/// A process that was made.
+#[derive(Debug)]
+pub struct Launched {
+    /// Its pid, which is its process group too.
+    pub pid: Pid,
+    /// Readable when it has executed the target or failed: [`super::read_report`]. Close-on-exec and non-blocking.
+    pub report: OwnedFd,
+}
+
+/// A process could not be made, or not become the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaunchError {
+    /// The step that failed, as a verb phrase: "fork".
+    pub step: String,
+    /// The error number.
+    pub errno: i32,
+}
+
+impl LaunchError {
+    pub(super) fn new(step: impl Into<String>, errno: Errno) -> LaunchError {
+        LaunchError { step: step.into(), errno: errno as i32 }
+    }
+
+    /// The exit status that says it: 127 not found, 126 not executable, 125 anything else.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.errno {
+            _ if !self.step.starts_with(Step::EXECUTE) => CODE_FAILURE,
+            errno if errno == Errno::ENOENT as i32 => CODE_NOT_FOUND,
+            _ => CODE_NOT_EXECUTABLE,
+        }
+    }
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {}: {}", self.step, Errno::from_raw(self.errno).desc())
+    }
+}
+
+impl std::error::Error for LaunchError {}
+
+/// Starts a process. Whether it became the target is told later, by its report.
+///
+/// # Errors
+/// When there are no processes (EAGAIN) or descriptors (EMFILE) left; nothing was made then.
+pub fn launch(launch: &Launch<'_>) -> Result<Launched, LaunchError> {
+    let (report, theirs) =
+        pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|e| LaunchError::new("make a pipe", e))?;
+    let theirs = out_of_the_way(theirs, launch.fds)?;
+    let pid = start(launch, Some(&theirs))?;
+    Ok(Launched { pid, report })
+}
+
+/// Starts `/bin/sh -c COMMAND` for a hook: exactly this environment, no input, a process group of its own, endless' output.
+///
+/// That the shell cannot be executed shows as its exit status 127 or 126. When endless is killed it gets SIGTERM.
+///
+/// # Errors
+/// As for [`launch`], and EINVAL for a zero byte in the command or the environment.
+pub fn launch_shell(command: &str, env: &[(OsString, OsString)], inherited: &Inherited) -> Result<Pid, LaunchError> {
+    let argv = ["sh", "-c", command].into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
+    let argv = argv.map_err(|_| LaunchError::new("run a command with a zero byte in it", Errno::EINVAL))?;
+    let envp = env.iter().map(|(name, value)| variable(name, value)).collect::<Result<Vec<_>, _>>()?;
+    let process = ProcessSpec { stdin: StdinFrom::Null, ..ProcessSpec::default() };
+    let shell = Launch {
+        program: c"/bin/sh",
+        argv: &argv,
+        envp: &envp,
+        listen_pid: false,
+        fds: &[],
+        process: &process,
+        file_limit: None,
+        stop_signal: Sig::TERM,
+        inherited,
+    };
+    start(&shell, None)
+}
+
+fn variable(name: &OsString, value: &OsString) -> Result<CString, LaunchError> {
+    let bytes = [name.as_bytes(), b"=", value.as_bytes()].concat();
+    CString::new(bytes).map_err(|_| {
+        LaunchError::new(format!("set {}, which has a zero byte in it", name.to_string_lossy()), Errno::EINVAL)
+    })
+}
+
+/// Lays everything out, so that the child allocates nothing, and forks with all signals blocked: a signal to the child
+/// that still has our handlers would arrive in our own signal pipe.
+fn start(launch: &Launch<'_>, report: Option<&OwnedFd>) -> Result<Pid, LaunchError> {
+    let spec = launch.process;
+    let pairs: Vec<_> = launch.fds.iter().map(|(source, target)| (source.as_raw_fd(), *target)).collect();
+    let mut prepared = Prepared {
+        name: base_name(launch.program),
+        parent: Pid::this(),
+        moves: &descriptors::plan(&pairs),
+        empty_stdin: spec.stdin == StdinFrom::Null && pairs.iter().all(|(_, target)| *target != 0),
+        file_limit: launch.file_limit,
+        directory: directory(spec)?,
+        identity: spec.identity.as_ref().filter(|identity| differs(identity)),
+        groups: spec.identity.iter().flat_map(|identity| &identity.groups).map(|gid| Gid::from_raw(*gid)).collect(),
+        death_signal: (spec.orphans == Orphans::Stop).then_some(launch.stop_signal),
+        spec,
+        inherited: launch.inherited,
+        image: Image::new(launch.program, launch.argv, launch.envp, launch.listen_pid),
+        report,
+    };
+    let blocked = AllBlocked::new();
+    let forked = process::fork(|token| child::run(token, &mut prepared));
+    drop(blocked);
+    let pid = forked.map_err(|e| LaunchError::new("fork", e))?;
+    // Both sides do it, so that the group exists for whoever comes first. It fails once the child has executed: done by then.
+    let _ = setpgid(pid, pid);
+    Ok(pid)
+}
+
+fn directory(spec: &ProcessSpec) -> Result<Option<CString>, LaunchError> {
+    let Some(path) = &spec.chdir else { return Ok(None) };
+    match CString::new(path.clone().into_os_string().into_vec()) {
+        Ok(path) => Ok(Some(path)),
+        Err(_) => Err(LaunchError::new(format!("change the directory to {}", path.display()), Errno::EINVAL)),
+    }
+}
+
+/// False when we are this identity already and could not change it anyway: `--user` naming oneself is no error.
+fn differs(identity: &Identity) -> bool {
+    let same_ids = [getuid(), geteuid()].iter().all(|uid| uid.as_raw() == identity.uid)
+        && [getgid(), getegid()].iter().all(|gid| gid.as_raw() == identity.gid);
+    if geteuid().is_root() || !same_ids {
+        return true;
+    }
+    let sorted = |mut groups: Vec<u32>| {
+        groups.retain(|gid| *gid != identity.gid);
+        groups.sort_unstable();
+        groups.dedup();
+        groups
+    };
+    let ours = getgroups().map(|groups| groups.into_iter().map(Gid::as_raw).collect());
+    ours.map_or(true, |ours| sorted(ours) != sorted(identity.groups.clone()))
+}
+
+/// Moves the child's end of the pipe above the target's descriptors, where it sits on the number of one.
+fn out_of_the_way(pipe: OwnedFd, fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<OwnedFd, LaunchError> {
+    let number = pipe.as_raw_fd();
+    if fds.iter().all(|(_, target)| *target != number) {
+        return Ok(pipe);
+    }
+    let least = fds.iter().map(|(_, target)| *target).max().unwrap_or(number) + 1;
+    descriptors::lifted(&pipe, least).map_err(|e| LaunchError::new("move a pipe out of the way", e))
+}
+
+/// What the child is called until it executes the target: `pkill endless` must not find it.
+fn base_name(program: &CStr) -> &CStr {
+    let bytes = program.to_bytes_with_nul();
+    let start = bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    CStr::from_bytes_with_nul(&bytes[start..]).unwrap_or(program)
+}

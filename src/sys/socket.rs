@@ -1,0 +1,127 @@
+//! Socket calls nix has no face for, or not the one that is needed.
+
+use nix::errno::Errno;
+use nix::libc;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Sets a socket option whose value is an int (setsockopt(2)).
+///
+/// # Errors
+/// The kernel's answer.
+pub fn set_option(socket: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> Result<(), Errno> {
+    let length = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: the pointer and the length describe `value`, which outlives the call; the kernel only reads it.
+    let answer = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length) };
+    Errno::result(answer).map(drop)
+}
+
+/// Reads a socket option whose value is an int (getsockopt(2)).
+///
+/// # Errors
+/// The kernel's answer.
+pub fn option(socket: BorrowedFd<'_>, level: i32, name: i32) -> Result<i32, Errno> {
+    let mut value: i32 = 0;
+    let mut length = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, the size of `value`, and both outlive the call.
+    let answer = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length) };
+    Errno::result(answer).map(|_| value)
+}
+
+/// listen(2) with any backlog; the kernel cuts it down to net.core.somaxconn, and a negative one becomes that maximum.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn listen(socket: BorrowedFd<'_>, backlog: i32) -> Result<(), Errno> {
+    // SAFETY: no memory is passed; a wrong descriptor is an error, and `socket` is open as long as it is borrowed.
+    Errno::result(unsafe { libc::listen(socket.as_raw_fd(), backlog) }).map(drop)
+}
+
+/// Where `tcpi_unacked` lies in `struct tcp_info` (linux/tcp.h): after eight bytes and four words.
+const UNACKED: usize = 24;
+
+/// How many connections wait to be accepted on a listening TCP socket (TCP_INFO, tcp(7): for a listening socket
+/// `tcpi_unacked` is the length of its accept queue).
+///
+/// # Errors
+/// The kernel's answer.
+pub fn accept_queue(socket: BorrowedFd<'_>) -> Result<u32, Errno> {
+    let mut info = [0u8; 104];
+    let mut length = info.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, the size of `info`, and both outlive the call.
+    let answer = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    Errno::result(answer)?;
+    let word = [info[UNACKED], info[UNACKED + 1], info[UNACKED + 2], info[UNACKED + 3]];
+    Ok(u32::from_ne_bytes(word))
+}
+
+/// Puts a classic BPF program on a socket's SO_REUSEPORT group: it says which member gets a new connection
+/// (SO_ATTACH_REUSEPORT_CBPF, socket(7)).
+///
+/// # Errors
+/// The kernel's answer; `EINVAL` also for a program of more than 65,535 instructions.
+pub fn steer(socket: BorrowedFd<'_>, program: &[libc::sock_filter]) -> Result<(), Errno> {
+    let length = u16::try_from(program.len()).map_err(|_| Errno::EINVAL)?;
+    let described = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    // SAFETY: `described` points at `length` instructions that outlive the call; the kernel copies and checks them and
+    // writes nothing, so the cast to a mutable pointer, which the C type asks for, is never used to write.
+    let answer = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            (&raw const described).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    Errno::result(answer).map(drop)
+}
+
+/// Sets close-on-exec on a descriptor this process was started with.
+///
+/// # Errors
+/// `EBADF` when it is not open.
+pub fn close_on_exec(number: RawFd) -> Result<(), Errno> {
+    // SAFETY: no memory is passed; on a number that is not open this is an error and nothing else.
+    Errno::result(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }).map(drop)
+}
+
+/// A descriptor of our own, close-on-exec, for the open file behind one this process was started with.
+///
+/// # Errors
+/// `EBADF` when it is not open, `EMFILE` when there is no room for another.
+pub fn duplicate(number: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: no memory is passed; on a number that is not open this is an error and nothing else.
+    let copy = Errno::result(unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) })?;
+    // SAFETY: the kernel just made `copy` for this call, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// True when the descriptor's socket listens (SO_ACCEPTCONN, socket(7)).
+#[must_use]
+pub fn listens(socket: &impl AsFd) -> bool {
+    option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_ACCEPTCONN) == Ok(1)
+}
+
+/// Sets O_NONBLOCK on the open file (fcntl(2)): for every descriptor of it, the copies' too.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn set_nonblocking(socket: &impl AsFd, on: bool) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    let now = OFlag::from_bits_retain(fcntl(socket, FcntlArg::F_GETFL)?);
+    let mut wanted = now;
+    wanted.set(OFlag::O_NONBLOCK, on);
+    if wanted != now {
+        fcntl(socket, FcntlArg::F_SETFL(wanted))?;
+    }
+    Ok(())
+}
