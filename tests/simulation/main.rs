@@ -26,8 +26,8 @@ use life::{Lived, describe, live};
 use std::collections::BTreeMap;
 use tally::{EXPECTED, Tally};
 
-/// How many lives a run lives: all in release, fewer with the debug build's slower code.
-const LIVES: u64 = if cfg!(debug_assertions) { 20_000 } else { 60_000 };
+/// How many lives a run lives: fewer with the debug build's slower code.
+const LIVES: u64 = if cfg!(debug_assertions) { 20_000 } else { 40_000 };
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()

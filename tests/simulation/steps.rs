@@ -24,6 +24,10 @@ impl Ledger {
         promise(10, serving.is_none() || self.steered == serving, || {
             format!("new connections go to {:?} and {serving:?} serves", self.steered)
         })?;
+        let hope = self.candidate().filter(|_| serving.is_none());
+        promise(10, hope.is_none() || self.steered == hope, || {
+            format!("nothing serves, and new connections do not wait for the candidate {hope:?}")
+        })?;
         let whole = self.generations.values().filter(|seen| seen.serving() && seen.drain.is_none());
         promise(4, whole.count() <= 2, || "more than one guard beside the active generation".into())?;
         let retiring = self.generations.values().filter(|seen| seen.ready.is_some() && seen.retiring().is_some());
