@@ -17,7 +17,8 @@ pub(super) enum Move {
     FromSpare(RawFd),
 }
 
-/// The steps that make each source its target, at most one a pair and one more a circle. Takes time in proportion.
+/// The steps that make each source its target, at most one a pair and two more a circle. Takes time in proportion.
+/// The numbers are not negative and no target comes twice: [`super::launch`] has looked.
 ///
 /// Think of an arrow from each target to its source. A target nobody reads from can be overwritten at once; that may free
 /// its source to be overwritten in turn. What remains are circles, and one spare number opens each of them.
@@ -69,7 +70,8 @@ impl Waiting {
             && let Some(source) = self.source[index(target)].take()
         {
             moves.push(Move::Onto(source, target));
-            self.readers[index(source)] -= 1;
+            let readers = &mut self.readers[index(source)];
+            *readers = readers.saturating_sub(1);
             target = source;
         }
     }

@@ -7,10 +7,12 @@ use crate::plan::{Identity, Orphans, ProcessSpec, Rlimit, StdinFrom};
 use crate::sys::exec::Image;
 use crate::sys::process;
 use crate::sys::signals::{AllBlocked, Inherited};
-use crate::words::{CODE_FAILURE, CODE_NOT_EXECUTABLE, CODE_NOT_FOUND, Sig};
+use crate::words::{Failure, Sig};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{Gid, Pid, getegid, geteuid, getgid, getgroups, getuid, pipe2, setpgid};
+use std::collections::HashSet;
 use std::ffi::{CStr, CString, OsString};
 use std::fmt;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -65,11 +67,7 @@ impl LaunchError {
     /// The exit status that says it: 127 not found, 126 not executable, 125 anything else.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        match self.errno {
-            _ if !self.step.starts_with(Step::EXECUTE) => CODE_FAILURE,
-            errno if errno == Errno::ENOENT as i32 => CODE_NOT_FOUND,
-            _ => CODE_NOT_EXECUTABLE,
-        }
+        Failure::NotExecuted { step: self.step.clone(), errno: self.errno }.exit_code()
     }
 }
 
@@ -129,7 +127,7 @@ fn variable(name: &OsString, value: &OsString) -> Result<CString, LaunchError> {
 /// that still has our handlers would arrive in our own signal pipe.
 fn start(launch: &Launch<'_>, report: Option<&OwnedFd>) -> Result<Pid, LaunchError> {
     let spec = launch.process;
-    let pairs: Vec<_> = launch.fds.iter().map(|(source, target)| (source.as_raw_fd(), *target)).collect();
+    let pairs = placeable(launch.fds)?;
     let mut prepared = Prepared {
         name: base_name(launch.program),
         parent: Pid::this(),
@@ -152,6 +150,20 @@ fn start(launch: &Launch<'_>, report: Option<&OwnedFd>) -> Result<Pid, LaunchErr
     // Both sides do it, so that the group exists for whoever comes first. It fails once the child has executed: done by then.
     let _ = setpgid(pid, pid);
     Ok(pid)
+}
+
+/// The descriptors and their numbers, once it is certain that these can be had. The limit of open files keeps them small.
+fn placeable(fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<Vec<(RawFd, RawFd)>, LaunchError> {
+    let failed = |target: RawFd, errno| LaunchError::new(Step::Descriptor(target).to_string(), errno);
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|e| LaunchError::new("read the limit of nofile", e))?;
+    let mut taken = HashSet::with_capacity(fds.len());
+    for &(_, target) in fds {
+        if u64::try_from(target).is_ok_and(|number| number < limit) && taken.insert(target) {
+            continue;
+        }
+        return Err(failed(target, Errno::EBADF));
+    }
+    Ok(fds.iter().map(|(source, target)| (source.as_raw_fd(), *target)).collect())
 }
 
 fn directory(spec: &ProcessSpec) -> Result<Option<CString>, LaunchError> {
