@@ -1,9 +1,9 @@
 //! The tree of a copy: its main process, everything in its group, and every descendant that left the group.
 //!
 //! endless is a subreaper, so a descendant whose parent has ended becomes a child of endless. So whatever is left of a
-//! copy is below its main process, or below a child of endless that is an orphan of this copy. Whose orphan it is tells, in
-//! this order: its group or session, seen in this tree before; ENDLESS_PID and ENDLESS_GENERATION in its environment.
-//! An orphan that tells neither belongs to nobody.
+//! copy is below its main process, or below a child of endless that is an orphan of this copy. Whose orphan it is
+//! tells, in this order: its group or session, seen in this tree before; ENDLESS_PID and ENDLESS_GENERATION in its
+//! environment. An orphan that tells neither belongs to nobody.
 
 use super::table::{ProcessEntry, ProcessTable, own_children};
 use crate::sys::process::{self, ChildState};
@@ -20,8 +20,8 @@ const ROUNDS: usize = 16;
 /// The processes of one copy.
 #[derive(Debug)]
 pub struct Tree {
-    /// Its main process, the leader of its group. Our child: until it was waited for, its pid is no other process, and the
-    /// number of its group none but its group.
+    /// Its main process, the leader of its group. Our child: until it was waited for, its pid is no other process,
+    /// and the number of its group none but its group.
     main: Pid,
     generation: GenerationId,
     /// Groups and sessions that living processes of the tree had at the last look, without endless' own. A number that
@@ -86,8 +86,8 @@ impl Tree {
         found.into_iter().map(Member::from).collect()
     }
 
-    /// Whether anything of the tree lives. Costs one system call while the main process does; after that it looks at the
-    /// children of endless, and at all processes only where that tells nothing.
+    /// Whether anything of the tree lives. Costs one system call while the main process does; after that it looks at
+    /// the children of endless, and at all processes only where that tells nothing.
     pub fn alive(&mut self) -> bool {
         if process::child_state(self.main) == ChildState::Running {
             return true;
@@ -107,10 +107,12 @@ impl Tree {
         if self.main_is_ours() { process::send(self.main, signal.0) } else { Err(Errno::ESRCH) }
     }
 
-    /// Signals the whole tree, each process once, and looks again until nothing new appears. Returns those it could not.
+    /// Signals the whole tree, each process once, and looks again until nothing new appears. Returns those it could
+    /// not.
     ///
-    /// The group goes first and in one call: what has SIGKILL pending can no longer fork. Its number is safe as long as the main
-    /// process was not waited for; after that, and for all that left the group, each process is held by a pidfd.
+    /// The group goes first and in one call: what has SIGKILL pending can no longer fork. Its number is safe as long
+    /// as the main process was not waited for; after that, and for all that left the group, each process is held by a
+    /// pidfd.
     pub fn kill_tree(&mut self, signal: Sig) -> Vec<Refused> {
         let by_group = self.main_is_ours();
         let group_answer = if by_group { process::send(group(self.main), signal.0) } else { Ok(()) };
@@ -155,8 +157,8 @@ impl Tree {
         self.known.contains(&orphan.group) || self.known.contains(&orphan.session) || self.is_named_by(orphan.pid)
     }
 
-    /// Whether the environment a process was started with says that it is of this copy. Hooks know the generation too, and
-    /// are told apart by ENDLESS_REASON.
+    /// Whether the environment a process was started with says that it is of this copy. Hooks know the generation
+    /// too, and are told apart by ENDLESS_REASON.
     fn is_named_by(&self, pid: Pid) -> bool {
         let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
         let has = |start: &str| environment.split(|byte| *byte == 0).any(|one| one.starts_with(start.as_bytes()));
