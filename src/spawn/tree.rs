@@ -17,6 +17,9 @@ use std::os::fd::AsFd;
 /// Looks at all processes at most this often while new ones appear in a tree that is being signalled.
 const ROUNDS: usize = 16;
 
+/// How often an environment that looks empty is read again.
+const PATIENCE: usize = 20;
+
 /// The processes of one copy.
 #[derive(Debug)]
 pub struct Tree {
@@ -160,7 +163,7 @@ impl Tree {
     /// Whether the environment a process was started with says that it is of this copy. Hooks know the generation
     /// too, and are told apart by ENDLESS_REASON.
     fn is_named_by(&self, pid: Pid) -> bool {
-        let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+        let environment = environment(pid);
         let has = |start: &str| environment.split(|byte| *byte == 0).any(|one| one.starts_with(start.as_bytes()));
         let is = |whole: &str| environment.split(|byte| *byte == 0).any(|one| one == whole.as_bytes());
         is(&format!("ENDLESS_PID={}", Pid::this()))
@@ -188,6 +191,19 @@ impl From<&ProcessEntry> for Member {
     fn from(entry: &ProcessEntry) -> Member {
         Member { pid: entry.pid, name: entry.name.clone(), group: entry.group, start: entry.start }
     }
+}
+
+/// The environment a process was started with. It looks empty for a moment in the middle of execve(2), hence the patience;
+/// an orphan overlooked then would never be found again.
+fn environment(pid: Pid) -> Vec<u8> {
+    for _look in 0..PATIENCE {
+        match fs::read(format!("/proc/{pid}/environ")) {
+            Ok(environment) if environment.is_empty() => std::thread::yield_now(),
+            Ok(environment) => return environment,
+            Err(_) => break,
+        }
+    }
+    Vec::new()
 }
 
 fn group(leader: Pid) -> Pid {
