@@ -121,11 +121,14 @@ impl Tree {
         let group_answer = if by_group { process::send(group(self.main), signal.0) } else { Ok(()) };
         let mut done = HashSet::new();
         let mut refused = Vec::new();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             let mut members = self.members(&ProcessTable::read());
+            let alone = members.len() <= 1;
             members.retain(|member| done.insert((member.pid, member.start)));
             let in_group = |member: &Member| by_group && member.group == self.main;
-            if members.is_empty() || (group_answer.is_ok() && members.iter().all(in_group)) {
+            let settled = members.is_empty() || (group_answer.is_ok() && members.iter().all(in_group));
+            // A look is not one moment: what changes its parent during it can be missed, so one is not enough.
+            if settled && (alone || round > 0) {
                 break;
             }
             for member in members {
