@@ -196,8 +196,8 @@ impl From<&ProcessEntry> for Member {
     }
 }
 
-/// The environment a process was started with. It looks empty for a moment in the middle of execve(2), hence the patience;
-/// an orphan overlooked then would never be found again.
+/// The environment a process was started with. It looks empty for a moment in the middle of execve(2), hence the
+/// patience: an orphan overlooked then would never be found again.
 fn environment(pid: Pid) -> Vec<u8> {
     for _look in 0..PATIENCE {
         match fs::read(format!("/proc/{pid}/environ")) {
