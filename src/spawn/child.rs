@@ -86,8 +86,8 @@ fn empty_stdin(child: &Child) -> nix::Result<()> {
     raw::duplicate_onto(child, null.as_raw_fd(), 0)
 }
 
-/// The limits as endless was started with, then those asked for. After the descriptors: a number above the soft limit of
-/// open files cannot be made. Before the identity: root may raise a hard limit.
+/// The limits as endless was started with, then those asked for. After the descriptors: a number above the soft limit
+/// of open files cannot be made. Before the identity: root may raise a hard limit.
 fn set_limits<'p>(prepared: &Prepared<'_>) -> Result<(), Failed<'p>> {
     for limit in prepared.file_limit.iter().chain(&prepared.spec.rlimits) {
         process::set_limit(limit.resource, limit.soft, limit.hard).map_err(Step::Limit(limit.resource).failed())?;
@@ -108,8 +108,8 @@ fn take_identity<'p>(identity: &Identity, groups: &[Gid]) -> Result<(), Failed<'
     Ok(())
 }
 
-/// After the identity, for the kernel forgets the death signal when the uid changes (prctl(2)). A parent that was killed
-/// before this is not noticed by the kernel, so we look whether it is still there.
+/// After the identity, for the kernel forgets the death signal when the uid changes (prctl(2)). A parent that was
+/// killed before this is not noticed by the kernel, so we look whether it is still there.
 fn die_with_parent<'p>(prepared: &Prepared<'_>) -> Result<(), Failed<'p>> {
     let Some(signal) = prepared.death_signal else { return Ok(()) };
     process::set_parent_death_signal(signal).map_err(Step::DeathSignal(signal).failed())?;

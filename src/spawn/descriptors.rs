@@ -2,7 +2,7 @@
 
 use crate::sys::descriptors as raw;
 use crate::sys::process::Child;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 
 /// One step of putting descriptors in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +17,11 @@ pub(super) enum Move {
     FromSpare(RawFd),
 }
 
-/// The steps that make each source its target, at most one a pair and one more a circle. Takes time in proportion.
+/// The steps that make each source its target, at most one a pair and two more a circle. Takes time in proportion.
+/// The numbers are not negative and no target comes twice: [`super::launch`] has looked.
 ///
-/// Think of an arrow from each target to its source. A target nobody reads from can be overwritten at once; that may free
-/// its source to be overwritten in turn. What remains are circles, and one spare number opens each of them.
+/// Think of an arrow from each target to its source. A target nobody reads from can be overwritten at once; that may
+/// free its source to be overwritten in turn. What remains are circles, and one spare number opens each of them.
 pub(super) fn plan(pairs: &[(RawFd, RawFd)]) -> Vec<Move> {
     let above = pairs.iter().map(|(_, target)| *target).max().map_or(0, |highest| highest + 1);
     let mut moves = Vec::with_capacity(pairs.len() + 2);
@@ -69,7 +70,8 @@ impl Waiting {
             && let Some(source) = self.source[index(target)].take()
         {
             moves.push(Move::Onto(source, target));
-            self.readers[index(source)] -= 1;
+            let readers = &mut self.readers[index(source)];
+            *readers = readers.saturating_sub(1);
             target = source;
         }
     }
@@ -107,11 +109,6 @@ pub(super) fn place(child: &Child, moves: &[Move]) -> Result<(), (RawFd, nix::er
         }
     }
     Ok(())
-}
-
-/// The same open file at a number that is not below `least`, close-on-exec.
-pub(super) fn lifted(fd: &OwnedFd, least: RawFd) -> nix::Result<OwnedFd> {
-    raw::duplicate_above(fd.as_fd(), least)
 }
 
 #[cfg(test)]
@@ -162,7 +159,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_target_gets_its_source(sources in proptest::collection::vec(0..12, 0..12), targets in Just((0..12).collect::<Vec<RawFd>>()).prop_shuffle()) {
+        fn every_target_gets_its_source(
+            sources in proptest::collection::vec(0..12, 0..12),
+            targets in Just((0..12).collect::<Vec<RawFd>>()).prop_shuffle(),
+        ) {
             let pairs: Vec<_> = sources.into_iter().zip(targets).collect();
             let table = played(&pairs);
             for (source, target) in pairs {

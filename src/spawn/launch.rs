@@ -4,16 +4,18 @@ use super::child::{self, Prepared};
 use super::descriptors;
 use super::report::Step;
 use crate::plan::{Identity, Orphans, ProcessSpec, Rlimit, StdinFrom};
+use crate::sys::descriptors as raw;
 use crate::sys::exec::Image;
 use crate::sys::process;
 use crate::sys::signals::{AllBlocked, Inherited};
-use crate::words::{CODE_FAILURE, CODE_NOT_EXECUTABLE, CODE_NOT_FOUND, Sig};
+use crate::words::{Failure, Sig};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{Gid, Pid, getegid, geteuid, getgid, getgroups, getuid, pipe2, setpgid};
 use std::ffi::{CStr, CString, OsString};
 use std::fmt;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// One process to be made.
@@ -65,11 +67,7 @@ impl LaunchError {
     /// The exit status that says it: 127 not found, 126 not executable, 125 anything else.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        match self.errno {
-            _ if !self.step.starts_with(Step::EXECUTE) => CODE_FAILURE,
-            errno if errno == Errno::ENOENT as i32 => CODE_NOT_FOUND,
-            _ => CODE_NOT_EXECUTABLE,
-        }
+        Failure::NotExecuted { step: self.step.clone(), errno: self.errno }.exit_code()
     }
 }
 
@@ -84,16 +82,19 @@ impl std::error::Error for LaunchError {}
 /// Starts a process. Whether it became the target is told later, by its report.
 ///
 /// # Errors
-/// When there are no processes (EAGAIN) or descriptors (EMFILE) left; nothing was made then.
+/// When there are no processes (EAGAIN) or descriptors (EMFILE) left, or a number of `fds` is above the limit of open
+/// files or comes twice (EBADF). Nothing was made then.
 pub fn launch(launch: &Launch<'_>) -> Result<Launched, LaunchError> {
-    let (report, theirs) =
-        pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).map_err(|e| LaunchError::new("make a pipe", e))?;
-    let theirs = out_of_the_way(theirs, launch.fds)?;
-    let pid = start(launch, Some(&theirs))?;
+    let pairs = placeable(launch.fds)?;
+    let pipe = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK);
+    let (report, theirs) = pipe.map_err(|errno| LaunchError::new("make a pipe", errno))?;
+    let theirs = out_of_the_way(theirs, &pairs)?;
+    let pid = start(launch, &pairs, Some(&theirs))?;
     Ok(Launched { pid, report })
 }
 
-/// Starts `/bin/sh -c COMMAND` for a hook: exactly this environment, no input, a process group of its own, endless' output.
+/// Starts `/bin/sh -c COMMAND` for a hook: exactly this environment, no input, a process group of its own, endless'
+/// output.
 ///
 /// That the shell cannot be executed shows as its exit status 127 or 126. When endless is killed it gets SIGTERM.
 ///
@@ -115,7 +116,7 @@ pub fn launch_shell(command: &str, env: &[(OsString, OsString)], inherited: &Inh
         stop_signal: Sig::TERM,
         inherited,
     };
-    start(&shell, None)
+    start(&shell, &[], None)
 }
 
 fn variable(name: &OsString, value: &OsString) -> Result<CString, LaunchError> {
@@ -127,13 +128,12 @@ fn variable(name: &OsString, value: &OsString) -> Result<CString, LaunchError> {
 
 /// Lays everything out, so that the child allocates nothing, and forks with all signals blocked: a signal to the child
 /// that still has our handlers would arrive in our own signal pipe.
-fn start(launch: &Launch<'_>, report: Option<&OwnedFd>) -> Result<Pid, LaunchError> {
+fn start(launch: &Launch<'_>, pairs: &[(RawFd, RawFd)], report: Option<&OwnedFd>) -> Result<Pid, LaunchError> {
     let spec = launch.process;
-    let pairs: Vec<_> = launch.fds.iter().map(|(source, target)| (source.as_raw_fd(), *target)).collect();
     let mut prepared = Prepared {
         name: base_name(launch.program),
         parent: Pid::this(),
-        moves: &descriptors::plan(&pairs),
+        moves: &descriptors::plan(pairs),
         empty_stdin: spec.stdin == StdinFrom::Null && pairs.iter().all(|(_, target)| *target != 0),
         file_limit: launch.file_limit,
         directory: directory(spec)?,
@@ -149,9 +149,28 @@ fn start(launch: &Launch<'_>, report: Option<&OwnedFd>) -> Result<Pid, LaunchErr
     let forked = process::fork(|token| child::run(token, &mut prepared));
     drop(blocked);
     let pid = forked.map_err(|e| LaunchError::new("fork", e))?;
-    // Both sides do it, so that the group exists for whoever comes first. It fails once the child has executed: done by then.
+    // Both sides do it, so that the group exists for whoever comes first. It fails once the child has executed: done
+    // by then.
     let _ = setpgid(pid, pid);
     Ok(pid)
+}
+
+/// The descriptors and their numbers, once it is certain that these can be had. The limit of open files keeps them
+/// small.
+fn placeable(fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<Vec<(RawFd, RawFd)>, LaunchError> {
+    let limits = getrlimit(Resource::RLIMIT_NOFILE);
+    let (limit, _) = limits.map_err(|errno| LaunchError::new("read the limit of nofile", errno))?;
+    let mut taken = Vec::new();
+    for &(_, target) in fds {
+        let number = usize::try_from(target).unwrap_or(usize::MAX);
+        let possible = u64::try_from(target).is_ok_and(|number| number < limit);
+        if !possible || taken.get(number) == Some(&true) {
+            return Err(LaunchError::new(Step::Descriptor(target).to_string(), Errno::EBADF));
+        }
+        taken.resize(taken.len().max(number + 1), false);
+        taken[number] = true;
+    }
+    Ok(fds.iter().map(|(source, target)| (source.as_raw_fd(), *target)).collect())
 }
 
 fn directory(spec: &ProcessSpec) -> Result<Option<CString>, LaunchError> {
@@ -180,13 +199,14 @@ fn differs(identity: &Identity) -> bool {
 }
 
 /// Moves the child's end of the pipe above the target's descriptors, where it sits on the number of one.
-fn out_of_the_way(pipe: OwnedFd, fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<OwnedFd, LaunchError> {
+fn out_of_the_way(pipe: OwnedFd, pairs: &[(RawFd, RawFd)]) -> Result<OwnedFd, LaunchError> {
     let number = pipe.as_raw_fd();
-    if fds.iter().all(|(_, target)| *target != number) {
+    if pairs.iter().all(|(_, target)| *target != number) {
         return Ok(pipe);
     }
-    let least = fds.iter().map(|(_, target)| *target).max().unwrap_or(number) + 1;
-    descriptors::lifted(&pipe, least).map_err(|e| LaunchError::new("move a pipe out of the way", e))
+    let least = pairs.iter().map(|(_, target)| *target).max().unwrap_or(number) + 1;
+    let lifted = raw::duplicate_above(pipe.as_fd(), least);
+    lifted.map_err(|errno| LaunchError::new("move a pipe out of the way", errno))
 }
 
 /// What the child is called until it executes the target: `pkill endless` must not find it.

@@ -132,8 +132,8 @@ impl Write for Message {
     }
 }
 
-/// Reads a report. None: nothing yet. `Ok`: the target was executed (or the child was killed before it could tell). `Err`:
-/// the step that failed, as a verb phrase, and its errno.
+/// Reads a report. None: nothing yet. `Ok`: the target was executed (or the child was killed before it could tell).
+/// `Err`: the step that failed, as a verb phrase, and its errno.
 pub fn read_report(report: impl AsFd) -> Option<Result<(), (String, i32)>> {
     let mut message = [0; LONGEST];
     let length = loop {

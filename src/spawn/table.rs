@@ -37,7 +37,8 @@ impl ProcessEntry {
         ProcessEntry::parse(&line[..length])
     }
 
-    /// The name stands in parentheses and may itself hold parentheses, blanks and line ends: it reaches to the last `)`.
+    /// The name stands in parentheses and may itself hold parentheses, blanks and line ends: it reaches to the last
+    /// `)`.
     fn parse(line: &[u8]) -> Option<ProcessEntry> {
         let open = line.iter().position(|byte| *byte == b'(')?;
         let close = line.iter().rposition(|byte| *byte == b')')?;

@@ -1,9 +1,9 @@
 //! The tree of a copy: its main process, everything in its group, and every descendant that left the group.
 //!
 //! endless is a subreaper, so a descendant whose parent has ended becomes a child of endless. So whatever is left of a
-//! copy is below its main process, or below a child of endless that is an orphan of this copy. Whose orphan it is tells, in
-//! this order: its group or session, seen in this tree before; ENDLESS_PID and ENDLESS_GENERATION in its environment.
-//! An orphan that tells neither belongs to nobody.
+//! copy is below its main process, or below a child of endless that is an orphan of this copy. Whose orphan it is
+//! tells, in this order: its group or session, seen in this tree before; ENDLESS_PID and ENDLESS_GENERATION in its
+//! environment. An orphan that tells neither belongs to nobody.
 
 use super::table::{ProcessEntry, ProcessTable, own_children};
 use crate::sys::process::{self, ChildState};
@@ -17,11 +17,14 @@ use std::os::fd::AsFd;
 /// Looks at all processes at most this often while new ones appear in a tree that is being signalled.
 const ROUNDS: usize = 16;
 
+/// How often an environment that looks empty is read again.
+const PATIENCE: usize = 20;
+
 /// The processes of one copy.
 #[derive(Debug)]
 pub struct Tree {
-    /// Its main process, the leader of its group. Our child: until it was waited for, its pid is no other process, and the
-    /// number of its group none but its group.
+    /// Its main process, the leader of its group. Our child: until it was waited for, its pid is no other process,
+    /// and the number of its group none but its group.
     main: Pid,
     generation: GenerationId,
     /// Groups and sessions that living processes of the tree had at the last look, without endless' own. A number that
@@ -86,8 +89,8 @@ impl Tree {
         found.into_iter().map(Member::from).collect()
     }
 
-    /// Whether anything of the tree lives. Costs one system call while the main process does; after that it looks at the
-    /// children of endless, and at all processes only where that tells nothing.
+    /// Whether anything of the tree lives. Costs one system call while the main process does; after that it looks at
+    /// the children of endless, and at all processes only where that tells nothing.
     pub fn alive(&mut self) -> bool {
         if process::child_state(self.main) == ChildState::Running {
             return true;
@@ -107,20 +110,25 @@ impl Tree {
         if self.main_is_ours() { process::send(self.main, signal.0) } else { Err(Errno::ESRCH) }
     }
 
-    /// Signals the whole tree, each process once, and looks again until nothing new appears. Returns those it could not.
+    /// Signals the whole tree, each process once, and looks again until nothing new appears. Returns those it could
+    /// not.
     ///
-    /// The group goes first and in one call: what has SIGKILL pending can no longer fork. Its number is safe as long as the main
-    /// process was not waited for; after that, and for all that left the group, each process is held by a pidfd.
+    /// The group goes first and in one call: what has SIGKILL pending can no longer fork. Its number is safe as long
+    /// as the main process was not waited for; after that, and for all that left the group, each process is held by a
+    /// pidfd.
     pub fn kill_tree(&mut self, signal: Sig) -> Vec<Refused> {
         let by_group = self.main_is_ours();
         let group_answer = if by_group { process::send(group(self.main), signal.0) } else { Ok(()) };
         let mut done = HashSet::new();
         let mut refused = Vec::new();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             let mut members = self.members(&ProcessTable::read());
+            let alone = members.len() <= 1;
             members.retain(|member| done.insert((member.pid, member.start)));
             let in_group = |member: &Member| by_group && member.group == self.main;
-            if members.is_empty() || (group_answer.is_ok() && members.iter().all(in_group)) {
+            let settled = members.is_empty() || (group_answer.is_ok() && members.iter().all(in_group));
+            // A look is not one moment: what changes its parent during it can be missed, so one is not enough.
+            if settled && (alone || round > 0) {
                 break;
             }
             for member in members {
@@ -155,10 +163,10 @@ impl Tree {
         self.known.contains(&orphan.group) || self.known.contains(&orphan.session) || self.is_named_by(orphan.pid)
     }
 
-    /// Whether the environment a process was started with says that it is of this copy. Hooks know the generation too, and
-    /// are told apart by ENDLESS_REASON.
+    /// Whether the environment a process was started with says that it is of this copy. Hooks know the generation
+    /// too, and are told apart by ENDLESS_REASON.
     fn is_named_by(&self, pid: Pid) -> bool {
-        let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+        let environment = environment(pid);
         let has = |start: &str| environment.split(|byte| *byte == 0).any(|one| one.starts_with(start.as_bytes()));
         let is = |whole: &str| environment.split(|byte| *byte == 0).any(|one| one == whole.as_bytes());
         is(&format!("ENDLESS_PID={}", Pid::this()))
@@ -186,6 +194,19 @@ impl From<&ProcessEntry> for Member {
     fn from(entry: &ProcessEntry) -> Member {
         Member { pid: entry.pid, name: entry.name.clone(), group: entry.group, start: entry.start }
     }
+}
+
+/// The environment a process was started with. It looks empty for a moment in the middle of execve(2), hence the
+/// patience: an orphan overlooked then would never be found again.
+fn environment(pid: Pid) -> Vec<u8> {
+    for _look in 0..PATIENCE {
+        match fs::read(format!("/proc/{pid}/environ")) {
+            Ok(environment) if environment.is_empty() => std::thread::yield_now(),
+            Ok(environment) => return environment,
+            Err(_) => break,
+        }
+    }
+    Vec::new()
 }
 
 fn group(leader: Pid) -> Pid {

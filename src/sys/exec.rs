@@ -47,8 +47,8 @@ impl<'a> Image<'a> {
             let last = self.envp.len() - 2;
             self.envp[last] = text.as_ptr().cast();
         }
-        // SAFETY: both arrays end with a null pointer, and all they point at ends with a zero and outlives the call: it is borrowed
-        // for 'a, or it is the buffer in `self`.
+        // SAFETY: both arrays end with a null pointer, and all they point at ends with a zero and outlives the call:
+        // it is borrowed for 'a, or it is the buffer in `self`.
         unsafe { libc::execve(self.program.as_ptr(), self.argv.as_ptr(), self.envp.as_ptr()) };
         Errno::last()
     }

@@ -5,8 +5,8 @@ use std::ffi::c_void;
 
 /// Gives back the pages of our own program file that are in memory and unchanged: code and constants of the start-up.
 ///
-/// It is a hint: what is needed again comes back from the file (MADV_DONTNEED, madvise(2)). Only segments that were never
-/// writable are touched; what the dynamic linker relocated and then protected (RELRO) lies in writable ones. Text
+/// It is a hint: what is needed again comes back from the file (MADV_DONTNEED, madvise(2)). Only segments that were
+/// never writable are touched; what the dynamic linker relocated and then protected (RELRO) lies in writable ones. Text
 /// relocations would be lost, and no linker makes them for this program: position-independent code has none.
 pub fn release_startup_pages() {
     // SAFETY: the callback has the type asked for, takes no data, and is called before this returns.
@@ -31,8 +31,8 @@ unsafe extern "C" fn release_segments(info: *mut libc::dl_phdr_info, _: usize, _
         let (Ok(address), Ok(length)) = (usize::try_from(start), usize::try_from(end.saturating_sub(start))) else {
             continue;
         };
-        // SAFETY: whole pages inside a segment the loader has mapped from the file, never writable, hence unchanged: the
-        // next access reads the same bytes from the file.
+        // SAFETY: whole pages inside a segment the loader has mapped from the file, never writable, hence unchanged:
+        // the next access reads the same bytes from the file.
         unsafe { libc::madvise(std::ptr::without_provenance_mut(address), length, libc::MADV_DONTNEED) };
     }
     1

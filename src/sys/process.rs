@@ -28,8 +28,8 @@ impl Drop for ExitGuard {
 /// # Errors
 /// EAGAIN when there are no processes left, ENOMEM.
 pub fn fork(body: impl FnOnce(&Child) -> u8) -> nix::Result<Pid> {
-    // SAFETY: endless has one thread, so the child is a whole copy of it: no lock is held by a thread that is not there.
-    // Where there are more threads, the rule above holds.
+    // SAFETY: endless has one thread, so the child is a whole copy of it: no lock is held by a thread that is not
+    // there. Where there are more threads, the rule above holds.
     match Errno::result(unsafe { libc::fork() })? {
         0 => {
             let _guard = ExitGuard;

@@ -100,12 +100,14 @@ impl Inherited {
 }
 
 /// Rust's runtime ignores SIGPIPE before `main`, so `main` comes too late to see how it was inherited. The function
-/// below runs earlier, with the constructors of the program: std itself finds its arguments that way on glibc. It makes one system call
-/// and stores one flag; it uses nothing that has to be set up first. The other ways are worse: `/proc/self/status` already
-/// shows the runtime's change, `-Zon-broken-pipe` is unstable, and `#![no_main]` gives up the runtime altogether.
+/// below runs earlier, with the constructors of the program: std itself finds its arguments that way on glibc. It
+/// makes one system call and stores one flag; it uses nothing that has to be set up first. The other ways are worse:
+/// `/proc/self/status` already shows the runtime's change, `-Zon-broken-pipe` is unstable, and `#![no_main]` gives up
+/// the runtime altogether.
 static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 
-// SAFETY: the section holds pointers to functions of the C ABI, which the C library calls once before main, and this is one.
+// SAFETY: the section holds pointers to functions of the C ABI, which the C library calls once before main, and this
+// is one.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static AT_START: extern "C" fn() = look_at_sigpipe;
@@ -175,7 +177,8 @@ fn set_disposition(signal: i32, ignored: bool) {
     // SAFETY: all zeroes is a valid sigaction: no flags, an empty mask.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };
     action.sa_sigaction = if ignored { libc::SIG_IGN } else { libc::SIG_DFL };
-    // SAFETY: the action names no function of ours. Signals that cannot be changed are refused with EINVAL, as they should be.
+    // SAFETY: the action names no function of ours. Signals that cannot be changed are refused with EINVAL, as they
+    // should be.
     unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
 }
 

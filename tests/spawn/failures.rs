@@ -69,13 +69,14 @@ fn the_stop_signal_is_none() {
 }
 
 #[test]
-fn a_descriptor_has_no_room() {
+fn a_descriptor_number_cannot_be_had() {
     let _turn = turn();
     let pipe = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap().0;
-    let launched = Start::shell("exit").launch(&[(pipe.as_fd(), 1_000_000_000 / 100)]).unwrap();
-    let expected = Err(("put descriptor 10000000 in place".to_owned(), Errno::EBADF as i32));
-    assert_eq!(report(&launched.report), expected);
-    assert_eq!(end_of(launched.pid), Exit::Code(125));
+    for (numbers, which) in [(vec![i32::MAX], i32::MAX), (vec![-1], -1), (vec![5, 6, 5], 5)] {
+        let fds: Vec<_> = numbers.iter().map(|number| (pipe.as_fd(), *number)).collect();
+        let error = Start::shell("exit").launch(&fds).unwrap_err();
+        assert_eq!((error.step, error.errno), (format!("put descriptor {which} in place"), Errno::EBADF as i32));
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@ fn masks(inherited: Inherited) -> (u64, u64, u64) {
     let mut start = Start::new(&["/bin/cat", "/proc/self/status"]);
     start.inherited = inherited;
     let (_, text, _) = start.output(&[]);
-    // 32 and 33 are the C library's own; a program started by posix_spawn may have them ignored, and they stay as they are.
+    // 32 and 33 are the C library's own; a program started by posix_spawn may have them ignored, and they stay as
+    // they are.
     (mask(&text, "SigIgn") & !(3 << 31), mask(&text, "SigBlk"), mask(&text, "SigCgt"))
 }
 
