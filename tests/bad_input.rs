@@ -173,7 +173,6 @@ const OUTPUT: &[Wrong] = wrong! {
     ["-n", ""] => "--name ", "cannot be a name", "letters";
     ["--pid-file", "/no/such/dir/pid"] => "--pid-file /no/such/dir/pid", "no directory /no/such/dir", "make it";
     ["--pid-file", "/tmp"] => "--pid-file /tmp", "this is a directory", "the file";
-    ["--status-file", ""] => "--status-file", "a value is required", "--help";
     ["--status-file", "/no/such/dir/status"] => "--status-file /no/such/dir/status", "no directory", "make it";
     ["--pid-file", "/tmp/x", "--status-file", "/tmp/x"] => "--status-file /tmp/x", "the --pid-file as well", "another path";
     ["--log-format", "xml"] => "--log-format xml", "not known here", "text, json";
@@ -186,7 +185,8 @@ const SHAPES: &[Wrong] = wrong! {
     ["--clear-env=maybe"] => "unexpected value 'maybe' for '--clear-env'", "no more were expected", "--help";
     ["--no-new-privs=maybe"] => "unexpected value 'maybe' for '--no-new-privs'", "no more were expected", "--help";
     ["--quiet=maybe"] => "unexpected value 'maybe' for '--quiet'", "no more were expected", "--help";
-    ["--verbose=maybe"] => "unexpected value 'maybe' for '--verbose'", "no more were expected", "--help";
+    ["--verbose=maybe"] => "unexpected value 'maybe' for '--verbose...'", "no more were expected", "--help";
+    ["--status-file", ""] => "a value is required for '--status-file <FILE>'", "none was supplied", "--help";
     ["--hamer", "3"] => "unexpected argument '--hamer'", "found", "--hammer";
     ["--hammer"] => "a value is required for '--hammer <DUR>'", "none was supplied", "--help";
     ["--hammer", "1", "--hammer", "2"] => "the argument '--hammer <DUR>'", "cannot be used multiple times", "--help";
@@ -205,7 +205,7 @@ fn wrong_values_are_named_with_a_reason_and_a_way_out() {
         assert_eq!(code, 2, "{message}");
         assert!(message.starts_with(wrong.names), "{:?}: {message}", wrong.line);
         let rest = &message[wrong.names.len()..];
-        let (reason, hint) = rest.split_once('\n').unwrap_or_else(|| panic!("no way out: {message}"));
+        let (reason, hint) = rest.split_once("\nhint: ").unwrap_or_else(|| panic!("no way out: {message}"));
         assert!(reason.contains(wrong.reason), "{:?}: {message}", wrong.line);
         assert!(hint.contains(wrong.hint), "{:?}: {message}", wrong.line);
     }

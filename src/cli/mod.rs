@@ -9,6 +9,8 @@ mod process;
 mod readiness;
 mod retirement;
 mod signals;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 pub use environment::EnvArg;
