@@ -117,6 +117,27 @@ fn related_options_keep_their_order() {
     assert_eq!(args.signals.hooks, [HookArg::Check("c".into()), HookArg::Hook("begin=h".into())]);
 }
 
+#[test]
+fn thousands_of_listeners_take_the_short_way_and_mean_the_same() {
+    let few =
+        ["-l", ":1", "-qvl", ":2", "--listen=:3", "-vl:4", "-l=:5", "--hammer", "-1", "--listen", ":6", "-e", "A=l"];
+    let mut many: Vec<&str> = few.to_vec();
+    (0..300).for_each(|_| many.extend(["-e", "B=1"]));
+    let expected = run(&[&few[..], &["--", "x"]].concat());
+    let args = run(&[&many[..], &["--", "x"]].concat());
+    assert_eq!(args.listeners, expected.listeners);
+    assert_eq!((args.output, args.retirement), (expected.output, expected.retirement));
+    let command = command();
+    let switches =
+        command.get_arguments().filter(|arg| !arg.get_action().takes_values()).filter_map(|arg| arg.get_short());
+    let switches: BTreeSet<char> = switches.filter(|short| !"hV".contains(*short)).collect();
+    assert_eq!(switches, BTreeSet::from(['q', 'v']), "many::split knows these");
+    for wrong in ["-l", "--listen"] {
+        let message = parse(&[&many[..], &[wrong, "--", "x"]].concat()).unwrap_err().to_string();
+        assert!(message.starts_with("a value is required for '--listen"), "{message}");
+    }
+}
+
 /// Runs `shown_args` in a process of its own, with these variables.
 #[allow(clippy::disallowed_methods, reason = "a test may start a process")]
 fn with_variables(variables: &[(&str, &str)]) -> String {
