@@ -81,6 +81,19 @@ impl Ordered {
     }
 }
 
+/// Puts the listeners that did not pass through clap in their place: they win over the variable.
+pub(super) fn put_first(args: &mut Args, taken: Vec<String>) {
+    if taken.is_empty() {
+        return;
+    }
+    let known = args.from_environment.len();
+    args.from_environment.retain(|name| name != "listen");
+    let typed =
+        if args.from_environment.len() == known { std::mem::take(&mut args.listeners.listen) } else { Vec::new() };
+    args.listeners.listen = taken;
+    args.listeners.listen.extend(typed);
+}
+
 /// Merges the lists by the places of their values; a value without a place comes first.
 fn merge<const N: usize, T: Clone, U>(places: &[Vec<usize>; N], lists: [&Vec<T>; N], kinds: [fn(T) -> U; N]) -> Vec<U> {
     let mut all = Vec::new();

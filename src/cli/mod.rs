@@ -4,11 +4,14 @@
 
 mod environment;
 mod listeners;
+mod many;
 mod output;
 mod process;
 mod readiness;
 mod retirement;
 mod signals;
+#[cfg(test)]
+mod tests;
 mod usage;
 
 pub use environment::EnvArg;
@@ -60,7 +63,7 @@ pub struct Args {
     #[command(flatten)]
     pub output: OutputArgs,
     /// The program to run and its arguments, after `--`
-    #[arg(value_name = "COMMAND", last = true)]
+    #[arg(value_name = "COMMAND", last = true, help_heading = "Target")]
     pub command: Vec<OsString>,
     /// The long names of the options whose value came from an ENDLESS_ variable.
     #[arg(skip)]
@@ -99,6 +102,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         Some(word) if word == "exec" => return usage::exec(&options, target),
         other => other.is_some(),
     };
+    let taken = many::take_listeners(&mut options);
     options.insert(0, OsString::from("endless"));
     let command = command().mut_arg("command", |arg| arg.last(false).trailing_var_arg(true));
     let mut matches = match command.try_get_matches_from(options) {
@@ -111,6 +115,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
     let ordered = environment::Ordered::collect(&matches);
     let mut args = Args::from_arg_matches_mut(&mut matches).map_err(|error| UsageError::from_clap(&error))?;
     ordered.apply(&mut args);
+    environment::put_first(&mut args, taken);
     usage::refuse_stray_words(&args.command, &target)?;
     args.command = target;
     let args = Box::new(args);

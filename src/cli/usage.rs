@@ -47,11 +47,15 @@ impl fmt::Display for UsageError {
 impl std::error::Error for UsageError {}
 
 impl UsageError {
-    /// What clap says, without its own `error: `.
+    /// What clap says, in the form of all other errors: the fault on the first line, its tip as the hint.
     pub(super) fn from_clap(error: &clap::Error) -> UsageError {
         let text = error.render().to_string();
-        let text = text.strip_prefix("error: ").unwrap_or(&text);
-        UsageError { message: text.trim_end().to_owned() }
+        let fault = text.strip_prefix("error: ").unwrap_or(&text).lines().next().unwrap_or_default().to_owned();
+        let tips: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: ")).collect();
+        match tips.is_empty() {
+            true => UsageError::new(fault, "endless --help lists the options"),
+            false => UsageError::new(fault, tips.join("; ")),
+        }
     }
 
     fn new(what: impl fmt::Display, hint: impl fmt::Display) -> UsageError {

@@ -1,11 +1,11 @@
 //! How a copy is told about its listeners: which descriptor has which number, and which variables say so. Pure.
 //!
 //! Descriptors sit at 3, 4, 5… in `-l` order. `fd=N` puts one elsewhere; the others then take the lowest numbers from 3 on
-//! that are free. With `--pass stdin` the one listener is descriptor 0.
+//! that are free. With `--pass stdin` the one listener is descriptor 0, which is all there is to that protocol
+//! ([`HandoffPlan::numbers`]).
 
 mod held;
 mod server_starter;
-mod stdin;
 mod systemd;
 mod template;
 #[cfg(test)]
@@ -17,7 +17,6 @@ pub use template::Template;
 use crate::notice::{Level, Notice};
 use crate::plan::{HandoffPlan, ListenerSpec, Protocol};
 use crate::words::GenerationId;
-use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
@@ -54,17 +53,6 @@ impl fmt::Display for HandoffError {
 
 impl std::error::Error for HandoffError {}
 
-/// For each listener, in `-l` order, the number of its descriptor in the target.
-#[must_use]
-pub fn numbers(plan: &HandoffPlan, specs: &[ListenerSpec]) -> Vec<i32> {
-    if let (true, [only]) = (plan.protocols.contains(&Protocol::Stdin), specs) {
-        return vec![stdin::number(only)];
-    }
-    let placed: HashSet<i32> = specs.iter().filter_map(|spec| spec.options.fd).collect();
-    let mut free = (3..).filter(|number| !placed.contains(number));
-    specs.iter().filter_map(|spec| spec.options.fd.or_else(|| free.next())).collect()
-}
-
 /// Numbers the descriptors of one copy and adds the variables that tell about them to its environment.
 ///
 /// `held` describes the listeners as they are really bound, in the order of `specs`. What is in `env` under the same names
@@ -79,7 +67,7 @@ pub fn prepare(
     generation: GenerationId,
     env: &mut Vec<(OsString, OsString)>,
 ) -> Result<Handed, HandoffError> {
-    let mut handed = Handed { numbers: numbers(plan, specs), ..Handed::default() };
+    let mut handed = Handed { numbers: plan.numbers(specs), ..Handed::default() };
     let asked = |protocol| plan.protocols.contains(&protocol) && (plan.explicit || !specs.is_empty());
     if asked(Protocol::Systemd) {
         handed.listen_pid = plan.listen_pid;

@@ -22,7 +22,7 @@ pub struct Template<'a> {
 }
 
 impl<'a> Template<'a> {
-    /// The templates of one copy; `numbers` are those of [`super::numbers`]. With `--no-expand` nothing is replaced.
+    /// The templates of one copy; `numbers` are those of [`HandoffPlan::numbers`]. With `--no-expand` nothing is replaced.
     #[must_use]
     pub fn new(plan: &HandoffPlan, held: &'a [Held], numbers: &'a [i32], generation: GenerationId) -> Template<'a> {
         Template { on: plan.expand, held, numbers, generation, places: OnceCell::new() }

@@ -110,7 +110,7 @@ fn templates_are_replaced_where_they_name_a_listener() {
     let specs = specs(&["web=localhost:4242", "[::1]:80", "s=/run/s"]);
     let held = held(&specs);
     let mut plan = plan(&BOTH, false);
-    let numbers = numbers(&plan, &specs);
+    let numbers = plan.numbers(&specs);
     let expand = |plan: &HandoffPlan, text: &str| {
         let template = Template::new(plan, &held, &numbers, GenerationId(7));
         template.expand(OsStr::new(text)).into_string().unwrap()

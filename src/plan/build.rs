@@ -103,19 +103,19 @@ fn check(plan: &Plan, args: &Args) -> Result<(), Error> {
             Fault::new("this is the --pid-file as well", "another path for one of them").at("--status-file", path)
         );
     }
-    if let (ReadyMode::Delay(delay), Some(limit)) = (&plan.readiness.mode, plan.lifecycle.ready_timeout) {
-        if *delay >= limit {
-            let reason =
-                format!("no copy can be ready before the --ready-timeout of {}", humantime::format_duration(limit));
-            let fault = Fault::new(reason, "a shorter delay, or a longer --ready-timeout");
-            return Err(fault.at("--ready", args.readiness.ready.as_deref().unwrap_or_default()));
-        }
+    if let (ReadyMode::Delay(delay), Some(limit)) = (&plan.readiness.mode, plan.lifecycle.ready_timeout)
+        && *delay >= limit
+    {
+        let reason =
+            format!("no copy can be ready before the --ready-timeout of {}", humantime::format_duration(limit));
+        let fault = Fault::new(reason, "a shorter delay, or a longer --ready-timeout");
+        return Err(fault.at("--ready", args.readiness.ready.as_deref().unwrap_or_default()));
     }
-    if plan.process.stdin == StdinFrom::Null {
-        if let Some(spec) = plan.listeners.iter().find(|spec: &&ListenerSpec| spec.options.fd == Some(0)) {
-            let fault = Fault::new("--stdin null puts /dev/null at descriptor 0", "take --stdin away, or another fd=N");
-            return Err(fault.at("--listen", &spec.flag));
-        }
+    if plan.process.stdin == StdinFrom::Null
+        && let Some(spec) = plan.listeners.iter().find(|spec: &&ListenerSpec| spec.options.fd == Some(0))
+    {
+        let fault = Fault::new("--stdin null puts /dev/null at descriptor 0", "take --stdin away, or another fd=N");
+        return Err(fault.at("--listen", &spec.flag));
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::error::{Error, Fault};
 use super::{HandoffPlan, ListenerSpec, Protocol, value};
 use crate::cli::Args;
+use std::collections::HashSet;
 
 const FLAG: &str = "--pass";
 
@@ -101,4 +102,29 @@ fn refuse_stdin(args: &Args, listeners: &[ListenerSpec]) -> Result<(), Fault> {
         ));
     }
     Ok(())
+}
+
+impl HandoffPlan {
+    /// For each listener, in `-l` order, the number of its descriptor in the target: where `fd=N` puts it, else the lowest
+    /// from 3 on that is free. With `stdin` the one listener is descriptor 0 (inetd's wait style).
+    #[must_use]
+    pub fn numbers(&self, listeners: &[ListenerSpec]) -> Vec<i32> {
+        if let (true, [only]) = (self.protocols.contains(&Protocol::Stdin), listeners) {
+            return vec![only.options.fd.unwrap_or(0)];
+        }
+        let placed: HashSet<i32> = listeners.iter().filter_map(|spec| spec.options.fd).collect();
+        let mut free = (3..).filter(|number| !placed.contains(number));
+        listeners.iter().filter_map(|spec| spec.options.fd.or_else(|| free.next())).collect()
+    }
+}
+
+/// The protocol as it is typed.
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Protocol::Systemd => "systemd",
+            Protocol::ServerStarter => "server-starter",
+            Protocol::Stdin => "stdin",
+        })
+    }
 }

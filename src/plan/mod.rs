@@ -17,6 +17,8 @@ pub mod readiness;
 pub mod show;
 pub mod signals;
 pub mod surroundings;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use environment::{EnvError, build_environment};

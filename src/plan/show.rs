@@ -1,9 +1,208 @@
-//! What `endless check` prints.
+//! What `endless check` prints: the plan as a person reads it.
 
-use super::Plan;
+use super::{
+    Address, Drain, DrainMode, EnvChange, Identity, InheritedRef, KillMode, ListenerSpec, Orphans, Plan, ProcessSpec,
+    Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, command, environment, process,
+};
+use std::ffi::{OsStr, OsString};
+use std::fmt::{self, Write};
+use std::time::Duration;
 
-/// The plan as a person reads it.
+/// How wide the first column is.
+const COLUMN: usize = 15;
+
+/// Renders the plan: one line a fact, in the order of the command line's themes. `environment` is that of endless; the
+/// target's PATH comes from it.
 #[must_use]
-pub fn render(plan: &Plan) -> String {
-    format!("{plan:#?}")
+pub fn render(plan: &Plan, environment: &[(OsString, OsString)]) -> String {
+    let mut page = Page(String::new());
+    page.line("name", &plan.name);
+    page.line("command", words(&plan.command));
+    page.line("file", file(plan, environment));
+    listeners(&mut page, plan);
+    readiness(&mut page, plan);
+    retirement(&mut page, plan);
+    signals(&mut page, plan);
+    target(&mut page, &plan.process);
+    page.optional("pid file", plan.pid_file.as_ref().map(|path| path.display()));
+    page.optional("status file", plan.status_file.as_ref().map(|path| path.display()));
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, label: &str, text: impl fmt::Display) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "{label:COLUMN$} {text}");
+    }
+
+    fn optional(&mut self, label: &str, text: Option<impl fmt::Display>) {
+        if let Some(text) = text {
+            self.line(label, text);
+        }
+    }
+}
+
+fn file(plan: &Plan, environment: &[(OsString, OsString)]) -> String {
+    let inherited = environment.iter().cloned();
+    let env = environment::build_environment(&plan.process, inherited, OsStr::to_owned).unwrap_or_default();
+    let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+    let command = plan.command.first().map(OsString::as_os_str).unwrap_or_default();
+    match command::resolve(command, plan.process.chdir.as_deref(), path) {
+        Ok(found) => found.display().to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn listeners(page: &mut Page, plan: &Plan) {
+    if plan.listeners.is_empty() {
+        page.line("listeners", "none: the target binds by itself");
+    }
+    for (spec, number) in plan.listeners.iter().zip(plan.handoff.numbers(&plan.listeners)) {
+        page.line("listener", Listener(spec, number));
+    }
+    let protocols: Vec<String> = plan.handoff.protocols.iter().map(Protocol::to_string).collect();
+    page.line("pass", if protocols.is_empty() { "none".to_owned() } else { protocols.join(", ") });
+    if plan.handoff.protocols.contains(&Protocol::Systemd) && !plan.handoff.listen_pid {
+        page.line("listen pid", "none");
+    }
+    if !plan.handoff.expand {
+        page.line("templates", "left as they are");
+    }
+}
+
+struct Listener<'a>(&'a ListenerSpec, i32);
+
+impl fmt::Display for Listener<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Listener(spec, number) = self;
+        write!(f, "{}: {}", spec.name, spec.address)?;
+        if !spec.options.to_string().is_empty() {
+            write!(f, " ({})", spec.options.to_string().trim_start_matches(','))?;
+        }
+        write!(f, ", descriptor {number}")
+    }
+}
+
+/// The address as it is going to be bound.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp { at, .. } => write!(f, "TCP {at}"),
+            Address::Udp { at, .. } => write!(f, "UDP {at}"),
+            Address::Unix { kind, name } => {
+                let kind = match kind {
+                    UnixKind::Stream => "stream",
+                    UnixKind::Datagram => "datagram",
+                    UnixKind::Seqpacket => "seqpacket",
+                };
+                match name {
+                    UnixName::Path(path) => write!(f, "Unix {kind} {}", path.display()),
+                    UnixName::Abstract(name) => write!(f, "Unix {kind} @{}", String::from_utf8_lossy(name)),
+                }
+            }
+            Address::Inherited(InheritedRef::Number(number)) => write!(f, "open descriptor {number}"),
+            Address::Inherited(InheritedRef::Name(name)) => write!(f, "open descriptor called {name}"),
+        }
+    }
+}
+
+fn readiness(page: &mut Page, plan: &Plan) {
+    let life = &plan.lifecycle;
+    page.line("ready", &plan.readiness.mode);
+    page.line("ready timeout", never(life.ready_timeout));
+    page.line("settle", length(plan.readiness.settle));
+    page.line("probation", length(life.probation));
+    page.line("supersede", never(life.supersede));
+    page.line("max retiring", life.max_retiring);
+    let limit = match life.respawn_limit {
+        Some((count, within)) => format!("at most {count} in {}", length(within)),
+        None => "without limit".to_owned(),
+    };
+    match life.respawn {
+        Respawn::OnFailure => page.line("respawn", format_args!("on-failure, {limit}")),
+        Respawn::Always => page.line("respawn", format_args!("always, {limit}")),
+        Respawn::Never => page.line("respawn", "never"),
+    }
+}
+
+fn retirement(page: &mut Page, plan: &Plan) {
+    let Drain { mode, limit } = plan.lifecycle.drain;
+    match mode {
+        DrainMode::Off => page.line("drain", "off"),
+        DrainMode::Queue => page.line("drain", format_args!("queue, at most {}", length(limit))),
+    }
+    page.line("stop signal", plan.retirement.stop_signal);
+    page.line("retire signal", plan.retirement.retire_signal);
+    page.line("hammer", never(plan.lifecycle.hammer));
+    let kill_mode = match plan.retirement.kill_mode {
+        KillMode::Mixed => "mixed",
+        KillMode::Group => "group",
+        KillMode::Process => "process",
+    };
+    page.line("kill mode", kill_mode);
+}
+
+fn signals(page: &mut Page, plan: &Plan) {
+    for (signal, action) in &plan.signals.0 {
+        page.line("on", format_args!("{} {action}", signal.name()));
+    }
+    for hook in &plan.hooks.list {
+        page.line("hook", format_args!("{} {}", hook.point, hook.command));
+    }
+    if !plan.hooks.list.is_empty() {
+        page.line("hook timeout", never(plan.hooks.timeout));
+    }
+}
+
+fn target(page: &mut Page, spec: &ProcessSpec) {
+    page.optional("directory", spec.chdir.as_ref().map(|dir| dir.display()));
+    if spec.clear_env {
+        page.line("environment", "begins empty");
+    }
+    for change in &spec.env {
+        match change {
+            EnvChange::Set(name, value) => page.line("env", format_args!("{}={}", name.display(), value.display())),
+            EnvChange::Unset(name) => page.line("unset", name.display()),
+            EnvChange::File(path) => page.line("env file", path.display()),
+            EnvChange::Dir(path) => page.line("env directory", path.display()),
+        }
+    }
+    if let Some(Identity { uid, gid, groups, account }) = &spec.identity {
+        let name = account.as_ref().map_or(String::new(), |account| format!(" ({})", account.name));
+        let groups: Vec<String> = groups.iter().map(u32::to_string).collect();
+        page.line("user", format_args!("{uid}{name}, group {gid}, groups {}", groups.join(" ")));
+    }
+    page.optional("umask", spec.umask.map(|mask| format!("{mask:04o}")));
+    page.optional("nice", spec.nice);
+    for Rlimit { resource, soft, hard } in &spec.rlimits {
+        let show = |limit: &Option<u64>| limit.map_or("unlimited".to_owned(), |limit| limit.to_string());
+        page.line("limit", format_args!("{} {} hard {}", process::limit_name(*resource), show(soft), show(hard)));
+    }
+    if spec.no_new_privs {
+        page.line("privileges", "no new ones");
+    }
+    page.line("stdin", if spec.stdin == StdinFrom::Null { "null" } else { "inherit" });
+    page.line("orphans", if spec.orphans == Orphans::Keep { "keep" } else { "stop" });
+}
+
+fn words(command: &[OsString]) -> String {
+    let word = |word: &OsString| {
+        let text = word.to_string_lossy();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,{}".contains(c);
+        match !text.is_empty() && text.chars().all(plain) {
+            true => text.into_owned(),
+            false => format!("'{}'", text.replace('\'', "'\\''")),
+        }
+    };
+    command.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn length(length: Duration) -> String {
+    humantime::format_duration(length).to_string()
+}
+
+fn never(limit: Option<Duration>) -> String {
+    limit.map_or_else(|| "never".to_owned(), length)
 }

@@ -36,8 +36,12 @@ impl Resolver {
         Resolver { ipv6, lookup, known: HashMap::new() }
     }
 
-    /// The first address of the name, IPv4 before IPv6.
+    /// The first address of the name, IPv4 before IPv6. `localhost` is the loopback address by definition (RFC 6761, 6.3):
+    /// a lookup would be most of the time endless needs to start.
     fn resolve(&mut self, host: &str) -> Result<IpAddr, String> {
+        if host.eq_ignore_ascii_case("localhost") {
+            return Ok(Ipv4Addr::LOCALHOST.into());
+        }
         if let Some(known) = self.known.get(host) {
             return known.clone();
         }

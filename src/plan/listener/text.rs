@@ -17,7 +17,8 @@ impl ListenerSpec {
     /// # Errors
     /// A name, an address or an option that is none, or an option that does not fit the socket.
     pub fn parse(flag: &str, resolver: &mut Resolver) -> Result<ListenerSpec, Fault> {
-        if let Some(control) = flag.chars().find(|c| c.is_control()) {
+        let suspect = flag.bytes().any(|byte| byte.is_ascii_control() || !byte.is_ascii());
+        if suspect && let Some(control) = flag.chars().find(|c| c.is_control()) {
             let reason = format!("there is a control character, {control:?}, in it");
             return Err(Fault::new(reason, "take it away"));
         }

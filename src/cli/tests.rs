@@ -1,0 +1,191 @@
+use super::*;
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+fn parse(line: &[&str]) -> Result<Invocation, UsageError> {
+    super::parse(std::iter::once("endless").chain(line.iter().copied()).map(OsString::from))
+}
+
+fn run(line: &[&str]) -> Args {
+    match parse(line) {
+        Ok(Invocation::Run(args)) => *args,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The variables endless gives to copies and hooks, and those of the protocols of other programs.
+const GIVEN: [&str; 10] = [
+    "ENDLESS_PID",
+    "ENDLESS_GENERATION",
+    "ENDLESS_WORKER",
+    "ENDLESS_SIGNAL",
+    "ENDLESS_ADDR",
+    "ENDLESS_CHILD_PID",
+    "ENDLESS_OLD_PID",
+    "ENDLESS_REASON",
+    "ENDLESS_CONTINUE",
+    "ENDLESS_SOCKET_ORDER",
+];
+
+#[test]
+fn the_command_is_well_formed() {
+    command().debug_assert();
+}
+
+#[test]
+fn every_option_has_its_variable_and_no_other_uses_it() {
+    let command = command();
+    let mut seen = BTreeSet::new();
+    for arg in command.get_arguments().filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version" | "command")) {
+        let long = arg.get_long().expect("every option has a long name");
+        let expected = format!("ENDLESS_{}", long.replace('-', "_").to_ascii_uppercase());
+        assert_eq!(arg.get_env().and_then(|name| name.to_str()), Some(expected.as_str()), "--{long}");
+        assert!(arg.is_hide_env_values_set(), "--{long}: the help must not depend on the environment");
+        assert!(arg.get_help().is_some(), "--{long}");
+        assert!(!GIVEN.contains(&expected.as_str()), "{expected} is given to copies");
+        assert!(seen.insert(expected));
+    }
+}
+
+#[test]
+fn what_follows_the_dashes_is_the_targets() {
+    let args = run(&["-l", ":80", "-qvv", "--", "./server", "--hammer", "--", "-x"]);
+    assert_eq!(args.command, ["./server", "--hammer", "--", "-x"]);
+    assert_eq!(args.listeners.listen, [":80"]);
+    assert!(args.output.quiet && args.output.verbose == 2);
+    assert_eq!(run(&["--hammer", "-1", "--nice", "-5", "--", "x"]).retirement.hammer.as_deref(), Some("-1"));
+}
+
+#[test]
+fn subcommands_come_first() {
+    assert!(matches!(parse(&["check", "-l", ":80", "--", "x"]), Ok(Invocation::Check(_))));
+    assert!(matches!(parse(&["--", "check"]), Ok(Invocation::Run(_))));
+    assert_eq!(parse(&["exec", "--", "x", "-y"]), Ok(Invocation::Exec(vec!["x".into(), "-y".into()])));
+}
+
+#[test]
+fn help_and_version_are_printed() {
+    let print = |line: &[&str]| match parse(line) {
+        Ok(Invocation::Print(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(print(&["--version"]), concat!("endless ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(print(&["-V"]), print(&["--version"]));
+    let (short, long) = (print(&["-h"]), print(&["--help"]));
+    assert!(short.len() < long.len());
+    for text in [&short, &long] {
+        assert!(text.contains("ENDLESS_HAMMER") && text.contains("Retirement:"), "{text}");
+    }
+    assert!(long.contains("Exit status:"));
+    assert!(print(&["exec", "--help"]).contains("LISTEN_PID"));
+    assert_eq!(print(&["check", "-h"]), short);
+}
+
+#[test]
+fn related_options_keep_their_order() {
+    let args = run(&[
+        "--env-file",
+        "f",
+        "-e",
+        "A=1",
+        "--unset",
+        "B",
+        "--check",
+        "c",
+        "-e",
+        "B=2",
+        "--env-dir",
+        "d",
+        "--hook",
+        "begin=h",
+        "--unset",
+        "A",
+        "--",
+        "x",
+    ]);
+    assert_eq!(
+        args.process.changes,
+        [
+            EnvArg::File("f".into()),
+            EnvArg::Set("A=1".into()),
+            EnvArg::Unset("B".into()),
+            EnvArg::Set("B=2".into()),
+            EnvArg::Dir("d".into()),
+            EnvArg::Unset("A".into()),
+        ]
+    );
+    assert_eq!(args.signals.hooks, [HookArg::Check("c".into()), HookArg::Hook("begin=h".into())]);
+}
+
+#[test]
+fn thousands_of_listeners_take_the_short_way_and_mean_the_same() {
+    let few =
+        ["-l", ":1", "-qvl", ":2", "--listen=:3", "-vl:4", "-l=:5", "--hammer", "-1", "--listen", ":6", "-e", "A=l"];
+    let mut many: Vec<&str> = few.to_vec();
+    (0..300).for_each(|_| many.extend(["-e", "B=1"]));
+    let expected = run(&[&few[..], &["--", "x"]].concat());
+    let args = run(&[&many[..], &["--", "x"]].concat());
+    assert_eq!(args.listeners, expected.listeners);
+    assert_eq!((args.output, args.retirement), (expected.output, expected.retirement));
+    let command = command();
+    let switches =
+        command.get_arguments().filter(|arg| !arg.get_action().takes_values()).filter_map(|arg| arg.get_short());
+    let switches: BTreeSet<char> = switches.filter(|short| !"hV".contains(*short)).collect();
+    assert_eq!(switches, BTreeSet::from(['q', 'v']), "many::split knows these");
+    for wrong in ["-l", "--listen"] {
+        let message = parse(&[&many[..], &[wrong, "--", "x"]].concat()).unwrap_err().to_string();
+        assert!(message.starts_with("a value is required for '--listen"), "{message}");
+    }
+}
+
+/// Runs `shown_args` in a process of its own, with these variables.
+#[allow(clippy::disallowed_methods, reason = "a test may start a process")]
+fn with_variables(variables: &[(&str, &str)]) -> String {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "cli::tests::shown_args", "--ignored", "--nocapture"]);
+    let output = child.envs(variables.iter().copied()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "the child of the tests of variables"]
+fn shown_args() {
+    match parse(&["-l", ":1", "-e", "C=3", "--", "x"]) {
+        Ok(Invocation::Run(args)) => {
+            let typed = (&args.listeners.listen, &args.process.changes, &args.signals.hooks, &args.process.rlimit);
+            println!("{typed:?} {:?} {:?}", args.retirement.hammer, args.process.clear_env);
+            println!("from {:?}", args.from_environment);
+        }
+        other => println!("{other:?}"),
+    }
+}
+
+#[test]
+fn variables_set_options_and_the_command_line_wins() {
+    let shown = with_variables(&[
+        ("ENDLESS_LISTEN", ":7 :8"),
+        ("ENDLESS_HOOK", "begin=echo a\nexit=echo b"),
+        ("ENDLESS_UNSET", "A B"),
+        ("ENDLESS_RLIMIT", " core=0  nofile=9 "),
+        ("ENDLESS_CLEAR_ENV", "yes"),
+        ("ENDLESS_HAMMER", "5s"),
+        ("ENDLESS_NAME", ""),
+    ]);
+    let typed = r#"([":1"], [Unset("A"), Unset("B"), Set("C=3")], [Hook("begin=echo a"), Hook("exit=echo b")], ["core=0", "nofile=9"])"#;
+    assert!(shown.contains(&format!("{typed} Some(\"5s\") true")), "{shown}");
+    assert!(!shown.contains("\"name\"") && !shown.contains("\"listen\"") && shown.contains("\"hammer\""), "{shown}");
+    let wrong = with_variables(&[("ENDLESS_CLEAR_ENV", "perhaps")]);
+    assert!(wrong.contains("invalid value 'perhaps' for '--clear-env'"), "{wrong}");
+}
+
+#[test]
+#[ignore = "a measurement: cargo test --release --lib cost_of_parsing -- --ignored --nocapture"]
+#[allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+fn cost_of_parsing() {
+    let line = ["-l", "localhost:4242", "--hammer", "60s", "--", "./simple_server"];
+    let begin = Instant::now();
+    for _ in 0..1000 {
+        assert!(parse(&line).is_ok());
+    }
+    println!("{:?} for one command line", begin.elapsed() / 1000);
+}
