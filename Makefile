@@ -1,13 +1,8 @@
 # The commands of README.md and CONTRIBUTING.md.
-.PHONY: build static demo test lint bench flaky install
+.PHONY: build demo test lint bench flaky install
 
 build:
 	cargo build --release
-
-# A binary that needs no library at run time, where the toolchain can link one.
-TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
-static:
-	RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --bin endless --target $(TARGET)
 
 # The main job with the example server: answers, a restart under load, answers of the new copy.
 demo:

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let inherited = Inherited::capture();
     let code = match cli::parse(std::env::args_os()) {
         Ok(Invocation::Run(args)) => run(&args, inherited),
-        Ok(Invocation::Check(args)) => plan(&args, &listener::inherited()).map(|plan| answer(&show::render(&plan))),
+        Ok(Invocation::Check(args)) => check(&args),
         Ok(Invocation::Exec(command)) => Ok(exec(&command)),
         Ok(Invocation::Print(text)) => Ok(answer(&text)),
         Err(error) => Ok(complain(&error, CODE_USAGE)),
@@ -60,6 +60,13 @@ fn plan(args: &Args, passed: &[listener::Inherited]) -> Result<Plan> {
         environment: std::env::vars_os().collect(),
     };
     Ok(Plan::new(args, &around)?)
+}
+
+/// `endless check`: says what would run.
+fn check(args: &Args) -> Result<u8> {
+    let plan = plan(args, &listener::inherited())?;
+    let environment: Vec<_> = std::env::vars_os().collect();
+    Ok(answer(&show::render(&plan, &environment)))
 }
 
 fn tell_of(reporter: &Reporter, notices: Vec<Notice>) {

@@ -1,5 +1,7 @@
 //! The arrows of ARCHITECTURE.md, read from the sources.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -93,8 +93,13 @@ impl Runtime {
             Seats::Of(ended) => self.listeners.move_seats(ended, generation),
             Seats::Fresh => {
                 let made = self.listeners.make_seats(generation);
-                made.map_err(|error| not_made(&error.to_string(), error.errno))?;
+                made.map_err(|error| not_made(&error.step, error.errno))?;
             }
+        }
+        if self.supervisor.active().is_none() {
+            // Nothing else serves: clients wait at these seats from now on.
+            let notices = self.listeners.steer(generation);
+            self.tell_all(notices);
         }
         Ok(())
     }
@@ -102,7 +107,7 @@ impl Runtime {
     /// The command, looked up again; its arguments and environment with everything about the listeners in them.
     fn image(&self, generation: GenerationId, notify: Option<&NotifySocket>) -> Result<(Image, Vec<Notice>), Failure> {
         let Plan { handoff: plan, listeners: specs, process, command, .. } = &self.plan;
-        let numbers = handoff::numbers(plan, specs);
+        let numbers = plan.numbers(specs);
         let template = Template::new(plan, &self.held, &numbers, generation);
         let mut environment = build_environment(process, std::env::vars_os(), |text| template.expand(text))
             .map_err(|error| not_made(&error.to_string(), 0))?;

@@ -66,10 +66,6 @@ impl Supervisor {
 
     /// A start failed while nothing serves.
     pub(super) fn respawn_after_failure(&mut self, now: Moment, failure: &Failure) {
-        let bereft = self.respawn.bereft.take();
-        if let (Failure::Vetoed(_), Some((id, exit))) = (failure, bereft) {
-            return self.respawn_after_end(now, id, exit);
-        }
         let code = failure.exit_code();
         let exit = match failure {
             Failure::Exited(exit) => *exit,

@@ -219,14 +219,19 @@ impl Supervisor {
         }
         let context = HookContext { generation: id, old: self.active, reason: failure.to_string() };
         self.run_hooks(HookPoint::Failed, context);
-        self.after_signals(&attempt.requests, &failure.to_string());
+        if id.is_some() {
+            self.after_signals(&attempt.requests, &failure.to_string());
+        }
         self.answer(attempt.requests, &Outcome::Failed(failure.clone()));
         if !self.remembered.is_empty() {
             self.go_on();
         } else if !self.served {
             self.begin_shutdown(now, Some(failure.exit_code()), Vec::new());
         } else if self.active.is_none() {
-            self.respawn_after_failure(now, &failure);
+            match self.respawn.bereft.take().filter(|_| id.is_none()) {
+                Some((ended, exit)) => self.respawn_after_end(now, ended, exit),
+                None => self.respawn_after_failure(now, &failure),
+            }
         }
     }
 
