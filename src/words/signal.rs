@@ -1,0 +1,102 @@
+//! Signals and their names.
+
+use std::fmt;
+
+/// A signal by its number, named as in signal(7); real-time signals are `RTMIN+n`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sig(pub i32);
+
+impl Sig {
+    /// Hang up: restart.
+    pub const HUP: Sig = Sig(1);
+    /// Ctrl-C: stop.
+    pub const INT: Sig = Sig(2);
+    /// Ctrl-\: stop.
+    pub const QUIT: Sig = Sig(3);
+    /// Cannot be caught: the hammer.
+    pub const KILL: Sig = Sig(9);
+    /// Nothing of endless' own; hooks run.
+    pub const USR1: Sig = Sig(10);
+    /// Hammer what is retiring.
+    pub const USR2: Sig = Sig(12);
+    /// Stop; the usual stop signal of a target.
+    pub const TERM: Sig = Sig(15);
+    /// A child changed its state.
+    pub const CHLD: Sig = Sig(17);
+    /// Go on after a stop.
+    pub const CONT: Sig = Sig(18);
+    /// Cannot be caught.
+    pub const STOP: Sig = Sig(19);
+    /// Ctrl-Z.
+    pub const TSTP: Sig = Sig(20);
+
+    const NAMES: [(&'static str, i32); 31] = [
+        ("HUP", 1),
+        ("INT", 2),
+        ("QUIT", 3),
+        ("ILL", 4),
+        ("TRAP", 5),
+        ("ABRT", 6),
+        ("BUS", 7),
+        ("FPE", 8),
+        ("KILL", 9),
+        ("USR1", 10),
+        ("SEGV", 11),
+        ("USR2", 12),
+        ("PIPE", 13),
+        ("ALRM", 14),
+        ("TERM", 15),
+        ("STKFLT", 16),
+        ("CHLD", 17),
+        ("CONT", 18),
+        ("STOP", 19),
+        ("TSTP", 20),
+        ("TTIN", 21),
+        ("TTOU", 22),
+        ("URG", 23),
+        ("XCPU", 24),
+        ("XFSZ", 25),
+        ("VTALRM", 26),
+        ("PROF", 27),
+        ("WINCH", 28),
+        ("IO", 29),
+        ("PWR", 30),
+        ("SYS", 31),
+    ];
+
+    /// The first and the last real-time signal a program may use with glibc (signal(7)).
+    const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
+
+    /// Reads a name with or without `SIG`, in any case, `RTMIN+n`, or a number.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Sig> {
+        let upper = text.to_ascii_uppercase();
+        let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+        if let Some((_, number)) = Self::NAMES.iter().find(|(known, _)| *known == name) {
+            return Some(Sig(*number));
+        }
+        let number = match name.strip_prefix("RTMIN") {
+            Some("") => *Self::REAL_TIME.start(),
+            Some(rest) => Self::REAL_TIME.start() + rest.strip_prefix('+')?.parse::<u8>().map(i32::from).ok()?,
+            None => name.parse().ok()?,
+        };
+        let known = Self::NAMES.iter().any(|(_, known)| *known == number);
+        (known || Self::REAL_TIME.contains(&number)).then_some(Sig(number))
+    }
+
+    /// The name without `SIG`: `HUP`, `RTMIN+3`.
+    #[must_use]
+    pub fn name(self) -> String {
+        match Self::NAMES.iter().find(|(_, number)| *number == self.0) {
+            Some((name, _)) => (*name).to_owned(),
+            None if self.0 == *Self::REAL_TIME.start() => "RTMIN".to_owned(),
+            None => format!("RTMIN+{}", self.0 - Self::REAL_TIME.start()),
+        }
+    }
+}
+
+impl fmt::Display for Sig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SIG{}", self.name())
+    }
+}
