@@ -17,8 +17,10 @@ const ARCHIVES: [&str; 6] = ["libc.a", "libm.a", "libdl.a", "librt.a", "libutil.
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=ENDLESS_DYNAMIC");
-    if wanted() && prepare().is_some() {
+    if wanted() && let Some(folder) = prepare() {
+        // For the binary alone: with the search path for all, tests and examples would get archives into a dynamic program.
         println!("cargo:rustc-link-arg-bins=-static-pie");
+        println!("cargo:rustc-link-arg-bins=-L{}", folder.display());
     }
 }
 
@@ -30,7 +32,7 @@ fn wanted() -> bool {
 }
 
 /// Writes the linker scripts. None when an archive is missing: then the binary is linked as usual.
-fn prepare() -> Option<()> {
+fn prepare() -> Option<PathBuf> {
     let folder = PathBuf::from(env::var_os("OUT_DIR")?);
     find("rcrt1.o")?;
     find("libgcc_eh.a")?;
@@ -38,8 +40,7 @@ fn prepare() -> Option<()> {
     for name in ARCHIVES {
         fs::write(folder.join(name), format!("INPUT({})\n", find(name)?.display())).ok()?;
     }
-    println!("cargo:rustc-link-search=native={}", folder.display());
-    Some(())
+    Some(folder)
 }
 
 /// Where the C compiler has a file of the C library; it answers the bare name when it has none.
