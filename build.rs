@@ -17,7 +17,9 @@ const ARCHIVES: [&str; 6] = ["libc.a", "libm.a", "libdl.a", "librt.a", "libutil.
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=ENDLESS_DYNAMIC");
-    if wanted() && let Some(folder) = prepare() {
+    if wanted()
+        && let Some(folder) = prepare()
+    {
         // For the binary alone: with the search path for all, tests and examples would get archives into a dynamic program.
         println!("cargo:rustc-link-arg-bins=-static-pie");
         println!("cargo:rustc-link-arg-bins=-L{}", folder.display());

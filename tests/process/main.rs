@@ -1,0 +1,13 @@
+//! Real processes: a real endless, real targets, real clients.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test stops when it is surprised"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod restart;

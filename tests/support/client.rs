@@ -1,0 +1,74 @@
+//! A client that asks once.
+
+use nix::unistd::Pid;
+use std::io::{Read, Result, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// An answer that takes longer counts as none.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// GET on a connection of its own: the whole answer.
+pub fn get(at: SocketAddr, path: &str) -> Result<String> {
+    let stream = TcpStream::connect_timeout(&at, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    ask(stream, path)
+}
+
+/// The same over a Unix stream socket.
+pub fn get_unix(at: &Path, path: &str) -> Result<String> {
+    let stream = UnixStream::connect(at)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    ask(stream, path)
+}
+
+fn ask(mut stream: impl Read + Write, path: &str) -> Result<String> {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes())?;
+    read_answer(&mut stream)
+}
+
+/// Reads one answer with its body off a connection.
+pub fn read_answer(stream: &mut impl Read) -> Result<String> {
+    let mut text = Vec::new();
+    let mut part = [0u8; 1024];
+    loop {
+        if let Some(length) = whole(&text) {
+            text.truncate(length);
+            return Ok(String::from_utf8_lossy(&text).into_owned());
+        }
+        match stream.read(&mut part)? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            length => text.extend_from_slice(&part[..length]),
+        }
+    }
+}
+
+/// The length of the answer when all of it is there: by its Content-Length.
+fn whole(text: &[u8]) -> Option<usize> {
+    let head = text.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
+    let lines = String::from_utf8_lossy(&text[..head]).to_ascii_lowercase();
+    let length: usize = lines.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok())?;
+    (text.len() >= head + length).then_some(head + length)
+}
+
+/// Generation and pid from `Hello, world GENERATION PID!`.
+pub fn greeting(answer: &str) -> (u32, Pid) {
+    let rest = answer.split("Hello, world ").nth(1).unwrap_or_else(|| panic!("no greeting in {answer:?}"));
+    let mut words = rest.trim_end().trim_end_matches('!').split(' ');
+    let generation = words.next().and_then(|word| word.parse().ok()).expect("a generation");
+    let pid = words.next().and_then(|word| word.parse().ok()).expect("a pid");
+    (generation, Pid::from_raw(pid))
+}
+
+/// Sends a datagram and waits for its answer: the generation that gave it.
+pub fn ask_udp(at: SocketAddr) -> Result<u32> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.send_to(b"hello", at)?;
+    let mut text = [0u8; 256];
+    let length = socket.recv(&mut text)?;
+    let text = String::from_utf8_lossy(&text[..length]).into_owned();
+    Ok(text.split(' ').next().and_then(|word| word.parse().ok()).expect("a generation"))
+}

@@ -1,0 +1,61 @@
+//! Finding the processes of a test by the mark in their environment, and looking at single ones.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+
+/// The variable every process of a test has.
+pub const MARK: &str = "ENDLESS_TEST_MARK";
+
+/// The pids of the living processes with this mark.
+pub fn marked(mark: &str) -> Vec<Pid> {
+    let wanted = format!("{MARK}={mark}");
+    let is_marked = |pid: &Pid| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    };
+    all().into_iter().filter(is_marked).filter(|pid| alive(*pid)).collect()
+}
+
+fn all() -> Vec<Pid> {
+    let entries = fs::read_dir("/proc").unwrap();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Pid::from_raw)).collect()
+}
+
+/// Kills them, until there are none.
+pub fn kill_marked(mark: &str) {
+    for _look in 0..100 {
+        let left = marked(mark);
+        if left.is_empty() {
+            return;
+        }
+        for pid in left {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// One line of /proc/PID/status (proc(5)).
+pub fn status(pid: Pid, field: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
+}
+
+/// Whether it is there and no zombie.
+pub fn alive(pid: Pid) -> bool {
+    status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
+}
+
+/// The children of a process that have ended and were not waited for.
+pub fn zombies_of(parent: Pid) -> Vec<Pid> {
+    let of = |pid: &Pid| status(*pid, "PPid") == Some(parent.to_string());
+    let dead = |pid: &Pid| status(*pid, "State").is_some_and(|state| state.starts_with('Z'));
+    all().into_iter().filter(of).filter(dead).collect()
+}
+
+/// How many descriptors a process has open.
+pub fn descriptors(pid: Pid) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}

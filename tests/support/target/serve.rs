@@ -1,0 +1,165 @@
+//! Serving what was inherited: HTTP/1.1 on stream sockets, an echo with our name on datagram sockets.
+
+use super::{Orders, generation, say};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, SockFlag, SockaddrStorage, accept4, recvfrom, sendto};
+use nix::sys::socket::{SockType, getsockopt, sockopt};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use std::{env, fs, process, thread};
+
+static STOPPING: AtomicBool = AtomicBool::new(false);
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Asks [`serve`] to end.
+pub fn stop() {
+    STOPPING.store(true, Ordering::SeqCst);
+}
+
+fn stopping() -> bool {
+    STOPPING.load(Ordering::SeqCst)
+}
+
+/// Every open descriptor and what it is.
+pub fn open_descriptors() -> Vec<String> {
+    let entries = fs::read_dir("/proc/self/fd").unwrap();
+    let mut all: Vec<(i32, String)> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let number = entry.file_name().to_str()?.parse().ok()?;
+            let to = fs::read_link(entry.path()).ok()?.display().to_string();
+            (!to.starts_with("/proc/")).then_some((number, to))
+        })
+        .collect();
+    all.sort();
+    all.into_iter().map(|(number, to)| format!("{number} {}", to.split(':').next().unwrap())).collect()
+}
+
+fn inherited() -> Vec<OwnedFd> {
+    let count: RawFd = env::var("LISTEN_FDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    // SAFETY: whoever set LISTEN_FDS has opened these for us, and nothing else here uses them.
+    (3..3 + count).map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect()
+}
+
+/// Serves until it is told to stop, then finishes what is open.
+pub fn serve(orders: &Orders) {
+    let sockets = match &orders.bind {
+        Some(address) => match TcpListener::bind(address) {
+            Ok(listener) => vec![OwnedFd::from(listener)],
+            Err(error) => {
+                say(&format!("cannot bind {address}: {error}"));
+                process::exit(98);
+            }
+        },
+        None => inherited(),
+    };
+    say("serves");
+    if let (true, Some(socket)) = (orders.blocking, sockets.first()) {
+        accept_until_shut(socket.as_fd());
+    }
+    while !stopping() {
+        if orders.crash.as_ref().is_some_and(|file| file.exists()) {
+            say("crashes");
+            process::exit(9);
+        }
+        let mut set: Vec<PollFd> =
+            sockets.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)).collect();
+        if orders.deaf {
+            set.clear();
+        }
+        let _ = poll(&mut set, PollTimeout::from(5u8));
+        let ready: Vec<bool> =
+            set.iter().map(|fd| fd.revents().is_some_and(|got| got.contains(PollFlags::POLLIN))).collect();
+        for (socket, _) in sockets.iter().zip(ready).filter(|(_, ready)| *ready) {
+            take_one(socket.as_fd());
+        }
+    }
+    drop(sockets);
+    while OPEN.load(Ordering::SeqCst) > 0 {
+        thread::sleep(Duration::from_millis(2));
+    }
+    say("has finished");
+    process::exit(0);
+}
+
+/// One accept(2) after the other. A seat that is shut down makes it return with an error: then it is time to go.
+fn accept_until_shut(socket: BorrowedFd<'_>) {
+    loop {
+        match accept4(socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
+            Ok(connection) => answer(connection),
+            Err(errno) => {
+                say(&format!("accept: {errno}"));
+                return;
+            }
+        }
+    }
+}
+
+fn take_one(socket: BorrowedFd<'_>) {
+    if getsockopt(&socket, sockopt::SockType) == Ok(SockType::Datagram) {
+        let mut text = [0u8; 512];
+        if let Ok((length, from)) = recvfrom::<SockaddrStorage>(socket.as_raw_fd(), &mut text) {
+            let name = format!("{} {} {}", generation(), process::id(), String::from_utf8_lossy(&text[..length]));
+            if let Some(from) = from {
+                let _ = sendto(socket.as_raw_fd(), name.as_bytes(), &from, MsgFlags::empty());
+            }
+        }
+        return;
+    }
+    if let Ok(connection) = accept4(socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
+        answer(connection);
+    }
+}
+
+fn answer(connection: RawFd) {
+    OPEN.fetch_add(1, Ordering::SeqCst);
+    // SAFETY: accept4(2) just made it for us.
+    let connection = File::from(unsafe { OwnedFd::from_raw_fd(connection) });
+    thread::spawn(move || {
+        answer_all(&connection);
+        drop(connection);
+        OPEN.fetch_sub(1, Ordering::SeqCst);
+    });
+}
+
+/// Answers one request after the other; the last one says so. `/sleep/N` takes N milliseconds.
+fn answer_all(connection: &File) {
+    let mut path = String::new();
+    let mut lines = BufReader::new(connection).lines();
+    loop {
+        if stopping() && path.is_empty() && !readable(connection) {
+            return;
+        }
+        if path.is_empty() && !readable(connection) {
+            continue;
+        }
+        let Some(Ok(line)) = lines.next() else { return };
+        if let Some(rest) = line.strip_prefix("GET ") {
+            path = rest.split(' ').next().unwrap_or_default().to_owned();
+        }
+        if !line.is_empty() {
+            continue;
+        }
+        if let Some(millis) = path.strip_prefix("/sleep/").and_then(|text| text.parse().ok()) {
+            thread::sleep(Duration::from_millis(millis));
+        }
+        let body = format!("Hello, world {} {}!\n", generation(), process::id());
+        let last = stopping();
+        let close = if last { "Connection: close\r\n" } else { "" };
+        let text = format!("HTTP/1.1 200 OK\r\n{close}Content-Length: {}\r\n\r\n{body}", body.len());
+        if (&mut &*connection).write_all(text.as_bytes()).is_err() || last {
+            return;
+        }
+        path.clear();
+    }
+}
+
+/// Whether something arrived; looks for a moment.
+fn readable(connection: &File) -> bool {
+    let mut set = [PollFd::new(connection.as_fd(), PollFlags::POLLIN)];
+    poll(&mut set, PollTimeout::from(20u8)).is_ok_and(|count| count > 0)
+}
