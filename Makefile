@@ -1,5 +1,5 @@
 # The commands of README.md and CONTRIBUTING.md.
-.PHONY: build demo test lint bench flaky install
+.PHONY: build demo test lint pages bench flaky install
 
 build:
 	cargo build --release
@@ -15,6 +15,11 @@ test: lint
 lint:
 	cargo fmt --all --check
 	cargo clippy --all-targets -- -D warnings
+
+# Rewrites what can be generated in man/endless.1, and says what has to be written by hand.
+pages:
+	UPDATE_PAGES=1 cargo test --test pages the_generated_parts
+	cargo test --test pages
 
 bench:
 	bench/run

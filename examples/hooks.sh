@@ -21,7 +21,7 @@ exec "${ENDLESS:-endless}" -l localhost:4242 --hammer 60s \
     --hook "begin=$begin" \
     --hook 'pre:HUP=echo "hook: a restart was asked for"' \
     --hook 'post:HUP=echo "hook: the restart is over, generation $ENDLESS_GENERATION serves (pid $ENDLESS_CHILD_PID)"' \
-    --hook 'retired=echo "hook: pid $ENDLESS_OLD_PID has finished its last request"' \
+    --hook 'retired=echo "hook: pid $ENDLESS_CHILD_PID has finished its last request"' \
     --hook 'failed=echo "hook: the restart failed: $ENDLESS_REASON"' \
     --hook 'pre:USR1=echo "hook: SIGUSR1, which means nothing to endless itself"' \
     --hook 'exit=rm -f simple_server.pid' \

@@ -4,33 +4,41 @@ use super::Invocation;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
-/// The end of `-h`.
+/// The end of `-h`. These lines fit 80 columns, so that no terminal breaks them.
 pub(super) const AFTER_HELP: &str = "\
-Every option can be set by its variable; on the command line it wins. --help says more about each.
-Example: endless -l localhost:4242 --hammer 60s -- ./simple_server        then: pkill -HUP endless";
+Every option can be set by its variable; on the command line it wins.
+--help says more about each.
+
+Example: endless -l localhost:4242 --hammer 60s -- ./simple_server
+   then: pkill -HUP endless";
 
 /// The end of `--help`.
 pub(super) const AFTER_LONG_HELP: &str = "\
 Subcommands:
   endless check [OPTIONS] -- COMMAND   say what would run, and run nothing
-  endless exec -- COMMAND              inside a wrapper: set LISTEN_PID to the own pid, then become COMMAND
+  endless exec -- COMMAND              inside a wrapper: set LISTEN_PID to the
+                                       own pid, then become COMMAND
 
 Durations:
-  90s, 2m 30s, 1500ms; a bare number is seconds. -1, never or off switch off what can be switched off.
+  90s, 2m 30s, 1500ms; a bare number is seconds. -1, never or off switch off
+  what can be switched off.
 
 Variables:
-  Every option can be set by the variable shown with it; an option on the command line wins. Options that can be
-  repeated are split on blanks (ENDLESS_LISTEN='localhost:4242 /run/app.sock'), hooks and checks on line ends. Switches
-  take yes or no. A variable that is empty counts as not set.
+  Every option can be set by the variable shown with it; an option on the
+  command line wins. Options that can be repeated are split on blanks
+  (ENDLESS_LISTEN='localhost:4242 /run/app.sock'), hooks and checks on line
+  ends. Switches take yes or no. A variable that is empty counts as not set.
 
 Exit status:
-  The target's own; 128+n when signal n ended it; 0 after a stop that was asked for; 137 when the hammer was needed for
-  the active copy; 125 when endless itself failed; 126 COMMAND cannot be executed; 127 not found; 2 wrong use.
+  The target's own; 128+n when signal n ended it; 0 after a stop that was asked
+  for; 137 when the hammer was needed for the active copy; 125 when endless
+  itself failed; 126 COMMAND cannot be executed; 127 not found; 2 wrong use.
 
 Examples:
   endless -l localhost:4242 --hammer 60s -- ./simple_server
-  endless -l http=:80 -l https=:443 --ready probe=http:/health --check './server --check-config' -- ./server
-  endless -l app=/run/app.sock,mode=0660,group=www-data --pass none -- gunicorn -b fd://{fd:app} app:app";
+  endless -l :80 --ready probe=http:/health --check './server -t' -- ./server
+  endless -l /run/app.sock,mode=0660 --pass none -- gunicorn -b fd://{fd} app
+  endless -l :8000 -- uv run endless exec -- gunicorn app:app";
 
 /// A command line that does not have the shape of one. Its exit status is 2.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,97 @@
+//! Command lines that pages show: each is one that endless accepts.
+
+use super::{read, roff};
+use endless::cli::{self, Invocation};
+use endless::plan::{Plan, Surroundings};
+use std::ffi::OsString;
+
+/// Words as a shell splits them: blanks, both kinds of quotes, a `#` after a blank.
+fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(open), _) if open == c => quote = None,
+            (Some(_), _) => word.get_or_insert_default().push(c),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '#') if word.is_none() => break,
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (None, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words.retain(|word| word != "&");
+    words
+}
+
+/// Parses a line and makes a plan of it. What depends on the machine may be missing: the program and the group.
+fn accept(page: &str, words: &[String]) {
+    let line = words.join(" ");
+    let args = match cli::parse(words.iter().map(OsString::from)) {
+        Ok(Invocation::Run(args) | Invocation::Check(args)) => args,
+        Ok(Invocation::Exec(_) | Invocation::Print(_)) => return,
+        Err(error) => panic!("{page}: {line}\n{error}"),
+    };
+    let environment = vec![("PATH".into(), "/bin:/usr/bin".into())];
+    match Plan::new(&args, &Surroundings { inherited: vec![], ipv6: true, environment }) {
+        Err(error) if error.flag != "COMMAND" && !error.reason.contains("there is no group") => {
+            panic!("{page}: {line}\n{error}")
+        }
+        _ => {}
+    }
+}
+
+/// The command lines of a text: those that begin with `endless`, with or without a prompt and a path.
+fn lines(text: &str) -> Vec<Vec<String>> {
+    let commands = text.lines().map(|line| line.trim().trim_start_matches("$ "));
+    let ours = commands.filter_map(|line| line.strip_prefix("target/release/").or(Some(line)));
+    let ours = ours.filter(|line| {
+        line.starts_with("endless -l")
+            || line.starts_with("endless --")
+            || ["check", "exec"].iter().any(|word| line.starts_with(&format!("endless {word} ")))
+    });
+    ours.map(words).filter(|words| !words.iter().any(|word| word == "[OPTIONS]" || word == "COMMAND")).collect()
+}
+
+fn accept_all(page: &str, text: &str, at_least: usize) {
+    let lines = lines(text);
+    assert!(lines.len() >= at_least, "{page} shows {} command lines", lines.len());
+    lines.iter().for_each(|words| accept(page, words));
+}
+
+#[test]
+fn the_readme_shows_what_is_accepted() {
+    let page = read("README.md");
+    accept_all("README.md", &page, 12);
+    let list = |word: &str| -> Vec<String> {
+        let line = page.lines().find_map(|line| line.trim().strip_prefix(word)).unwrap_or_default();
+        serde_json::from_str(line.trim()).unwrap_or_else(|error| panic!("README.md: {word}: {error}"))
+    };
+    accept("README.md", &[list("ENTRYPOINT"), list("CMD")].concat());
+}
+
+#[test]
+fn the_manual_page_shows_what_is_accepted() {
+    let page = read("man/endless.1");
+    let examples = page.split(".EX\n").skip(1).map(|rest| rest.split(".EE\n").next().unwrap_or_default());
+    accept_all("man/endless.1", &roff::unmarked(&examples.collect::<String>()), 10);
+}
+
+#[test]
+fn the_help_shows_what_is_accepted() {
+    accept_all("--help", &cli::command().render_long_help().to_string(), 3);
+}
+
+#[test]
+fn the_examples_show_what_is_accepted() {
+    for name in ["simple_server", "multi_port", "tls_server", "notify", "bind_itself"] {
+        let page = format!("examples/{name}.rs");
+        let text: String =
+            read(&page).lines().filter_map(|line| line.strip_prefix("//! ")).collect::<Vec<_>>().join("\n");
+        accept_all(&page, &text.replace(['[', ']'], ""), 1);
+    }
+}
