@@ -151,7 +151,7 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "-l {}: {}", self.flag, self.problem)?;
         match self.problem.hint() {
-            Some(hint) => write!(f, "; {hint}"),
+            Some(hint) => write!(f, "\nhint: {hint}"),
             None => Ok(()),
         }
     }

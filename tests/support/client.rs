@@ -4,24 +4,59 @@ use nix::unistd::Pid;
 use std::io::{Read, Result, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// An answer that takes longer counts as none.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// GET on a connection of its own: the whole answer.
-pub fn get(at: SocketAddr, path: &str) -> Result<String> {
-    let stream = TcpStream::connect_timeout(&at, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    ask(stream, path)
+/// Where a client connects to.
+#[derive(Debug, Clone)]
+pub enum At {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A Unix stream socket.
+    Unix(PathBuf),
 }
 
-/// The same over a Unix stream socket.
-pub fn get_unix(at: &Path, path: &str) -> Result<String> {
-    let stream = UnixStream::connect(at)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    ask(stream, path)
+impl From<SocketAddr> for At {
+    fn from(at: SocketAddr) -> At {
+        At::Tcp(at)
+    }
+}
+
+impl From<&Path> for At {
+    fn from(path: &Path) -> At {
+        At::Unix(path.to_owned())
+    }
+}
+
+/// A connection, whatever it is made of.
+pub trait Stream: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Stream for T {}
+
+impl At {
+    /// A new connection, which gives up reading after [`PATIENCE`].
+    pub fn connect(&self) -> Result<Box<dyn Stream>> {
+        Ok(match self {
+            At::Tcp(at) => {
+                let stream = TcpStream::connect_timeout(at, PATIENCE)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                Box::new(stream)
+            }
+            At::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                Box::new(stream)
+            }
+        })
+    }
+}
+
+/// GET on a connection of its own: the whole answer.
+pub fn get(at: impl Into<At>, path: &str) -> Result<String> {
+    ask(at.into().connect()?, path)
 }
 
 fn ask(mut stream: impl Read + Write, path: &str) -> Result<String> {

@@ -1,8 +1,7 @@
 //! Clients that ask without a pause and count what got no answer.
 
-use super::client::{PATIENCE, get, read_answer};
+use super::client::{At, Stream, get, read_answer};
 use std::io::{ErrorKind, Result, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -38,14 +37,15 @@ pub struct Load {
 
 impl Load {
     /// Starts as many clients of each kind.
-    pub fn start(at: SocketAddr, kinds: &[(Kind, usize)]) -> Load {
+    pub fn start(at: impl Into<At>, kinds: &[(Kind, usize)]) -> Load {
+        let at = at.into();
         let end = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(Mutex::new(0));
         let mut clients = Vec::new();
         for (kind, number) in kinds {
             for _ in 0..*number {
-                let (end, answered, kind) = (Arc::clone(&end), Arc::clone(&answered), *kind);
-                clients.push(thread::spawn(move || run(at, kind, &end, &answered)));
+                let (at, end, answered, kind) = (at.clone(), Arc::clone(&end), Arc::clone(&answered), *kind);
+                clients.push(thread::spawn(move || run(&at, kind, &end, &answered)));
             }
         }
         Load { end, clients, answered }
@@ -77,13 +77,13 @@ impl Load {
     }
 }
 
-fn run(at: SocketAddr, kind: Kind, end: &AtomicBool, answered: &Mutex<usize>) -> Count {
+fn run(at: &At, kind: Kind, end: &AtomicBool, answered: &Mutex<usize>) -> Count {
     let mut count = Count::default();
-    let mut kept: Option<TcpStream> = None;
+    let mut kept: Option<Box<dyn Stream>> = None;
     while !end.load(Ordering::SeqCst) {
         let answer = match kind {
-            Kind::New => get(at, "/").map(drop),
-            Kind::Slow => get(at, "/sleep/200").map(drop),
+            Kind::New => get(at.clone(), "/").map(drop),
+            Kind::Slow => get(at.clone(), "/sleep/200").map(drop),
             Kind::KeepAlive => {
                 let reused = kept.is_some();
                 let answer = ask_kept(at, &mut kept);
@@ -111,14 +111,10 @@ fn run(at: SocketAddr, kind: Kind, end: &AtomicBool, answered: &Mutex<usize>) ->
     count
 }
 
-fn ask_kept(at: SocketAddr, kept: &mut Option<TcpStream>) -> Result<()> {
+fn ask_kept(at: &At, kept: &mut Option<Box<dyn Stream>>) -> Result<()> {
     let mut stream = match kept.take() {
         Some(stream) => stream,
-        None => {
-            let stream = TcpStream::connect_timeout(&at, PATIENCE)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream
-        }
+        None => at.connect()?,
     };
     stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")?;
     let answer = read_answer(&mut stream)?;

@@ -247,6 +247,13 @@ impl Endless {
         self.said().iter().filter(|line| line.contains(part)).count()
     }
 
+    /// Waits until nobody can print any more, and returns everything that was.
+    #[track_caller]
+    pub fn everything(&self) -> Vec<String> {
+        until("everybody has closed the output", || self.lines.all.lock().unwrap().1.then_some(()));
+        self.said()
+    }
+
     /// Waits until this generation is ready. Returns its pid.
     #[track_caller]
     pub fn ready(&self, generation: u32) -> Pid {

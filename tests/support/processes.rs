@@ -2,6 +2,7 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::collections::BTreeMap;
 use std::fs;
 
 /// The variable every process of a test has.
@@ -53,6 +54,29 @@ pub fn zombies_of(parent: Pid) -> Vec<Pid> {
     let of = |pid: &Pid| status(*pid, "PPid") == Some(parent.to_string());
     let dead = |pid: &Pid| status(*pid, "State").is_some_and(|state| state.starts_with('Z'));
     all().into_iter().filter(of).filter(dead).collect()
+}
+
+/// The environment a process was executed with (proc_pid_environ(5)).
+pub fn environment(pid: Pid) -> BTreeMap<String, String> {
+    let all = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let text = String::from_utf8_lossy(&all);
+    text.split('\0').filter_map(|one| one.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// The arguments of a process, the program's name first.
+pub fn arguments(pid: Pid) -> Vec<String> {
+    let all = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    String::from_utf8_lossy(&all).split_terminator('\0').map(str::to_owned).collect()
+}
+
+/// Every open descriptor of a process and what it leads to: `socket:[4711]`, `/dev/null`.
+pub fn open_files(pid: Pid) -> BTreeMap<i32, String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().filter_map(Result::ok);
+    let one = |entry: fs::DirEntry| {
+        let number = entry.file_name().to_str()?.parse().ok()?;
+        Some((number, fs::read_link(entry.path()).ok()?.display().to_string()))
+    };
+    entries.filter_map(one).collect()
 }
 
 /// How many descriptors a process has open.

@@ -20,12 +20,14 @@
 //! | `unlink=PATH` | removes this path when it is told to stop |
 //! | `bind=ADDRESS` | serves at a TCP socket of its own, not at what it inherited |
 //! | `env=NAME`, `fds`, `print=TEXT`, `cwd`, `limits` | prints a variable, the open descriptors, this, the directory, the limit of open files |
+//! | `options` | prints a line about each inherited socket |
 //! | `blocking` | waits in accept(2), as servers do that do not poll |
 
 #![allow(clippy::disallowed_methods, clippy::exit, reason = "a program to be run by endless, not a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that finds it broken must see it")]
 
 mod serve;
+mod sockets;
 
 use nix::sys::signal::{SigHandler, Signal, kill, raise, signal};
 use nix::unistd::{ForkResult, fork, getppid, setsid};
@@ -122,6 +124,7 @@ fn carry_out(word: &str) {
             "nofile {:?}",
             nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap()
         )),
+        ("options", _) => serve::describe_inherited(),
         ("deaf" | "blocking" | "mortal" | "crash" | "bind" | "unlink" | "ignore", _) => {}
         _ => panic!("no word `{word}`"),
     }

@@ -1,6 +1,6 @@
 //! Serving what was inherited: HTTP/1.1 on stream sockets, an echo with our name on datagram sockets.
 
-use super::{Orders, generation, say};
+use super::{Orders, generation, say, sockets};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, SockFlag, SockaddrStorage, accept4, recvfrom, sendto};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
@@ -43,6 +43,15 @@ fn inherited() -> Vec<OwnedFd> {
     let count: RawFd = env::var("LISTEN_FDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     // SAFETY: whoever set LISTEN_FDS has opened these for us, and nothing else here uses them.
     (3..3 + count).map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect()
+}
+
+/// Tells about every inherited socket.
+pub fn describe_inherited() {
+    for (number, socket) in (3..).zip(inherited()) {
+        sockets::describe(number, socket.as_fd());
+        // It is still to be served.
+        std::mem::forget(socket);
+    }
 }
 
 /// Serves until it is told to stop, then finishes what is open.
