@@ -49,6 +49,8 @@ pub struct Row {
     pub target: String,
     /// Whether the target was reached; `None` for lines that are only there to compare with.
     pub reached: Option<bool>,
+    /// The target is no figure that a busy machine may miss, but what endless is for.
+    pub promise: bool,
 }
 
 impl Row {
@@ -72,9 +74,20 @@ impl Row {
         Row { target: target.into(), reached: Some(reached), ..self }
     }
 
+    /// A target that has to be reached on every machine.
+    pub fn promise(self, target: impl Into<String>, kept: bool) -> Row {
+        Row { promise: true, ..self.target(target, kept) }
+    }
+
+    /// A promise that was not kept.
+    pub fn broken(&self) -> bool {
+        self.promise && self.reached == Some(false)
+    }
+
     fn cells(&self) -> [&str; 6] {
         let reached = match self.reached {
             Some(true) => "yes",
+            Some(false) if self.promise => "**BROKEN**",
             Some(false) => "**no**",
             None => "",
         };

@@ -24,7 +24,8 @@ bench/run [--quick] [--md] [--only NAME[,NAME]...]
   --md        write the table into bench/README.md as well
   --only      some of: lost, latency, launch, idle, scale, storm
 
-Exit status: 0 all targets reached, 1 some missed, 2 wrong use, 3 something did not work at all.";
+Exit status: 0 all targets reached, 1 some figures missed theirs, 2 wrong use, 3 something did not work at all, 4 a
+promise was broken: a request was lost, or a storm of signals left something behind.";
 
 /// Nothing may take longer than this, whatever goes wrong.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -46,8 +47,7 @@ fn main() -> ExitCode {
     system::prepare();
     thread::spawn(give_up);
     match tools().and_then(|tools| run(&tools, &options)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+        Ok(verdict) => ExitCode::from(verdict as u8),
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(3)
@@ -91,7 +91,15 @@ fn tools() -> Result<Tools> {
     })
 }
 
-fn run(tools: &Tools, options: &Options) -> Result<bool> {
+/// What the rows say, as an exit status.
+#[derive(Clone, Copy)]
+enum Verdict {
+    Reached = 0,
+    Missed = 1,
+    Broken = 4,
+}
+
+fn run(tools: &Tools, options: &Options) -> Result<Verdict> {
     let mut rows = Vec::new();
     let mut failed = false;
     for name in ["launch", "latency", "idle", "scale", "storm", "lost"] {
@@ -119,7 +127,11 @@ fn run(tools: &Tools, options: &Options) -> Result<bool> {
         return Err(format!("logs are in {}", tools.directory.display()).into());
     }
     fs::remove_dir_all(&tools.directory)?;
-    Ok(rows.iter().all(|row| row.reached != Some(false)))
+    Ok(match rows.iter().find(|row| row.reached == Some(false)) {
+        _ if rows.iter().any(Row::broken) => Verdict::Broken,
+        Some(_) => Verdict::Missed,
+        None => Verdict::Reached,
+    })
 }
 
 fn measure(name: &str, tools: &Tools, quick: bool) -> Result<Vec<Row>> {

@@ -43,12 +43,12 @@ pub fn measure(tools: &Tools, restarts: usize, starter_restarts: usize) -> Resul
     let own = series(tools, Kind::Endless, &graceful, &EVERYBODY, restarts)?;
     let mut first = Row::new("lost requests: simple_server, 8 keep-alive + 8 new + 8 slow clients")
         .endless(own.text())
-        .target("0", own.tally.lost() == 0 && own.missed == 0);
+        .promise("0", own.tally.lost() == 0 && own.missed == 0);
     let abrupt = tools.target("serve");
     let own = series(tools, Kind::Endless, &abrupt, &NEWCOMERS, restarts)?;
     let mut second = Row::new("lost before accept: server dies on SIGTERM, 8 new clients")
         .endless(own.text_before_accept())
-        .target("0", own.tally.lost_before_accept() == 0 && own.missed == 0);
+        .promise("0", own.tally.lost_before_accept() == 0 && own.missed == 0);
     if tools.starter.is_some() {
         first = first.starter(series(tools, Kind::Starter, &graceful, &EVERYBODY, starter_restarts)?.text());
         second = second.starter(

@@ -61,7 +61,7 @@ fn pair(name: &str, measured: Result<Times>, bare: &Samples, restart: Option<f64
         Err(error) => {
             eprintln!("{name}: {error}");
             let why = error.to_string().lines().next().unwrap_or_default().to_owned();
-            [start.endless(&*why).target("≤ 1.5 × bare", false), again.endless(why).target(target, false)]
+            [start.endless(&*why).promise("≤ 1.5 × bare", false), again.endless(why).promise(target, false)]
         }
     }
 }

@@ -42,7 +42,7 @@ pub fn measure(tools: &Tools) -> Result<Vec<Row>> {
         let own = storm(tools, Kind::Endless, pause)?;
         let mut row = Row::new(format!("{SIGNALS} SIGHUPs {name}"))
             .endless(own.text())
-            .target("1 live, newest, 0 zombies, 0 fds, 0 lost", own.calm());
+            .promise("1 live, newest, 0 zombies, 0 fds, 0 lost", own.calm());
         if tools.starter.is_some() {
             row = row.starter(
                 storm(tools, Kind::Starter, pause).map_or_else(|error| error.to_string(), |storm| storm.text()),
