@@ -71,6 +71,7 @@ const LISTENERS: &[Wrong] = &[
         "the listener is the standard input",
         "--stdin",
     ),
+    (&["--capture", "sometimes"], "--capture sometimes", "`sometimes` is not known here", "auto, always, never"),
     (&["--listen-pid", "mine"], "--listen-pid mine", "`mine` is not known here", "auto, none"),
     (
         &["--listen-pid", "none", "--pass", "none"],

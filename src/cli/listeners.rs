@@ -34,6 +34,14 @@ pub struct ListenerArgs {
     #[arg(long, value_name = "WHOSE", env = "ENDLESS_LISTEN_PID", hide_env_values = true)]
     pub listen_pid: Option<String>,
 
+    /// Whether sockets that the target binds by itself are taken care of too: auto, always, never [default: auto]
+    ///
+    /// Then a program that knows nothing of sockets it is handed is restarted without a lost connection. `auto`: where no
+    /// listener is given. `never` installs nothing and looks at nothing. It works by a seccomp filter on bind(2) and
+    /// listen(2); without root the filter needs no_new_privs, so setuid programs lose their extra rights.
+    #[arg(long, value_name = "WHEN", env = "ENDLESS_CAPTURE", hide_env_values = true)]
+    pub capture: Option<String>,
+
     /// Leave {fd}, {addr} and the like as they are
     ///
     /// Otherwise `{fd}`, `{addr}`, `{host}`, `{port}` (of the first listener), the same with `:NAME`, `{generation}` and

@@ -35,6 +35,9 @@ impl Listeners {
             Port::Steered(steered) if steered.place().transport == Transport::Tcp => {
                 steered.seat(generation).map(|_| steered.place().at.port())
             }
+            Port::Captured(captured) if captured.place().transport == Transport::Tcp => {
+                captured.has(generation).then(|| captured.place().at.port())
+            }
             _ => None,
         };
         self.list.iter().filter_map(|listener| port(&listener.port)).collect()
@@ -51,6 +54,6 @@ impl DrainWatch {
             }
             self.half_open.pop();
         }
-        !anybody_waits(listeners.list.iter().filter_map(|listener| listener.own_seat(self.generation)))
+        !anybody_waits(listeners.list.iter().flat_map(|listener| listener.own_seats(self.generation)))
     }
 }

@@ -3,22 +3,31 @@
 //! A steering program answers with an index into this order. The kernel appends a socket when it begins to listen (TCP)
 //! or is bound (UDP); when one leaves, by shutdown or close, the last one takes its place.
 
-use crate::words::GenerationId;
-
-/// Who is at which index.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Group {
-    order: Vec<GenerationId>,
+/// Who is at which index. `Who` names a member: its generation, where that has no more than one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Group<Who> {
+    order: Vec<Who>,
 }
 
-impl Group {
+impl<Who> Default for Group<Who> {
+    fn default() -> Self {
+        Group { order: Vec::new() }
+    }
+}
+
+impl<Who: Copy + PartialEq> Group<Who> {
+    /// Whether it has no member.
+    pub(super) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     /// A socket joined: it is the last one now.
-    pub(super) fn join(&mut self, who: GenerationId) {
+    pub(super) fn join(&mut self, who: Who) {
         self.order.push(who);
     }
 
     /// A socket left: the last one moves into its place. False when it was not a member.
-    pub(super) fn leave(&mut self, who: GenerationId) -> bool {
+    pub(super) fn leave(&mut self, who: Who) -> bool {
         match self.index(who) {
             Some(at) => {
                 self.order.swap_remove(at);
@@ -29,14 +38,14 @@ impl Group {
     }
 
     /// A socket belongs to another generation from now on; its index stays.
-    pub(super) fn rename(&mut self, from: GenerationId, to: GenerationId) {
+    pub(super) fn rename(&mut self, from: Who, to: Who) {
         for member in self.order.iter_mut().filter(|member| **member == from) {
             *member = to;
         }
     }
 
     /// The index a program answers with to choose this member.
-    pub(super) fn index(&self, who: GenerationId) -> Option<usize> {
+    pub(super) fn index(&self, who: Who) -> Option<usize> {
         self.order.iter().position(|member| *member == who)
     }
 }
@@ -44,6 +53,7 @@ impl Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::words::GenerationId;
     use proptest::prelude::*;
 
     const A: GenerationId = GenerationId(1);

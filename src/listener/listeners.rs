@@ -6,15 +6,21 @@ use super::inherited::Inherited;
 use super::limit;
 use super::port::{Listener, Made, Port};
 use super::said;
+use super::steered::NOBODY;
 use crate::notice::Notice;
 use crate::plan::ListenerSpec;
 use crate::words::GenerationId;
+use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 
 /// Every listener of the plan, in `-l` order.
 #[derive(Debug)]
 pub struct Listeners {
     pub(super) list: Vec<Listener>,
+    /// The generation new connections go to; 0 before the first.
+    pub(super) steered_to: GenerationId,
+    /// The ports a generation has asked for by itself: those it listens on without having asked were chosen by the kernel.
+    pub(super) asked: BTreeSet<(GenerationId, u16)>,
 }
 
 impl Listeners {
@@ -34,7 +40,8 @@ impl Listeners {
         files: u64,
     ) -> Result<(Listeners, Vec<Notice>), BindError> {
         let crowded = !limit::room_for_seats(specs.len(), files);
-        let mut listeners = Listeners { list: Vec::with_capacity(specs.len()) };
+        let list = Vec::with_capacity(specs.len());
+        let mut listeners = Listeners { list, steered_to: NOBODY, asked: BTreeSet::new() };
         let mut sharing = Vec::with_capacity(specs.len());
         for spec in specs {
             match Listener::bind(spec, passed, crowded) {
@@ -50,6 +57,12 @@ impl Listeners {
         }
         let notices = said::opened(&listeners.list, &sharing);
         Ok((listeners, notices))
+    }
+
+    /// Whether any listener is one that is handed to the copies.
+    #[must_use]
+    pub fn any_handed(&self) -> bool {
+        self.list.iter().any(|listener| !matches!(listener.port, Port::Captured(_)))
     }
 
     /// What is bound, in `-l` order.
@@ -104,9 +117,15 @@ impl Listeners {
     /// New connections go to this generation from now on. Costs next to nothing where they do already.
     pub fn steer(&mut self, to: GenerationId) -> Vec<Notice> {
         let mut notices = Vec::new();
+        self.steered_to = to;
         for listener in &mut self.list {
             match &mut listener.port {
                 Port::Shared(_) => {}
+                Port::Captured(captured) => {
+                    if let Err(errno) = captured.steer(to) {
+                        notices.push(said::not_steered(listener, errno));
+                    }
+                }
                 Port::Steered(steered) => {
                     if let Err(errno) = steered.steer(to, &listener.options) {
                         notices.push(said::not_steered(listener, errno));
@@ -130,6 +149,7 @@ impl Listeners {
     /// Closes a generation's own seats and removes their private names. Does nothing when it has none.
     pub fn release(&mut self, generation: GenerationId) {
         self.list.iter_mut().for_each(|listener| listener.release(generation));
+        self.asked.retain(|(asker, _)| *asker != generation);
     }
 
     /// Puts O_NONBLOCK, the backlog and listening itself of the shared sockets back to what was asked. To be called only

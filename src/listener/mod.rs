@@ -6,6 +6,8 @@
 //! one socket. endless keeps its own descriptor of every seat, so a copy that crashes loses nothing that waits there.
 
 mod bound;
+mod captured;
+mod capturing;
 mod client;
 mod diag;
 mod drain;
@@ -31,6 +33,7 @@ mod unix_path;
 mod tests;
 
 pub use bound::{Bound, BoundAddress};
+pub use capturing::Verdict;
 pub use client::ProbeStream;
 pub use drain::DrainWatch;
 pub use error::{BindError, Fault, Holder, Problem, SeatError};

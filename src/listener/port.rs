@@ -1,6 +1,7 @@
 //! One listener: its address, its options and the socket or sockets behind it.
 
 use super::bound::{Bound, BoundAddress};
+use super::captured::Captured;
 use super::error::{BIND, Fault, Problem};
 use super::holder;
 use super::inet::{Place, Transport};
@@ -30,6 +31,8 @@ pub(super) enum Port {
     Steered(Steered),
     /// A Unix path; a seat for every generation, or one for all.
     Path(UnixPath),
+    /// An address that copies bind by themselves; nothing is handed to them.
+    Captured(Captured),
 }
 
 /// Why the generations of a listener share its socket.
@@ -106,22 +109,30 @@ impl Listener {
             Port::Shared(shared) => Some(shared.socket.as_fd()),
             Port::Steered(steered) => steered.seat(owner),
             Port::Path(path) => path.seat(owner),
+            Port::Captured(_) => None,
         }
     }
 
-    /// The socket only this generation uses here.
+    /// The socket only this generation uses here; where it may have several, any of them.
     pub(super) fn own_seat(&self, owner: GenerationId) -> Option<BorrowedFd<'_>> {
-        match &self.port {
-            Port::Shared(_) => None,
-            Port::Steered(steered) => steered.seat(owner),
-            Port::Path(path) => path.own_seat(owner),
-        }
+        self.own_seats(owner).next()
+    }
+
+    /// All sockets only this generation uses here.
+    pub(super) fn own_seats(&self, owner: GenerationId) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let (one, captured) = match &self.port {
+            Port::Shared(_) => (None, None),
+            Port::Steered(steered) => (steered.seat(owner), None),
+            Port::Path(path) => (path.own_seat(owner), None),
+            Port::Captured(captured) => (None, Some(captured)),
+        };
+        one.into_iter().chain(captured.into_iter().flat_map(move |captured| captured.sockets(owner)))
     }
 
     /// A socket for the next generation.
     pub(super) fn make(&mut self) -> Result<Made, Problem> {
         Ok(match &mut self.port {
-            Port::Shared(_) => Made::None,
+            Port::Shared(_) | Port::Captured(_) => Made::None,
             Port::Steered(steered) if steered.seat(NOBODY).is_some() => Made::First,
             Port::Steered(steered) => Made::Socket(steered.make(&self.options)?),
             Port::Path(path) => path.make(&self.options)?,
@@ -144,13 +155,14 @@ impl Listener {
             Port::Shared(_) => {}
             Port::Steered(steered) => steered.rename(from, to),
             Port::Path(path) => path.rename(from, to),
+            Port::Captured(captured) => captured.rename(from, to),
         }
     }
 
     /// Puts back what a copy that is gone may have changed on a seat.
     pub(super) fn restore(&mut self, owner: GenerationId) {
         match &mut self.port {
-            Port::Shared(_) => {}
+            Port::Shared(_) | Port::Captured(_) => {}
             Port::Steered(steered) => steered.restore(owner, &self.options),
             Port::Path(path) => path.restore(owner, &self.options),
         }
@@ -162,6 +174,7 @@ impl Listener {
             Port::Shared(_) => {}
             Port::Steered(steered) => steered.shut(owner),
             Port::Path(path) => path.shut(owner),
+            Port::Captured(captured) => captured.shut(owner),
         }
     }
 
@@ -171,6 +184,7 @@ impl Listener {
             Port::Shared(_) => {}
             Port::Steered(steered) => steered.release(owner),
             Port::Path(path) => path.release(owner),
+            Port::Captured(captured) => captured.release(owner),
         }
     }
 
@@ -179,7 +193,7 @@ impl Listener {
         match &self.port {
             Port::Shared(shared) => shared.reset(&self.options),
             Port::Path(path) => path.reset_shared(&self.options),
-            Port::Steered(_) => {}
+            Port::Steered(_) | Port::Captured(_) => {}
         }
     }
 }

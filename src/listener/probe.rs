@@ -14,6 +14,7 @@ use crate::plan::UnixKind;
 use crate::sys::socket::accept_queue;
 use crate::words::GenerationId;
 use nix::errno::Errno;
+use std::net::SocketAddr;
 
 /// At most this many listeners are probed; of more, some all over the list.
 const MOST: usize = 256;
@@ -70,6 +71,7 @@ fn can_be_probed(listener: &Listener, generation: GenerationId) -> bool {
     let streams = match &listener.port {
         Port::Shared(_) => false,
         Port::Steered(steered) => steered.place().transport == Transport::Tcp && listener.options.device.is_none(),
+        Port::Captured(captured) => captured.place().transport == Transport::Tcp && captured.has(generation),
         Port::Path(path) => path.kind() == UnixKind::Stream && path.private_name(generation).is_some(),
     };
     streams && listener.own_seat(generation).is_some()
@@ -111,8 +113,10 @@ impl Probe {
     /// Closes endless' ends and steers everybody to the active generation again.
     pub fn end(self, listeners: &mut Listeners) {
         for connection in &self.connections {
-            if let Some(Listener { port: Port::Steered(steered), .. }) = listeners.list.get_mut(connection.listener) {
-                steered.steer_nobody();
+            match listeners.list.get_mut(connection.listener).map(|listener| &mut listener.port) {
+                Some(Port::Steered(steered)) => steered.steer_nobody(),
+                Some(Port::Captured(captured)) => captured.steer_nobody(),
+                _ => {}
             }
         }
     }
@@ -150,7 +154,7 @@ impl Probe {
                     Some(Ok(state)) => state == State::Accepted,
                     _ => queue_is_empty(stream, listener, self.generation),
                 },
-                None => !anybody_waits(listener.own_seat(self.generation).into_iter()),
+                None => !anybody_waits(listener.own_seats(self.generation)),
             };
     }
 }
@@ -167,6 +171,13 @@ fn reach(listener: &mut Listener, generation: GenerationId) -> Result<(ProbeStre
         Port::Steered(steered) => {
             let (socket, client, server) = tcp_client(steered.place().at)?;
             steered.steer_one(client, generation)?;
+            Ok((connect_tcp(socket, server)?, Some(Ends { server, client })))
+        }
+        Port::Captured(captured) => {
+            let at = captured.place().at;
+            // A socket for both families that is bound to an IPv4 address gets IPv4 packets.
+            let (socket, client, server) = tcp_client(SocketAddr::new(at.ip().to_canonical(), at.port()))?;
+            captured.steer_one(client, generation)?;
             Ok((connect_tcp(socket, server)?, Some(Ends { server, client })))
         }
         Port::Path(path) => {

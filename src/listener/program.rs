@@ -8,12 +8,19 @@ use nix::libc::sock_filter;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// What one group's program does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Steering {
-    /// The member everybody goes to.
-    pub(super) everybody: usize,
+    /// The members everybody goes to, one of them at random. None is as good as the first of the group.
+    pub(super) everybody: Vec<usize>,
     /// The one client that goes to another member: endless' own probe.
     pub(super) probe: Option<(SocketAddr, usize)>,
+}
+
+impl Default for Steering {
+    /// Everybody goes to the first member.
+    fn default() -> Self {
+        Steering { everybody: vec![0], probe: None }
+    }
 }
 
 const LOAD_WORD: u16 = 0x20;
@@ -21,7 +28,11 @@ const LOAD_HALF: u16 = 0x28;
 const LOAD_BYTE: u16 = 0x30;
 const SHIFT_RIGHT: u16 = 0x74;
 const JUMP_EQUAL: u16 = 0x15;
+const MODULO: u16 = 0x94;
 const RETURN: u16 = 0x06;
+
+/// A random number: SKF_AD_OFF + SKF_AD_RANDOM, -0x1000 + 56.
+const RANDOM: u32 = 0xffff_f038;
 
 /// The network header: SKF_NET_OFF, -0x100000.
 const NETWORK: u32 = 0xfff0_0000;
@@ -47,7 +58,7 @@ fn answer(index: usize) -> sock_filter {
 impl Steering {
     /// The program as the kernel takes it.
     pub(super) fn program(&self) -> Vec<sock_filter> {
-        let Some((client, member)) = self.probe else { return vec![answer(self.everybody)] };
+        let Some((client, member)) = self.probe else { return one_of(&self.everybody) };
         let mut checks = vec![(LOAD_BYTE, NETWORK, if client.is_ipv4() { 4 } else { 6 })];
         let port = match client.ip() {
             IpAddr::V4(source) => {
@@ -63,13 +74,13 @@ impl Steering {
             }
         };
         checks.push((LOAD_HALF, port, u32::from(client.port())));
-        assemble(&checks, member, self.everybody)
+        assemble(&checks, member, one_of(&self.everybody))
     }
 }
 
 /// `member` when every value that is loaded is the one expected, else `everybody`. The first check, on the byte with the
 /// IP version, looks at its upper half only.
-fn assemble(checks: &[(u16, u32, u32)], member: usize, everybody: usize) -> Vec<sock_filter> {
+fn assemble(checks: &[(u16, u32, u32)], member: usize, everybody: Vec<sock_filter>) -> Vec<sock_filter> {
     let mut program = Vec::with_capacity(2 * checks.len() + 3);
     for (number, (load, at, value)) in checks.iter().enumerate() {
         program.push(step(*load, *at));
@@ -80,7 +91,21 @@ fn assemble(checks: &[(u16, u32, u32)], member: usize, everybody: usize) -> Vec<
         program.push(expect(*value, left));
     }
     program.push(answer(member));
-    program.push(answer(everybody));
+    program.extend(everybody);
+    program
+}
+
+/// Answers with one of these, each as often as the others.
+fn one_of(members: &[usize]) -> Vec<sock_filter> {
+    let Some((last, others)) = members.split_last() else { return vec![answer(0)] };
+    if others.is_empty() {
+        return vec![answer(*last)];
+    }
+    let mut program = vec![step(LOAD_WORD, RANDOM), step(MODULO, u32::try_from(members.len()).unwrap_or(u32::MAX))];
+    for (number, member) in (0..).zip(others) {
+        program.extend([expect(number, 1), answer(*member)]);
+    }
+    program.push(answer(*last));
     program
 }
 
@@ -100,12 +125,19 @@ mod tests {
 
     /// Runs a program on a packet that starts at its network header.
     fn run(program: &[sock_filter], packet: &[u8]) -> u32 {
+        run_with(program, packet, 0)
+    }
+
+    /// The same where the random number is this one.
+    fn run_with(program: &[sock_filter], packet: &[u8], random: u32) -> u32 {
         let (mut at, mut value) = (0, 0u32);
         loop {
             let step = program[at];
             let from = step.k.wrapping_sub(NETWORK) as usize;
             at += 1;
             match step.code {
+                LOAD_WORD if step.k == RANDOM => value = random,
+                MODULO => value %= step.k,
                 LOAD_BYTE => value = u32::from(packet[from]),
                 LOAD_HALF => value = u32::from(u16::from_be_bytes([packet[from], packet[from + 1]])),
                 LOAD_WORD => value = u32::from_be_bytes(packet[from..from + 4].try_into().unwrap()),
@@ -137,7 +169,7 @@ mod tests {
 
     #[test]
     fn without_a_probe_everybody_goes_to_one_member() {
-        let program = Steering { everybody: 3, probe: None }.program();
+        let program = Steering { everybody: vec![3], probe: None }.program();
         assert_eq!(program.len(), 1);
         assert_eq!(run(&program, &packet("127.0.0.1:1".parse().unwrap())), 3);
     }
@@ -148,12 +180,23 @@ mod tests {
             ["127.0.0.1:4000", "127.0.0.1:4001", "10.0.0.1:4000", "[::1]:4000", "[::1]:4001", "[fe80::1]:4000"];
         for probe in clients {
             let probe: SocketAddr = probe.parse().unwrap();
-            let program = Steering { everybody: 0, probe: Some((probe, 1)) }.program();
+            let program = Steering { everybody: vec![0], probe: Some((probe, 1)) }.program();
             for client in clients {
                 let client: SocketAddr = client.parse().unwrap();
                 assert_eq!(run(&program, &packet(client)), u32::from(client == probe), "{client} with probe {probe}");
             }
         }
+    }
+
+    #[test]
+    fn everybody_is_spread_over_several_members_and_the_probe_is_not() {
+        let probe: SocketAddr = "127.0.0.1:4000".parse().unwrap();
+        let program = Steering { everybody: vec![4, 2, 7], probe: Some((probe, 1)) }.program();
+        let other = packet("127.0.0.1:4001".parse().unwrap());
+        let chosen: Vec<u32> = (0..4).map(|random| run_with(&program, &other, random)).collect();
+        assert_eq!(chosen, [4, 2, 7, 4]);
+        assert_eq!(run_with(&program, &packet(probe), 2), 1);
+        assert_eq!(run(&Steering { everybody: vec![], probe: None }.program(), &other), 0);
     }
 
     #[test]

@@ -31,7 +31,7 @@ struct Seat {
 pub(super) struct Steered {
     place: Place,
     seats: Vec<Seat>,
-    group: Group,
+    group: Group<GenerationId>,
     active: GenerationId,
     probe: Option<(SocketAddr, GenerationId)>,
     /// The program that is on the group.
@@ -239,8 +239,9 @@ impl Steered {
     fn attach(&mut self) -> Result<(), Errno> {
         let everybody = self.group.index(self.active).unwrap_or(0);
         let probe = self.probe.and_then(|(client, to)| Some((client, self.group.index(to)?)));
-        let wanted = Steering { everybody, probe: probe.filter(|(_, member)| *member != everybody) };
-        if self.attached == Some(wanted) {
+        let probe = probe.filter(|(_, member)| *member != everybody);
+        let wanted = Steering { everybody: vec![everybody], probe };
+        if self.attached.as_ref() == Some(&wanted) {
             return Ok(());
         }
         let mut members = self.seats.iter().filter(|seat| self.group.index(seat.owner).is_some());

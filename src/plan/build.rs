@@ -3,8 +3,8 @@
 use super::error::{Error, Fault};
 use super::surroundings::Surroundings;
 use super::{
-    Hooks, ListenerSpec, LogFormat, Output, Plan, ReadyMode, Retirement, SignalTable, StdinFrom, command, environment,
-    handing, lifecycle, listener, process, readiness, value,
+    Hooks, ListenerSpec, LogFormat, Output, Plan, ReadyMode, Retirement, SignalTable, StdinFrom, capture, command,
+    environment, handing, lifecycle, listener, process, readiness, value,
 };
 use crate::cli::Args;
 use std::ffi::{OsStr, OsString};
@@ -36,6 +36,7 @@ fn read(args: &Args, around: &Surroundings) -> Result<Plan, Error> {
         name: name(args)?,
         command: args.command.clone(),
         handoff: handing::read(args, &listeners)?,
+        capture: capture::read(args.listeners.capture.as_deref(), &listeners)?,
         readiness: readiness::read(&args.readiness, &listeners)?,
         listeners,
         lifecycle: lifecycle::read(&args.readiness, &args.retirement)?,

@@ -4,6 +4,7 @@
 //! process; everything to the right of this room can rely on what it finds here.
 
 mod build;
+mod capture;
 pub mod command;
 mod dotenv;
 pub mod environment;
@@ -21,6 +22,7 @@ pub mod surroundings;
 mod tests;
 mod value;
 
+pub use capture::Capture;
 pub use environment::{EnvError, build_environment};
 pub use error::{Error, Fault};
 pub use lifecycle::{Drain, DrainMode, KillMode, Lifecycle, Respawn, Retirement};
@@ -44,6 +46,8 @@ pub struct Plan {
     pub listeners: Vec<ListenerSpec>,
     /// How a copy is told about its listeners.
     pub handoff: HandoffPlan,
+    /// `--capture`: whether endless looks at the sockets a copy binds by itself.
+    pub capture: Capture,
     /// How a copy is known to serve.
     pub readiness: Readiness,
     /// Durations and policies the supervisor decides by.

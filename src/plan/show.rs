@@ -1,8 +1,8 @@
 //! What `endless check` prints: the plan as a person reads it.
 
 use super::{
-    Address, Drain, DrainMode, EnvChange, Identity, InheritedRef, KillMode, ListenerSpec, Orphans, Plan, ProcessSpec,
-    Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, command, environment, process,
+    Address, Capture, Drain, DrainMode, EnvChange, Identity, InheritedRef, KillMode, ListenerSpec, Orphans, Plan,
+    ProcessSpec, Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, command, environment, process,
 };
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write};
@@ -62,6 +62,7 @@ fn listeners(page: &mut Page, plan: &Plan) {
     for (spec, number) in plan.listeners.iter().zip(plan.handoff.numbers(&plan.listeners)) {
         page.line("listener", Listener(spec, number));
     }
+    page.line("capture", capture(plan.capture));
     let protocols: Vec<String> = plan.handoff.protocols.iter().map(Protocol::to_string).collect();
     page.line("pass", if protocols.is_empty() { "none".to_owned() } else { protocols.join(", ") });
     if plan.handoff.protocols.contains(&Protocol::Systemd) && !plan.handoff.listen_pid {
@@ -69,6 +70,14 @@ fn listeners(page: &mut Page, plan: &Plan) {
     }
     if !plan.handoff.expand {
         page.line("templates", "left as they are");
+    }
+}
+
+fn capture(capture: Capture) -> &'static str {
+    match capture {
+        Capture::Never => "never",
+        Capture::IfFree => "where it needs no no_new_privs",
+        Capture::Always => "whatever the target binds by itself",
     }
 }
 

@@ -69,6 +69,7 @@ file            /bin/sh
 listener        web: TCP 127.0.0.1:4242 (backlog=9), descriptor 3
 listener        -80: TCP [::]:80, descriptor 4
 listener        /run/a.sock: Unix stream /run/a.sock (fd=9), descriptor 9
+capture         never
 pass            systemd, server-starter
 ready           probe=http:/up
 ready timeout   1m 30s

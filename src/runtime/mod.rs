@@ -1,5 +1,7 @@
 //! The loop: waits for what happens, asks the supervisor, carries out what it says. One thread, one poll(2).
 
+mod bound;
+mod capture;
 mod carry;
 mod children;
 pub mod clock;
@@ -24,6 +26,7 @@ use crate::spawn::Inherited;
 use crate::supervisor::{Event, Generation, State, Supervisor};
 use crate::sys::memory;
 use crate::words::{GenerationId, Moment};
+use capture::Capture;
 use copy::Copy;
 use hooks::RunningHooks;
 use notify::NotifyDir;
@@ -55,6 +58,10 @@ pub struct Runtime {
     held: Vec<Held>,
     supervisor: Supervisor,
     copies: BTreeMap<GenerationId, Copy>,
+    /// Where the calls of each generation that makes its own sockets come from. They outlive the copy where its processes do.
+    captures: BTreeMap<GenerationId, Capture>,
+    /// It was told why there are none.
+    capture_told: bool,
     pids: Pids,
     signals: Signals,
     notify_dir: Option<NotifyDir>,
@@ -90,6 +97,8 @@ impl Runtime {
             file_limit: means.file_limit,
             reporter: means.reporter,
             copies: BTreeMap::new(),
+            captures: BTreeMap::new(),
+            capture_told: false,
             pids: Pids::new(),
             signals,
             notify_dir: None,

@@ -1,5 +1,6 @@
 //! Watching one candidate until it is known to serve.
 
+use super::bound::Captured;
 use super::http::HttpProbe;
 use crate::listener::{Listeners, Probe, ProbeState};
 use crate::plan::{Readiness, ReadyMode};
@@ -20,6 +21,17 @@ pub struct Watch {
     next: Option<Moment>,
 }
 
+/// What is known about a candidate when its watch begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// A generation has sent READY=1 before, so this one will.
+    pub expects_notify: bool,
+    /// The sockets it makes by itself are known.
+    pub captures: bool,
+    /// Nothing else serves.
+    pub alone: bool,
+}
+
 /// The signs that count.
 #[derive(Debug)]
 enum Signs {
@@ -29,6 +41,8 @@ enum Signs {
     Signal(Sig),
     /// The accepted probe; `notify`: READY=1 counts too; `all`: on every listener.
     Accept { probe: Probe, notify: bool, all: bool, first: Option<Moment> },
+    /// That it listens by itself wherever another generation does, and accepts there. READY=1 counts too.
+    Captured(Box<Captured>),
     /// An answer to a GET.
     Answer(Box<HttpProbe>),
     /// That time passes; `notify`: READY=1 counts too; `guess`: nothing better can be known.
@@ -36,21 +50,24 @@ enum Signs {
 }
 
 impl Watch {
-    /// Begins to watch. `expects_notify`: a generation has sent READY=1 before, so this one will.
+    /// Begins to watch.
     pub fn begin(
         readiness: &Readiness,
         generation: GenerationId,
-        expects_notify: bool,
+        known: Known,
         listeners: &mut Listeners,
         now: Moment,
     ) -> Self {
         let settle = readiness.settle;
         let signs = match &readiness.mode {
             ReadyMode::Notify => Signs::Notify,
-            ReadyMode::Auto if expects_notify => Signs::Notify,
+            ReadyMode::Auto if known.expects_notify => Signs::Notify,
             ReadyMode::Signal(signal) => Signs::Signal(*signal),
             ReadyMode::Delay(delay) => Signs::Time { until: now + *delay, notify: false, guess: false },
             ReadyMode::ProbeHttp(path) => Signs::Answer(Box::new(HttpProbe::new(path.clone()))),
+            ReadyMode::Auto if known.captures && !listeners.any_handed() => {
+                Signs::Captured(Box::new(Captured::begin(generation, known.alone, now, settle)))
+            }
             ReadyMode::Auto => accept_or_guess(generation, listeners, now + settle, false),
             ReadyMode::Accept => accept_or_guess(generation, listeners, now + settle, true),
         };
@@ -59,11 +76,19 @@ impl Watch {
         watch
     }
 
+    /// Its sockets are not known after all: then time must do, as without.
+    pub fn without_capture(&mut self, now: Moment) {
+        if matches!(self.signs, Signs::Captured(_)) {
+            self.signs = Signs::Time { until: self.began + self.settle, notify: true, guess: true };
+            self.next = self.next_look(now);
+        }
+    }
+
     /// True when READY=1 from the candidate counts.
     #[must_use]
     pub fn counts_notify(&self) -> bool {
         match self.signs {
-            Signs::Notify => true,
+            Signs::Notify | Signs::Captured(_) => true,
             Signs::Accept { notify, .. } | Signs::Time { notify, .. } => notify,
             Signs::Signal(_) | Signs::Answer(_) => false,
         }
@@ -91,6 +116,7 @@ impl Watch {
             Signs::Time { until, .. } if *until > now => None,
             Signs::Time { guess: true, .. } => Some(ReadySign::Guessed(self.settle)),
             Signs::Time { .. } => Some(ReadySign::Delayed(now.since(self.began))),
+            Signs::Captured(captured) => captured.look(now, listeners),
             Signs::Answer(probe) => probe.look(now, self.generation, listeners),
             Signs::Accept { probe, all, first, .. } => {
                 let state = probe.check(listeners);
@@ -107,7 +133,9 @@ impl Watch {
         match &self.signs {
             Signs::Notify | Signs::Signal(_) => None,
             Signs::Time { until, .. } => Some(*until),
-            Signs::Accept { .. } | Signs::Answer(_) => Some(now + (now.since(self.began) / 8).clamp(SHORTEST, LONGEST)),
+            Signs::Accept { .. } | Signs::Answer(_) | Signs::Captured(_) => {
+                Some(now + (now.since(self.began) / 8).clamp(SHORTEST, LONGEST))
+            }
         }
     }
 
@@ -115,6 +143,7 @@ impl Watch {
     pub fn end(self, listeners: &mut Listeners) {
         match self.signs {
             Signs::Accept { probe, .. } => probe.end(listeners),
+            Signs::Captured(captured) => captured.end(listeners),
             Signs::Answer(probe) => probe.end(listeners),
             _ => {}
         }
@@ -133,7 +162,13 @@ fn accept_or_guess(generation: GenerationId, listeners: &mut Listeners, until: M
 }
 
 /// One listener is enough; the others get up to `settle` more, unless all are asked for.
-fn accepted(state: &ProbeState, all: bool, first: &mut Option<Moment>, now: Moment, settle: Duration) -> bool {
+pub(super) fn accepted(
+    state: &ProbeState,
+    all: bool,
+    first: &mut Option<Moment>,
+    now: Moment,
+    settle: Duration,
+) -> bool {
     match state {
         ProbeState::All => true,
         ProbeState::Some if !all => now.since(*first.get_or_insert(now)) >= settle,

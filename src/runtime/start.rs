@@ -1,10 +1,11 @@
 //! Starting a generation: seats, notify socket, hand-off, process.
 
 use super::Runtime;
+use super::capture::Capture;
 use super::clock;
 use super::copy::{Copy, Main};
 use super::notify::NotifySocket;
-use super::readiness::Watch;
+use super::readiness::{Known, Watch};
 use crate::handoff::{self, Template};
 use crate::notice::Notice;
 use crate::plan::{Plan, build_environment, command};
@@ -33,8 +34,12 @@ impl Runtime {
                 self.pids.insert(generation, copy.tree.main().as_raw());
                 self.copies.insert(generation, copy);
                 self.tell(&Notice::Starting { generation });
-                let expects = self.expects_notify;
-                let watch = Watch::begin(&self.plan.readiness, generation, expects, &mut self.listeners, clock::now());
+                let known = Known {
+                    expects_notify: self.expects_notify,
+                    captures: self.captures(generation),
+                    alone: self.supervisor.active().is_none(),
+                };
+                let watch = Watch::begin(&self.plan.readiness, generation, known, &mut self.listeners, clock::now());
                 if let Some(copy) = self.copies.get_mut(&generation) {
                     copy.watch = Some(watch);
                 }
@@ -68,8 +73,12 @@ impl Runtime {
             file_limit: self.file_limit,
             stop_signal: self.plan.retirement.stop_signal,
             inherited: &self.inherited,
+            capture: self.plan.capture,
         })
         .map_err(|LaunchError { step, errno }| Failure::NotMade { step, errno })?;
+        if let Some(report) = launched.calls {
+            self.captures.insert(generation, Capture::Awaited(report));
+        }
         Ok(Copy {
             generation,
             tree: Tree::new(launched.pid, generation),

@@ -15,6 +15,8 @@ enum Source {
     Signals,
     Report(GenerationId),
     Notify(GenerationId),
+    /// Hung up when no process is left under the filter.
+    Capture(GenerationId, bool),
 }
 
 impl Runtime {
@@ -29,6 +31,7 @@ impl Runtime {
                 }
                 Source::Report(generation) => self.executed(generation),
                 Source::Notify(generation) => self.notified(generation),
+                Source::Capture(generation, over) => self.capture_ready(generation, over),
             }
         }
         let now = clock::now();
@@ -56,11 +59,21 @@ impl Runtime {
                 fds.push(PollFd::new(notify.as_fd(), PollFlags::POLLIN));
             }
         }
+        for (generation, capture) in &self.captures {
+            sources.push(Source::Capture(*generation, false));
+            fds.push(PollFd::new(capture.as_fd(), PollFlags::POLLIN));
+        }
         let timeout = self.next_deadline().map(|at| TimeSpec::from_duration(at.since(clock::now())));
         // An interrupted wait is as good as one in which nothing happened: the signal is in the pipe.
         let _ = ppoll(&mut fds, timeout, None);
-        let ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
-        sources.into_iter().zip(&fds).filter(|(_, fd)| ready(fd)).map(|(source, _)| source).collect()
+        let heard = sources.into_iter().zip(&fds).filter_map(|(source, fd)| {
+            let events = fd.revents().filter(|events| !events.is_empty())?;
+            Some(match source {
+                Source::Capture(generation, _) => Source::Capture(generation, !events.contains(PollFlags::POLLIN)),
+                other => other,
+            })
+        });
+        heard.collect()
     }
 
     fn next_deadline(&self) -> Option<Moment> {

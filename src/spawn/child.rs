@@ -5,6 +5,7 @@ use super::report::{Failed, Step};
 use crate::plan::{Identity, ProcessSpec, Rlimit};
 use crate::sys::exec::Image;
 use crate::sys::process::{self, Child};
+use crate::sys::seccomp::{self, Filter};
 use crate::sys::{descriptors as raw, signals};
 use crate::words::{CODE_FAILURE, Sig};
 use nix::errno::Errno;
@@ -14,7 +15,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid, chdir, getppid, setgid, setgroups, setpgid, setresgid, setresuid, setuid};
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// Everything the child needs, laid out by the parent.
 pub(super) struct Prepared<'a> {
@@ -31,6 +32,16 @@ pub(super) struct Prepared<'a> {
     pub(super) inherited: &'a signals::Inherited,
     pub(super) image: Image<'a>,
     pub(super) report: Option<&'a OwnedFd>,
+    pub(super) capture: Option<&'a Trapped<'a>>,
+}
+
+/// The filter that makes its bind and listen calls wait, and where its descriptor goes.
+#[derive(Debug)]
+pub(super) struct Trapped<'a> {
+    pub(super) filter: &'a Filter,
+    pub(super) parent: OwnedFd,
+    /// Whether no_new_privs may be set for it.
+    pub(super) may_bind: bool,
 }
 
 /// Becomes the target, or tells why not and returns the exit status.
@@ -61,6 +72,11 @@ fn become_target<'p>(child: &Child, prepared: &'p mut Prepared<'_>) -> Result<In
     }
     if let Some(path) = prepared.directory.as_deref() {
         chdir(path).map_err(Step::Directory(path).failed())?;
+    }
+    // While we may still be root: then it needs no no_new_privs.
+    if let Some(trapped) = prepared.capture {
+        let installed = trapped.filter.install(child, trapped.may_bind);
+        seccomp::report(child, trapped.parent.as_fd(), installed);
     }
     if let Some(identity) = prepared.identity {
         take_identity(identity, &prepared.groups)?;

@@ -1,17 +1,19 @@
 //! The parent's side of making a process: everything laid out, then fork.
 
-use super::child::{self, Prepared};
+use super::child::{self, Prepared, Trapped};
 use super::descriptors;
 use super::report::Step;
-use crate::plan::{Identity, Orphans, ProcessSpec, Rlimit, StdinFrom};
+use crate::plan::{Capture, Identity, Orphans, ProcessSpec, Rlimit, StdinFrom};
 use crate::sys::descriptors as raw;
 use crate::sys::exec::Image;
 use crate::sys::process;
+use crate::sys::seccomp::Filter;
 use crate::sys::signals::{AllBlocked, Inherited};
 use crate::words::{Failure, Sig};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{Gid, Pid, getegid, geteuid, getgid, getgroups, getuid, pipe2, setpgid};
 use std::ffi::{CStr, CString, OsString};
 use std::fmt;
@@ -39,6 +41,8 @@ pub struct Launch<'a> {
     pub stop_signal: Sig,
     /// The dispositions and the mask it gets.
     pub inherited: &'a Inherited,
+    /// Whether its bind and listen calls, and those of all its descendants, wait for our answer.
+    pub capture: Capture,
 }
 
 /// A process that was made.
@@ -48,6 +52,8 @@ pub struct Launched {
     pub pid: Pid,
     /// Readable when it has executed the target or failed: [`super::read_report`]. Close-on-exec and non-blocking.
     pub report: OwnedFd,
+    /// Where the descriptor of its filter arrives: [`crate::sys::seccomp::receive`].
+    pub calls: Option<OwnedFd>,
 }
 
 /// A process could not be made, or not become the program.
@@ -89,8 +95,17 @@ pub fn launch(launch: &Launch<'_>) -> Result<Launched, LaunchError> {
     let pipe = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK);
     let (report, theirs) = pipe.map_err(|errno| LaunchError::new("make a pipe", errno))?;
     let theirs = out_of_the_way(theirs, &pairs)?;
-    let pid = start(launch, &pairs, Some(&theirs))?;
-    Ok(Launched { pid, report })
+    let filter = if launch.capture == Capture::Never { None } else { Filter::new() };
+    let (calls, trapped) = match &filter {
+        Some(filter) => {
+            let (ours, parent) = capture_pair(&pairs)?;
+            let may_bind = launch.capture == Capture::Always;
+            (Some(ours), Some(Trapped { filter, parent, may_bind }))
+        }
+        None => (None, None),
+    };
+    let pid = start(launch, &pairs, Some(&theirs), trapped.as_ref())?;
+    Ok(Launched { pid, report, calls })
 }
 
 /// Starts `/bin/sh -c COMMAND` for a hook: exactly this environment, no input, a process group of its own, endless'
@@ -115,8 +130,9 @@ pub fn launch_shell(command: &str, env: &[(OsString, OsString)], inherited: &Inh
         file_limit: None,
         stop_signal: Sig::TERM,
         inherited,
+        capture: Capture::Never,
     };
-    start(&shell, &[], None)
+    start(&shell, &[], None, None)
 }
 
 fn variable(name: &OsString, value: &OsString) -> Result<CString, LaunchError> {
@@ -128,7 +144,12 @@ fn variable(name: &OsString, value: &OsString) -> Result<CString, LaunchError> {
 
 /// Lays everything out, so that the child allocates nothing, and forks with all signals blocked: a signal to the child
 /// that still has our handlers would arrive in our own signal pipe.
-fn start(launch: &Launch<'_>, pairs: &[(RawFd, RawFd)], report: Option<&OwnedFd>) -> Result<Pid, LaunchError> {
+fn start(
+    launch: &Launch<'_>,
+    pairs: &[(RawFd, RawFd)],
+    report: Option<&OwnedFd>,
+    capture: Option<&Trapped<'_>>,
+) -> Result<Pid, LaunchError> {
     let spec = launch.process;
     let mut prepared = Prepared {
         name: base_name(launch.program),
@@ -144,6 +165,7 @@ fn start(launch: &Launch<'_>, pairs: &[(RawFd, RawFd)], report: Option<&OwnedFd>
         inherited: launch.inherited,
         image: Image::new(launch.program, launch.argv, launch.envp, launch.listen_pid),
         report,
+        capture,
     };
     let blocked = AllBlocked::new();
     let forked = process::fork(|token| child::run(token, &mut prepared));
@@ -196,6 +218,14 @@ fn differs(identity: &Identity) -> bool {
     };
     let ours = getgroups().map(|groups| groups.into_iter().map(Gid::as_raw).collect());
     ours.map_or(true, |ours| sorted(ours) != sorted(identity.groups.clone()))
+}
+
+/// Our end and the child's of the socket the filter's descriptor comes through.
+fn capture_pair(pairs: &[(RawFd, RawFd)]) -> Result<(OwnedFd, OwnedFd), LaunchError> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags);
+    let (ours, theirs) = pair.map_err(|errno| LaunchError::new("make a pair of sockets", errno))?;
+    Ok((ours, out_of_the_way(theirs, pairs)?))
 }
 
 /// Moves the child's end of the pipe above the target's descriptors, where it sits on the number of one.

@@ -4,20 +4,24 @@
 //! `tree` knows which processes belong to a copy, `table` is one look at all processes, `reap` waits for those that
 //! ended. Nothing here waits for a child: its report comes through a pipe that sits in the poll set.
 
+mod caller;
 mod child;
 mod descriptors;
 mod exec;
 mod launch;
 mod reap;
 mod report;
+mod sockets;
 mod table;
 mod tree;
 
 pub use crate::sys::signals::Inherited;
+pub use caller::Caller;
 pub use exec::exec;
 pub use launch::{Launch, LaunchError, Launched, launch, launch_shell};
 pub use reap::reap_all;
 pub use report::read_report;
+pub use sockets::open_sockets;
 pub use table::{ProcessEntry, ProcessTable};
 pub use tree::{Member, Refused, Tree};
 

@@ -4,5 +4,6 @@ pub mod descriptors;
 pub mod exec;
 pub mod memory;
 pub mod process;
+pub mod seccomp;
 pub mod signals;
 pub mod socket;

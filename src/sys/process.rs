@@ -5,7 +5,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Proof of being in a child that [`fork`] has made: it will execute another program or exit, and nothing of the
 /// parent's Rust runs in it again. So it may do to descriptors what would be unsound in the parent.
@@ -97,6 +97,19 @@ pub fn pidfd_open(pid: Pid) -> nix::Result<OwnedFd> {
     let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
     let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
     // SAFETY: the kernel has just opened it for us and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A descriptor of our own for the open file behind one of another process (pidfd_getfd(2)); close-on-exec.
+///
+/// # Errors
+/// EBADF when it is not open there, EPERM without the right to trace the process or in some sandboxes, ENOSYS before
+/// Linux 5.6.
+pub fn pidfd_getfd(process: BorrowedFd<'_>, number: RawFd) -> nix::Result<OwnedFd> {
+    // SAFETY: the call takes three numbers.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) })?;
+    let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just made it for us and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

@@ -12,13 +12,14 @@ use std::process::Command;
 
 const PAGE: &str = "man/endless.1";
 
-const SECTIONS: [&str; 21] = [
+const SECTIONS: [&str; 22] = [
     "NAME",
     "SYNOPSIS",
     "DESCRIPTION",
     "LISTENERS",
     "HAND-OFF",
     "TEMPLATES",
+    "CAPTURE",
     "READINESS",
     "RESTART",
     "RETIRING",

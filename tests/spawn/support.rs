@@ -59,6 +59,7 @@ impl Start {
             file_limit: None,
             stop_signal: self.stop_signal,
             inherited: &self.inherited,
+            capture: endless::plan::Capture::Never,
         })
     }
 

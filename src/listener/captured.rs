@@ -1,0 +1,194 @@
+//! An address that copies bind by themselves: their own sockets, in one SO_REUSEPORT group under a steering program.
+//!
+//! endless makes none of these sockets. It sets the flag on one that is about to listen, listens in its copy's place, so
+//! that the order of the group is known, and keeps a descriptor of it. A generation may have several here.
+
+use super::group::Group;
+use super::inet::{Place, Transport};
+use super::program::Steering;
+use crate::sys::socket::{listen, listens, steer};
+use crate::words::GenerationId;
+use nix::errno::Errno;
+use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
+use nix::sys::stat::fstat;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// A copy's socket.
+#[derive(Debug)]
+struct Member {
+    number: u64,
+    owner: GenerationId,
+    socket: OwnedFd,
+    /// The socket's number, as /proc/PID/fd shows it.
+    inode: u64,
+    /// Its copy crashed, and the successor has not asked for it yet.
+    waits: bool,
+}
+
+/// The sockets of all copies at one address.
+#[derive(Debug)]
+pub(super) struct Captured {
+    place: Place,
+    members: Vec<Member>,
+    group: Group<u64>,
+    active: GenerationId,
+    probe: Option<(SocketAddr, GenerationId)>,
+    /// The program that is on the group.
+    attached: Option<Steering>,
+    last: u64,
+}
+
+impl Captured {
+    /// An address without a socket yet.
+    pub(super) fn new(place: Place, active: GenerationId) -> Captured {
+        let (members, group) = (Vec::new(), Group::default());
+        Captured { place, members, group, active, probe: None, attached: None, last: 0 }
+    }
+
+    /// Where it is bound.
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Whether no copy has a socket here any more.
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether a generation has a socket here that it asked for.
+    pub(super) fn has(&self, owner: GenerationId) -> bool {
+        self.members.iter().any(|member| member.owner == owner && !member.waits)
+    }
+
+    /// Whether another generation than this one has a socket here, or one that crashed has left it one.
+    pub(super) fn has_other(&self, owner: GenerationId) -> bool {
+        self.members.iter().any(|member| member.owner != owner || member.waits)
+    }
+
+    /// A generation's sockets.
+    pub(super) fn sockets(&self, owner: GenerationId) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.members.iter().filter(move |member| member.owner == owner).map(|member| member.socket.as_fd())
+    }
+
+    /// Listens on a socket for its copy: from then on it is the last of the group, and gets connections as steering says.
+    pub(super) fn listen(&mut self, owner: GenerationId, socket: OwnedFd, backlog: i32) -> nix::Result<()> {
+        self.forget_closed();
+        setsockopt(&socket, sockopt::ReusePort, &true)?;
+        if self.group.is_empty() {
+            // Before anybody can come, so that a stranger who joins later gets nothing.
+            let program = Steering::default();
+            self.attached = steer(socket.as_fd(), &program.program()).ok().map(|()| program);
+        }
+        listen(socket.as_fd(), backlog)?;
+        self.last += 1;
+        self.group.join(self.last);
+        let inode = fstat(&socket).map_or(0, |file| file.st_ino);
+        self.members.push(Member { number: self.last, owner, socket, inode, waits: false });
+        self.attach().ok();
+        Ok(())
+    }
+
+    /// New connections go to this generation, where it has a socket here; else nothing changes.
+    pub(super) fn steer(&mut self, to: GenerationId) -> nix::Result<()> {
+        self.forget_closed();
+        self.active = to;
+        self.attach()
+    }
+
+    /// One client, known by its address, goes to this generation; everybody else to the active one as before.
+    pub(super) fn steer_one(&mut self, client: SocketAddr, to: GenerationId) -> nix::Result<()> {
+        self.forget_closed();
+        if self.indices(to).is_empty() {
+            return Err(Errno::ECONNREFUSED);
+        }
+        self.probe = Some((client, to));
+        self.attach()
+    }
+
+    /// Everybody goes to the active generation again.
+    pub(super) fn steer_nobody(&mut self) {
+        self.probe = None;
+        self.attach().ok();
+    }
+
+    /// Ends listening on a generation's sockets: an accept(2) that waits there returns.
+    pub(super) fn shut(&mut self, owner: GenerationId) {
+        if self.place.transport == Transport::Tcp {
+            self.leave(|member| member.owner == owner);
+        }
+    }
+
+    /// Closes a generation's sockets.
+    pub(super) fn release(&mut self, owner: GenerationId) {
+        self.leave(|member| member.owner == owner);
+        self.members.retain(|member| member.owner != owner);
+    }
+
+    /// Closes those of a generation's sockets that it has closed itself. `open`: whether the socket of a number is open in
+    /// any of its processes.
+    pub(super) fn drop_closed(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
+        let closed = |member: &Member| member.owner == owner && !member.waits && !open(member.inode);
+        let numbers: Vec<u64> = self.members.iter().filter(|member| closed(member)).map(|one| one.number).collect();
+        self.leave(|member| numbers.contains(&member.number));
+        self.members.retain(|member| !numbers.contains(&member.number));
+    }
+
+    /// The sockets of a generation that has ended wait, with their queues, for another.
+    pub(super) fn rename(&mut self, from: GenerationId, to: GenerationId) {
+        for member in self.members.iter_mut().filter(|member| member.owner == from) {
+            (member.owner, member.waits) = (to, true);
+        }
+        if self.active == from {
+            self.active = to;
+        }
+    }
+
+    /// Ends listening on some sockets, which takes them out of the group. The steering program has no index of them first.
+    fn leave(&mut self, which: impl Fn(&Member) -> bool) {
+        self.forget_closed();
+        for member in self.members.iter().filter(|member| which(member)) {
+            // A datagram socket leaves when it is closed; its copy is gone, or has closed it.
+            shutdown(member.socket.as_raw_fd(), Shutdown::Both).ok();
+            self.group.leave(member.number);
+        }
+        self.attach().ok();
+    }
+
+    /// A copy may have shut its socket down, which takes it out of the group.
+    fn forget_closed(&mut self) {
+        if self.place.transport == Transport::Udp {
+            return;
+        }
+        for member in self.members.iter().filter(|member| !listens(&member.socket)) {
+            self.group.leave(member.number);
+        }
+    }
+
+    fn indices(&self, owner: GenerationId) -> Vec<usize> {
+        let own = self.members.iter().filter(|member| member.owner == owner);
+        own.filter_map(|member| self.group.index(member.number)).collect()
+    }
+
+    /// Puts the program on the group that says what is wanted now, unless it is there already. Where the active
+    /// generation has no socket, its newest neighbour serves.
+    fn attach(&mut self) -> nix::Result<()> {
+        let mut everybody = self.indices(self.active);
+        if everybody.is_empty() {
+            let in_group = self.members.iter().filter(|member| self.group.index(member.number).is_some());
+            let newest = in_group.map(|member| member.owner).max();
+            everybody = newest.map(|newest| self.indices(newest)).unwrap_or_default();
+        }
+        let probe = self.probe.filter(|(_, to)| *to != self.active);
+        let probe = probe.and_then(|(client, to)| Some((client, *self.indices(to).first()?)));
+        let wanted = Steering { everybody, probe };
+        if self.attached.as_ref() == Some(&wanted) {
+            return Ok(());
+        }
+        let mut members = self.members.iter().filter(|member| self.group.index(member.number).is_some());
+        let Some(member) = members.next() else { return Ok(()) };
+        steer(member.socket.as_fd(), &wanted.program())?;
+        self.attached = Some(wanted);
+        Ok(())
+    }
+}

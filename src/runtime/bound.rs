@@ -1,0 +1,65 @@
+//! Watching a candidate that makes its own sockets: it is to listen wherever the one before it does.
+
+use super::readiness::accepted;
+use crate::listener::{Listeners, Probe, ProbeState};
+use crate::words::{GenerationId, Moment, ReadySign};
+use std::time::Duration;
+
+/// An address at which only the older copies listen this long after the candidate began to listen somewhere was dropped.
+const DROPPED: Duration = Duration::from_secs(3);
+/// How long the first copy has for its first socket, before it is taken for a program that serves without any.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How far a candidate is.
+#[derive(Debug)]
+pub struct Captured {
+    generation: GenerationId,
+    began: Moment,
+    settle: Duration,
+    /// When one that has no socket is ready all the same, if the older copies have none either.
+    patience: Moment,
+    /// When it was first seen to listen.
+    listened: Option<Moment>,
+    probe: Option<Probe>,
+    /// When the first connection was accepted.
+    first: Option<Moment>,
+}
+
+impl Captured {
+    /// A candidate that was started now. `alone`: nothing else serves.
+    pub fn begin(generation: GenerationId, alone: bool, now: Moment, settle: Duration) -> Captured {
+        let patience = now + if alone { PATIENCE.max(settle) } else { settle };
+        Captured { generation, began: now, settle, patience, listened: None, probe: None, first: None }
+    }
+
+    /// Looks; `Some` when it serves.
+    pub fn look(&mut self, now: Moment, listeners: &mut Listeners) -> Option<ReadySign> {
+        if self.probe.is_none() {
+            let misses = listeners.misses_captured(self.generation);
+            if !listeners.has_captured(self.generation) {
+                let in_vain = !misses && self.patience <= now;
+                return in_vain.then(|| ReadySign::Guessed(now.since(self.began)));
+            }
+            let since = now.since(*self.listened.get_or_insert(now));
+            if misses && since < DROPPED {
+                return None;
+            }
+            self.probe = Some(listeners.begin_probe(self.generation));
+        }
+        match self.probe.as_mut()?.check(listeners) {
+            // Datagrams: nothing better can be known.
+            ProbeState::Impossible => {
+                let settled = now.since(self.listened.unwrap_or(now)) >= self.settle;
+                settled.then(|| ReadySign::Guessed(now.since(self.began)))
+            }
+            state => accepted(&state, false, &mut self.first, now, self.settle).then_some(ReadySign::Accepted),
+        }
+    }
+
+    /// Puts the steering back to plain.
+    pub fn end(self, listeners: &mut Listeners) {
+        if let Some(probe) = self.probe {
+            probe.end(listeners);
+        }
+    }
+}
