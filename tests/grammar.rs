@@ -1,7 +1,9 @@
-//! The grammar of the command line: what is written is read back the same, and nothing that is typed makes it panic.
+//! The grammar of the command line: what is written is read back the same, and nothing that is typed makes it panic;
+//! the same for what a copy sends to its notify socket. fuzz/ has the same properties for a fuzzer.
 
 use endless::cli::{self, Invocation};
 use endless::plan::{ListenerSpec, Plan, Resolver, Surroundings};
+use endless::runtime::notify::{self, Said};
 use proptest::prelude::*;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
@@ -114,6 +116,24 @@ proptest! {
         let line = ["endless".to_owned(), format!("--{long}={value}"), "--".to_owned(), "true".to_owned()];
         if let Ok(Invocation::Run(args)) = cli::parse(line.into_iter().map(OsString::from)) {
             let _ = Plan::new(&args, &surroundings());
+        }
+    }
+
+    #[test]
+    fn no_datagram_breaks_or_forges_a_line_of_the_log(parts in proptest::collection::vec(
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..9),
+            Just(b"READY=1".to_vec()), Just(b"STATUS=".to_vec()), Just(b"STOPPING=1".to_vec()), Just(b"\n".to_vec()),
+            Just("\u{85}\u{2028}\u{9b}".as_bytes().to_vec()),
+        ], 0..12,
+    )) {
+        let datagram = parts.concat();
+        let said = notify::parse(&datagram);
+        prop_assert!(said.len() <= datagram.split(|byte| *byte == b'\n').count());
+        for said in said {
+            if let Said::Status(text) = said {
+                prop_assert!(!text.contains(char::is_control), "{text:?}");
+            }
         }
     }
 
