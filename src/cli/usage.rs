@@ -37,7 +37,8 @@ Exit status:
 Examples:
   endless -l localhost:4242 --hammer 60s -- ./simple_server
   endless -l :80 --ready probe=http:/health --check './server -t' -- ./server
-  endless -l /run/app.sock,mode=0660 --pass none -- gunicorn -b fd://{fd} app
+  endless -l /run/app.sock,mode=0660,group=www-data -- gunicorn app:app
+  endless -l localhost:4242 --pass none -- uvicorn --fd {fd} app:app
   endless -l :8000 -- uv run endless exec -- gunicorn app:app";
 
 /// A command line that does not have the shape of one. Its exit status is 2.
