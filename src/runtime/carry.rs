@@ -93,6 +93,7 @@ impl Runtime {
         match &mut copy.main {
             Main::Starting { stop, .. } => *stop = Some(reason),
             Main::Running => {
+                copy.stopped = Some(signal);
                 self.tell(&Notice::Stopping { generation, signal });
                 if retirement.kill_mode == KillMode::Group {
                     self.signal_tree(generation, signal);
@@ -105,20 +106,26 @@ impl Runtime {
         }
     }
 
-    /// The main process is gone; what it left behind is named and told to stop.
+    /// The main process is gone; what it left behind is named and told to stop, by the signal the main process got if it
+    /// got one. With `--kill-mode group` it got that one itself, and many servers take a second one for "at once".
     fn stop_survivors(&mut self, generation: GenerationId, signal: Sig) {
-        let Some(copy) = self.copies.get_mut(&generation) else { return };
-        if self.plan.retirement.kill_mode == KillMode::Process {
+        let kill_mode = self.plan.retirement.kill_mode;
+        let Some(copy) = self.copies.get_mut(&generation).filter(|_| kill_mode != KillMode::Process) else { return };
+        if !copy.tree.alive() {
             return;
         }
         let members = copy.tree.members(&ProcessTable::read());
         if members.is_empty() {
             return;
         }
+        let told = copy.stopped.filter(|_| kill_mode == KillMode::Group);
+        let signal = copy.stopped.unwrap_or(signal);
         let pids = members.into_iter().map(|member| (member.pid.as_raw(), member.name)).collect();
         self.tell(&Notice::Survivors { generation, pids });
-        self.tell(&Notice::Stopping { generation, signal });
-        self.signal_tree(generation, signal);
+        if told.is_none() {
+            self.tell(&Notice::Stopping { generation, signal });
+            self.signal_tree(generation, signal);
+        }
     }
 
     fn kill(&mut self, generation: GenerationId) {

@@ -5,7 +5,7 @@ use super::readiness::Watch;
 use crate::listener::DrainWatch;
 use crate::spawn::Tree;
 use crate::supervisor::StopReason;
-use crate::words::{GenerationId, Moment};
+use crate::words::{GenerationId, Moment, Sig};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub struct Copy {
     pub watch: Option<Watch>,
     /// Since new connections stopped going to it.
     pub drain: Option<Drain>,
+    /// The stop signal it was sent.
+    pub stopped: Option<Sig>,
     /// SIGKILL was sent to all of it: whatever shows up later gets it too.
     pub killed: bool,
 }

@@ -86,6 +86,7 @@ impl Runtime {
             notify,
             watch: None,
             drain: None,
+            stopped: None,
             killed: false,
         })
     }

@@ -83,7 +83,7 @@ pub enum StopReason {
     Retired,
     /// endless stops: the stop signal.
     Stopped,
-    /// Its main process ended by itself: the stop signal for what is left.
+    /// Its main process ended: the stop signal for what it left behind, if anything.
     Survived,
 }
 

@@ -97,8 +97,12 @@ impl Supervisor {
                 self.stop(now, id, StopReason::Survived);
             }
             State::Stopping { .. } | State::Killed => {
+                let killed = generation.state == State::Killed;
                 self.active.take_if(|active| *active == id);
                 self.report(Notice::Exited { generation: id, exit, expected: true });
+                if !killed {
+                    self.out.push(Action::Stop(id, StopReason::Survived));
+                }
             }
         }
         if self.shutdown.is_none() {

@@ -17,6 +17,8 @@ impl Ledger {
         let spins = *event == Event::Tick && deadline.is_some_and(|deadline| deadline <= self.now);
         promise(7, !spins || immediate, || "after a Tick the next deadline is not in the future".into())?;
         self.hammered()?;
+        let untold = self.generations.iter().find(|(_, seen)| seen.stop.is_some() && untold(seen));
+        promise(4, untold.is_none(), || format!("what is left of {:?} is not told to stop", untold.map(|(id, _)| id)))?;
         if self.stop_maybe() || !self.ever_ready {
             return Ok(());
         }
@@ -127,4 +129,9 @@ impl Ledger {
 /// Promise 6: a candidate whose main process has ended is killed with all of it.
 fn left_behind(seen: &Seen) -> bool {
     seen.ready.is_none() && seen.exited.is_some() && !seen.not_started && !seen.gone && seen.kill.is_none()
+}
+
+/// Its main process has ended, and what it may have left behind does not know that it is to stop.
+fn untold(seen: &Seen) -> bool {
+    seen.exited.is_some() && !seen.gone && seen.kill.is_none() && seen.survived.is_none()
 }

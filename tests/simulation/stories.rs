@@ -41,10 +41,10 @@ fn first_start_restart_and_stop() {
           1010 | ready 2   | steer 2
           3010 | tick      | drain 1, answer 1 done 2
           3020 | drained 1 | stop 1 retired
-          3030 | exit 1 0  |
+          3030 | exit 1 0  | stop 1 survived
           3030 | gone 1    | release 1
           9000 | TERM      | stop 2 stopped
-          9010 | exit 2 0  |
+          9010 | exit 2 0  | stop 2 survived
           9010 | gone 2    | release 2, answer 2 done, finish 0",
     );
 }
@@ -192,7 +192,7 @@ fn a_stop_is_vetoed_once_and_a_restart_always() {
            200 | HUP-vetoed  | answer 2 failed: no
            300 | TERM-vetoed | answer 3 failed: no
            400 | TERM-vetoed | stop 1 stopped
-           410 | exit 1 TERM |
+           410 | exit 1 TERM | stop 1 survived
            410 | gone 1      | release 1, answer 4 done, finish 0",
     );
 }
@@ -206,9 +206,9 @@ fn a_stop_during_a_start_ends_it() {
           1000 | restart     | spawn 2
           1005 | stop        | answer 1 failed: endless is stopping, stop 1 stopped, stop 2 stopped
           1010 | ready 2     |
-          1020 | exit 2 TERM |
+          1020 | exit 2 TERM | stop 2 survived
           1020 | gone 2      | release 2
-          1030 | exit 1 0    |
+          1030 | exit 1 0    | stop 1 survived
           1030 | gone 1      | release 1, answer 2 done, finish 0",
     );
 }
@@ -222,6 +222,21 @@ fn survivors_are_stopped_and_hammered() {
           1000 | exit 1 4 | stop 1 survived
          61000 | tick     | kill 1
          61010 | gone 1   | release 1, finish 4",
+    );
+}
+
+#[test]
+fn what_a_stopped_main_process_leaves_behind_is_stopped_and_hammered_too() {
+    tell(
+        plain(),
+        "    0 | begin       | spawn 1
+            10 | ready 1     |
+          1000 | restart     | spawn 2
+          1010 | ready 2     | steer 2, answer 1 done 2, stop 1 retired
+          1020 | exit 1 TERM | stop 1 survived
+          1060 | tick        | shut 1
+         61010 | tick        | kill 1
+         61020 | gone 1      | release 1",
     );
 }
 
