@@ -2,7 +2,8 @@
 
 use crate::words::{CODE_NOT_EXECUTABLE, CODE_NOT_FOUND};
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access};
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::unistd::{AccessFlags, faccessat};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -135,7 +136,10 @@ fn judge(file: &Path) -> Verdict {
         Err(_) => Verdict::Absent,
         Ok(found) if found.is_dir() => Verdict::Bad("it is a directory"),
         Ok(found) if !found.is_file() => Verdict::Bad("it is no regular file"),
-        Ok(_) if access(file, AccessFlags::X_OK).is_err() => Verdict::Bad("permission denied"),
+        // As who we act, capabilities included: access(2) asks for the real user and without them.
+        Ok(_) if faccessat(AT_FDCWD, file, AccessFlags::X_OK, AtFlags::AT_EACCESS).is_err() => {
+            Verdict::Bad("permission denied")
+        }
         Ok(_) => Verdict::Good,
     }
 }

@@ -9,7 +9,7 @@ use crate::sys::exec::Image;
 use crate::sys::process;
 use crate::sys::seccomp::Filter;
 use crate::sys::signals::{AllBlocked, Inherited};
-use crate::words::{Failure, Sig};
+use crate::words::{Failure, Sig, reason};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit};
@@ -79,7 +79,7 @@ impl LaunchError {
 
 impl fmt::Display for LaunchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.step, Errno::from_raw(self.errno).desc())
+        write!(f, "cannot {}: {}", self.step, reason(self.errno))
     }
 }
 

@@ -39,6 +39,15 @@ impl fmt::Display for Exit {
     }
 }
 
+/// What an error number means, as strerror(3) has it.
+#[must_use]
+pub fn reason(errno: i32) -> &'static str {
+    match nix::errno::Errno::from_raw(errno) {
+        nix::errno::Errno::EAGAIN => "Resource temporarily unavailable",
+        other => other.desc(),
+    }
+}
+
 /// endless' own failure (as in env(1) and timeout(1)).
 pub const CODE_FAILURE: u8 = 125;
 /// The command was found and cannot be executed.
@@ -104,7 +113,7 @@ impl fmt::Display for Failure {
             Failure::Crashed(exit) => write!(f, "it ended during its probation ({exit})"),
             Failure::NotMade { step, errno: 0 } => write!(f, "cannot {step}"),
             Failure::NotMade { step, errno } | Failure::NotExecuted { step, errno } => {
-                write!(f, "cannot {step}: {}", nix::errno::Errno::from_raw(*errno).desc())
+                write!(f, "cannot {step}: {}", reason(*errno))
             }
             Failure::Vetoed(why) => write!(f, "{why}"),
             Failure::Superseded => write!(f, "a newer restart took its place"),

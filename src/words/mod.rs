@@ -6,7 +6,7 @@ mod ending;
 mod moment;
 mod signal;
 
-pub use ending::{CODE_FAILURE, CODE_HAMMERED, CODE_NOT_EXECUTABLE, CODE_NOT_FOUND, CODE_USAGE, Exit, Failure};
+pub use ending::{CODE_FAILURE, CODE_HAMMERED, CODE_NOT_EXECUTABLE, CODE_NOT_FOUND, CODE_USAGE, Exit, Failure, reason};
 pub use moment::Moment;
 pub use signal::Sig;
 
