@@ -1,7 +1,7 @@
 //! A client that asks once.
 
 use nix::unistd::Pid;
-use std::io::{Read, Result, Write};
+use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -76,6 +76,49 @@ pub fn read_answer(stream: &mut impl Read) -> Result<String> {
         match stream.read(&mut part)? {
             0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             length => text.extend_from_slice(&part[..length]),
+        }
+    }
+}
+
+/// How a request came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// connect(2) failed.
+    Refused,
+    /// The connection ended before one byte of the answer.
+    Unanswered,
+    /// The answer began and did not end: a server had the connection.
+    Cut,
+    /// Neither an answer nor an end within [`PATIENCE`].
+    Silent,
+}
+
+/// A new connection.
+pub fn connect(at: impl Into<At>) -> std::result::Result<Box<dyn Stream>, Loss> {
+    at.into().connect().map_err(|error| match error.kind() {
+        ErrorKind::TimedOut => Loss::Silent,
+        _ => Loss::Refused,
+    })
+}
+
+/// One request on a connection, and its answer.
+pub fn request(stream: &mut dyn Stream, path: &str) -> std::result::Result<String, Loss> {
+    // Where writing fails, a part of an answer may have arrived all the same.
+    let _ = stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes());
+    let mut text = Vec::new();
+    let mut part = [0u8; 1024];
+    loop {
+        if let Some(length) = whole(&text) {
+            text.truncate(length);
+            return Ok(String::from_utf8_lossy(&text).into_owned());
+        }
+        match stream.read(&mut part) {
+            Ok(length) if length > 0 => text.extend_from_slice(&part[..length]),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Err(Loss::Silent);
+            }
+            _ if text.is_empty() => return Err(Loss::Unanswered),
+            _ => return Err(Loss::Cut),
         }
     }
 }

@@ -1,10 +1,14 @@
-//! Clients that ask without a pause and count what got no answer.
+//! Clients that ask one request after the other and count what got no answer.
 
-use super::client::{At, Stream, get, read_answer};
-use std::io::{ErrorKind, Result, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use super::client::{At, Loss, Stream, connect, request};
+use super::tls;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Between two requests of one client: leaves the processors to the servers.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// How a client asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,30 +26,53 @@ pub enum Kind {
 pub struct Count {
     /// Answered whole.
     pub answered: usize,
-    /// Not answered, and why: refused, reset, closed, silent.
-    pub lost: Vec<String>,
+    /// Not answered, and how.
+    pub lost: Vec<(Kind, Loss)>,
     /// A kept connection was closed without a byte just as the client sent: HTTP/1.1 lets it send again (RFC 9112, 9.3.1).
     pub raced: usize,
+}
+
+impl Count {
+    /// How many were lost in this way.
+    pub fn lost_as(&self, how: Loss) -> usize {
+        self.lost.iter().filter(|(_, loss)| *loss == how).count()
+    }
+}
+
+/// Whom the clients ask.
+#[derive(Clone)]
+struct Server {
+    at: At,
+    tls: Option<tls::Config>,
 }
 
 /// Clients at work.
 pub struct Load {
     end: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Count>>,
-    answered: Arc<Mutex<usize>>,
+    answered: Arc<AtomicUsize>,
 }
 
 impl Load {
     /// Starts as many clients of each kind.
     pub fn start(at: impl Into<At>, kinds: &[(Kind, usize)]) -> Load {
-        let at = at.into();
+        Load::on(&Server { at: at.into(), tls: None }, kinds)
+    }
+
+    /// The same over TLS, with any certificate.
+    pub fn start_tls(at: impl Into<At>, kinds: &[(Kind, usize)]) -> Load {
+        static CONFIG: OnceLock<tls::Config> = OnceLock::new();
+        Load::on(&Server { at: at.into(), tls: Some(CONFIG.get_or_init(tls::config).clone()) }, kinds)
+    }
+
+    fn on(server: &Server, kinds: &[(Kind, usize)]) -> Load {
         let end = Arc::new(AtomicBool::new(false));
-        let answered = Arc::new(Mutex::new(0));
+        let answered = Arc::new(AtomicUsize::new(0));
         let mut clients = Vec::new();
         for (kind, number) in kinds {
             for _ in 0..*number {
-                let (at, end, answered, kind) = (at.clone(), Arc::clone(&end), Arc::clone(&answered), *kind);
-                clients.push(thread::spawn(move || run(&at, kind, &end, &answered)));
+                let (end, answered, kind, server) = (Arc::clone(&end), Arc::clone(&answered), *kind, server.clone());
+                clients.push(thread::spawn(move || run(&server, kind, &end, &answered)));
             }
         }
         Load { end, clients, answered }
@@ -53,7 +80,7 @@ impl Load {
 
     /// How many answers there were so far.
     pub fn answered(&self) -> usize {
-        *self.answered.lock().unwrap()
+        self.answered.load(Ordering::SeqCst)
     }
 
     /// Waits for this many answers more.
@@ -77,49 +104,48 @@ impl Load {
     }
 }
 
-fn run(at: &At, kind: Kind, end: &AtomicBool, answered: &Mutex<usize>) -> Count {
+fn run(server: &Server, kind: Kind, end: &AtomicBool, answered: &AtomicUsize) -> Count {
     let mut count = Count::default();
     let mut kept: Option<Box<dyn Stream>> = None;
     while !end.load(Ordering::SeqCst) {
+        let reused = kept.is_some();
         let answer = match kind {
-            Kind::New => get(at.clone(), "/").map(drop),
-            Kind::Slow => get(at.clone(), "/sleep/200").map(drop),
-            Kind::KeepAlive => {
-                let reused = kept.is_some();
-                let answer = ask_kept(at, &mut kept);
-                let closed = |error: &std::io::Error| {
-                    matches!(
-                        error.kind(),
-                        ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
-                    )
-                };
-                if reused && answer.as_ref().is_err_and(closed) {
-                    count.raced += 1;
-                    continue;
-                }
-                answer
-            }
+            Kind::New => ask(server, "/", &mut None),
+            Kind::Slow => ask(server, "/sleep/200", &mut None),
+            Kind::KeepAlive => ask(server, "/", &mut kept),
         };
         match answer {
             Ok(()) => {
                 count.answered += 1;
-                *answered.lock().unwrap() += 1;
+                answered.fetch_add(1, Ordering::SeqCst);
             }
-            Err(error) => count.lost.push(format!("{kind:?}: {error}")),
+            Err(Loss::Unanswered) if reused => count.raced += 1,
+            Err(loss) => count.lost.push((kind, loss)),
         }
+        thread::sleep(PAUSE);
     }
     count
 }
 
-fn ask_kept(at: &At, kept: &mut Option<Box<dyn Stream>>) -> Result<()> {
+/// One request on the kept connection, or on a new one that is kept then, unless it has failed or the answer was its last.
+fn ask(server: &Server, path: &str, kept: &mut Option<Box<dyn Stream>>) -> Result<(), Loss> {
     let mut stream = match kept.take() {
         Some(stream) => stream,
-        None => at.connect()?,
+        None => server.open()?,
     };
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")?;
-    let answer = read_answer(&mut stream)?;
+    let answer = request(&mut stream, path)?;
     if !answer.to_ascii_lowercase().contains("connection: close") {
         *kept = Some(stream);
     }
     Ok(())
+}
+
+impl Server {
+    fn open(&self) -> Result<Box<dyn Stream>, Loss> {
+        let stream = connect(self.at.clone())?;
+        Ok(match &self.tls {
+            Some(config) => Box::new(tls::over(stream, config)),
+            None => stream,
+        })
+    }
 }

@@ -14,6 +14,7 @@
 pub mod client;
 pub mod load;
 pub mod processes;
+pub mod tls;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -260,6 +261,12 @@ impl Endless {
         pid_in(&self.wait_with(&[&format!("generation {generation} (pid "), "is ready"]))
     }
 
+    /// Waits until this generation is gone, tree and all.
+    #[track_caller]
+    pub fn gone(&self, generation: u32) {
+        self.wait(&format!("]: generation {generation} is gone"));
+    }
+
     /// Where the listener of this number really listens, from its line in the log.
     #[track_caller]
     pub fn address(&self, number: usize) -> SocketAddr {
@@ -293,6 +300,33 @@ impl Endless {
         processes::marked(&self.mark).into_iter().filter(|pid| *pid != self.pid).collect()
     }
 
+    /// How many descriptors endless has open once everything so far is done: a signal that asks for nothing is answered
+    /// after that.
+    pub fn descriptors(&self) -> usize {
+        let before = self.count("SIGTSTP");
+        self.signal(Signal::SIGTSTP);
+        self.wait_count("SIGTSTP", before + 1);
+        processes::descriptors(self.pid)
+    }
+
+    /// Waits until it has this many descriptors open.
+    #[track_caller]
+    pub fn wait_for_descriptors(&self, number: usize) {
+        until("no more descriptors are open than before", || (self.descriptors() == number).then_some(()));
+    }
+
+    /// Waits until these are all its living processes.
+    #[track_caller]
+    pub fn wait_for_only(&self, pids: &[Pid]) {
+        let mut wanted = pids.to_vec();
+        wanted.sort_unstable();
+        until("nothing but the expected processes is left", || {
+            let mut others = self.others();
+            others.sort_unstable();
+            (others == wanted).then_some(())
+        });
+    }
+
     /// Waits until it has ended by itself.
     #[track_caller]
     pub fn ended(&mut self) -> ExitStatus {
@@ -306,6 +340,8 @@ impl Endless {
         let status = self.ended();
         let left = processes::marked(&self.mark);
         assert!(left.is_empty(), "it left {left:?} behind; it said:\n{}", self.said().join("\n"));
+        // Nobody is left who could print; what is in the pipe is read.
+        until("all output is read", || self.lines.all.lock().unwrap().1.then_some(()));
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
     }
 

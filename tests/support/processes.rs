@@ -2,8 +2,9 @@
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::process::Command;
 
 /// The variable every process of a test has.
 pub const MARK: &str = "ENDLESS_TEST_MARK";
@@ -82,4 +83,47 @@ pub fn open_files(pid: Pid) -> BTreeMap<i32, String> {
 /// How many descriptors a process has open.
 pub fn descriptors(pid: Pid) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
+/// The limit of open files under which a process can open `left` more (getrlimit(2): one above the highest number).
+pub fn limit_for(pid: Pid, left: usize) -> i32 {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let open: HashSet<i32> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    (0..).filter(|number| !open.contains(number)).nth(left).unwrap()
+}
+
+/// When it started, in clock ticks since boot (proc(5)).
+pub fn started(pid: Pid) -> u64 {
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    line.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().parse().unwrap()
+}
+
+/// Now in the same ticks.
+pub fn now() -> u64 {
+    let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).unwrap().unwrap().unsigned_abs();
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).unwrap();
+    let (seconds, nanos) = (now.tv_sec().unsigned_abs(), now.tv_nsec().unsigned_abs());
+    seconds * ticks + nanos * ticks / 1_000_000_000
+}
+
+/// Changes a limit of a running process (prlimit(1)): `nofile=20:`, `nproc=1:`. Only the same user may do so, or root
+/// with all its capabilities, which a container has not.
+pub fn limit(pid: Pid, what: &str) {
+    let user = status(pid, "Uid").unwrap().split_whitespace().next().unwrap().to_owned();
+    let mut command = if user == nix::unistd::getuid().to_string() {
+        Command::new("prlimit")
+    } else {
+        let mut command = Command::new("setpriv");
+        command.args([&format!("--reuid={user}"), "--clear-groups", "prlimit"]);
+        command
+    };
+    let done = command.args([format!("--pid={pid}"), format!("--{what}")]).status();
+    assert!(done.unwrap().success(), "prlimit --{what}");
+}
+
+/// A soft limit of a running process by its name in /proc/PID/limits: `Max processes`.
+pub fn soft_limit(pid: Pid, name: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().to_owned()
 }

@@ -8,11 +8,11 @@
 //! |---|---|
 //! | `exit=N`, `die=SIG` | ends at once, with this status or by this signal |
 //! | `hang` | does nothing more, and never serves |
-//! | `wait=FILE` | goes on when the file is there |
+//! | `wait=FILE` | goes on when the file is there, or it is told to stop |
 //! | `notify`, `notify=TEXT` | sends READY=1, or this, to NOTIFY_SOCKET |
 //! | `deaf` | serves without ever accepting |
 //! | `ignore=SIG` | prints that signal and does nothing |
-//! | `mortal` | SIGTERM kills it wherever it is |
+//! | `mortal` | SIGTERM kills it at once, with all it has accepted; with accept goes the first line of the answer, so that a client knows |
 //! | `crash=FILE` | while it serves: exit status 9 when the file is there |
 //! | `parent=SIG` | sends this signal to its parent |
 //! | `grandchild`, `daemon` | leaves behind a process that ignores SIGTERM; `daemon` in a session of its own |
@@ -29,7 +29,7 @@
 mod serve;
 mod sockets;
 
-use nix::sys::signal::{SigHandler, Signal, kill, raise, signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, kill, raise, signal};
 use nix::unistd::{ForkResult, fork, getppid, setsid};
 use signal_hook::iterator::Signals;
 use std::collections::HashSet;
@@ -143,7 +143,7 @@ fn hang() {
 
 fn wait_for(file: &Path) {
     say(&format!("waits for {}", file.display()));
-    while !file.exists() {
+    while !file.exists() && !serve::stopping() {
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -195,7 +195,11 @@ fn orphan() {
 /// Prints every signal. The stop signals end serving, unless they are ignored.
 fn listen_to_signals(orders: Orders) {
     let mut numbers = vec![1, 2, 3, 10, 12, 15, 18, 28];
-    numbers.retain(|number| !(orders.mortal && *number == 15));
+    if orders.mortal {
+        // In all threads; it is let in where `serve` waits, and so never between accept and the first line.
+        SigSet::from(Signal::SIGTERM).thread_block().unwrap();
+        numbers.retain(|number| *number != 15);
+    }
     let mut signals = Signals::new(numbers).unwrap();
     thread::spawn(move || {
         for number in signals.forever() {

@@ -1,9 +1,11 @@
 //! Serving what was inherited: HTTP/1.1 on stream sockets, an echo with our name on datagram sockets.
 
 use super::{Orders, generation, say, sockets};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::sys::signal::SigSet;
 use nix::sys::socket::{MsgFlags, SockFlag, SockaddrStorage, accept4, recvfrom, sendto};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -11,6 +13,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{env, fs, process, thread};
+
+/// The longest it waits before it looks at its orders again.
+const MOMENT: Duration = Duration::from_millis(5);
+
+const STATUS: &str = "HTTP/1.1 200 OK\r\n";
 
 static STOPPING: AtomicBool = AtomicBool::new(false);
 static OPEN: AtomicUsize = AtomicUsize::new(0);
@@ -20,7 +27,8 @@ pub fn stop() {
     STOPPING.store(true, Ordering::SeqCst);
 }
 
-fn stopping() -> bool {
+/// Whether it was told to stop.
+pub fn stopping() -> bool {
     STOPPING.load(Ordering::SeqCst)
 }
 
@@ -80,11 +88,12 @@ pub fn serve(orders: &Orders) {
         if orders.deaf {
             set.clear();
         }
-        let _ = poll(&mut set, PollTimeout::from(5u8));
+        // No signal is blocked while it waits.
+        let _ = ppoll(&mut set, Some(TimeSpec::from_duration(MOMENT)), Some(SigSet::empty()));
         let ready: Vec<bool> =
             set.iter().map(|fd| fd.revents().is_some_and(|got| got.contains(PollFlags::POLLIN))).collect();
         for (socket, _) in sockets.iter().zip(ready).filter(|(_, ready)| *ready) {
-            take_one(socket.as_fd());
+            take_one(socket.as_fd(), orders.mortal);
         }
     }
     drop(sockets);
@@ -99,7 +108,7 @@ pub fn serve(orders: &Orders) {
 fn accept_until_shut(socket: BorrowedFd<'_>) {
     loop {
         match accept4(socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
-            Ok(connection) => answer(connection),
+            Ok(connection) => answer(connection, false),
             Err(errno) => {
                 say(&format!("accept: {errno}"));
                 return;
@@ -108,7 +117,7 @@ fn accept_until_shut(socket: BorrowedFd<'_>) {
     }
 }
 
-fn take_one(socket: BorrowedFd<'_>) {
+fn take_one(socket: BorrowedFd<'_>, at_once: bool) {
     if getsockopt(&socket, sockopt::SockType) == Ok(SockType::Datagram) {
         let mut text = [0u8; 512];
         if let Ok((length, from)) = recvfrom::<SockaddrStorage>(socket.as_raw_fd(), &mut text) {
@@ -120,23 +129,27 @@ fn take_one(socket: BorrowedFd<'_>) {
         return;
     }
     if let Ok(connection) = accept4(socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
-        answer(connection);
+        answer(connection, at_once);
     }
 }
 
-fn answer(connection: RawFd) {
+/// Answers beside the loop; `at_once`: the first line goes out here and now, and there is one answer only.
+fn answer(connection: RawFd, at_once: bool) {
     OPEN.fetch_add(1, Ordering::SeqCst);
     // SAFETY: accept4(2) just made it for us.
     let connection = File::from(unsafe { OwnedFd::from_raw_fd(connection) });
+    if at_once {
+        let _ = (&connection).write_all(STATUS.as_bytes());
+    }
     thread::spawn(move || {
-        answer_all(&connection);
+        answer_all(&connection, at_once);
         drop(connection);
         OPEN.fetch_sub(1, Ordering::SeqCst);
     });
 }
 
 /// Answers one request after the other; the last one says so. `/sleep/N` takes N milliseconds.
-fn answer_all(connection: &File) {
+fn answer_all(connection: &File, begun: bool) {
     let mut path = String::new();
     let mut lines = BufReader::new(connection).lines();
     loop {
@@ -157,9 +170,10 @@ fn answer_all(connection: &File) {
             thread::sleep(Duration::from_millis(millis));
         }
         let body = format!("Hello, world {} {}!\n", generation(), process::id());
-        let last = stopping();
+        let last = stopping() || begun;
         let close = if last { "Connection: close\r\n" } else { "" };
-        let text = format!("HTTP/1.1 200 OK\r\n{close}Content-Length: {}\r\n\r\n{body}", body.len());
+        let status = if begun { "" } else { STATUS };
+        let text = format!("{status}{close}Content-Length: {}\r\n\r\n{body}", body.len());
         if (&mut &*connection).write_all(text.as_bytes()).is_err() || last {
             return;
         }
