@@ -11,5 +11,14 @@
 mod support;
 
 mod capture;
+mod exhaustion;
+mod exit_codes;
+mod faults;
 mod listeners;
+mod lost;
+mod probation;
+mod respawn;
 mod restart;
+mod retiring;
+mod stopping;
+mod storm;

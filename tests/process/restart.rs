@@ -9,7 +9,7 @@ fn a_restart_replaces_the_copy_and_ends_the_old_one() {
     let first = endless.ready(1);
     assert_eq!(endless.ask(), (1, first));
     let second = endless.restart(2);
-    endless.wait("generation 1 is gone");
+    endless.gone(1);
     assert!(!processes::alive(first));
     assert_eq!(endless.ask(), (2, second));
     assert_eq!(endless.stop(), 0);

@@ -341,7 +341,7 @@ impl Endless {
         let left = processes::marked(&self.mark);
         assert!(left.is_empty(), "it left {left:?} behind; it said:\n{}", self.said().join("\n"));
         // Nobody is left who could print; what is in the pipe is read.
-        until("all output is read", || self.lines.all.lock().unwrap().1.then_some(()));
+        self.everything();
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
     }
 

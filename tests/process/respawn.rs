@@ -1,0 +1,138 @@
+//! A copy that ends by itself.
+
+use crate::support::client::{Loss, connect, request};
+use crate::support::endless;
+use crate::support::load::{Kind, Load};
+use nix::sys::signal::{Signal, kill};
+use std::thread;
+
+#[test]
+fn clients_in_the_queue_of_a_killed_copy_are_served_by_its_successor() {
+    let mut endless = endless("-l 127.0.0.1:0 --ready notify").start(&["notify", "1:deaf"]);
+    let first = endless.ready(1);
+    let at = endless.address(0);
+    let mut clients: Vec<_> = (0..20).map(|_| connect(at).unwrap()).collect();
+    kill(first, Signal::SIGKILL).unwrap();
+    endless.wait("next start in ");
+    clients.extend((0..20).map(|_| connect(at).expect("not refused")));
+    let second = endless.ready(2);
+    for mut client in clients {
+        let answer = request(&mut client, "/").expect("its queue is served");
+        assert!(answer.contains(&format!("Hello, world 2 {second}!")), "{answer}");
+    }
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn nobody_is_refused_when_copies_are_killed_under_load() {
+    let mut endless = endless("-l 127.0.0.1:0 --respawn-limit off").start(&[]);
+    let mut pid = endless.ready(1);
+    let clients = 8;
+    let load = Load::start(endless.address(0), &[(Kind::New, clients)]);
+    for generation in 2..=4 {
+        load.wait_for_more(50);
+        kill(pid, Signal::SIGKILL).unwrap();
+        pid = endless.ready(generation);
+    }
+    load.wait_for_more(50);
+    let count = load.finish();
+    assert_eq!((count.lost_as(Loss::Refused), count.lost_as(Loss::Silent)), (0, 0), "{count:?}");
+    // What a copy had accepted dies with it: of each client one request each time at most.
+    assert!(count.lost.len() <= 3 * clients, "{count:?}");
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn the_copy_killed_during_a_restart_leaves_its_clients_to_the_candidate() {
+    let options = "-l 127.0.0.1:0 --ready notify";
+    let mut endless = endless(options).start(&["2:wait={dir}/go", "notify"]);
+    let first = endless.ready(1);
+    endless.signal(Signal::SIGHUP);
+    endless.wait("waits for");
+    kill(first, Signal::SIGKILL).unwrap();
+    endless.gone(1);
+    let at = endless.address(0);
+    let mut client = connect(at).expect("not refused");
+    let asked = thread::spawn(move || request(&mut client, "/"));
+    endless.touch("go");
+    let second = endless.ready(2);
+    assert!(asked.join().unwrap().unwrap().contains(&format!("Hello, world 2 {second}!")));
+    assert_eq!(endless.count("next start in"), 0);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn the_pause_before_the_next_start_doubles() {
+    let mut endless =
+        endless("-l 127.0.0.1:0 --respawn-limit off").start(&["1:crash={dir}/crash", "2:exit=7", "3:exit=7"]);
+    endless.ready(1);
+    endless.touch("crash");
+    endless.ready(4);
+    let pauses: Vec<u64> = endless.said().iter().filter_map(|line| pause(line)).collect();
+    let ranges = [100..=110, 200..=220, 400..=440];
+    assert_eq!(pauses.len(), ranges.len(), "{pauses:?}");
+    assert!(pauses.iter().zip(ranges).all(|(pause, range)| range.contains(pause)), "{pauses:?}");
+    assert_eq!(endless.stop(), 0);
+}
+
+/// The milliseconds in `next start in 104ms`.
+fn pause(line: &str) -> Option<u64> {
+    line.split("next start in ").nth(1)?.strip_suffix("ms")?.parse().ok()
+}
+
+#[test]
+fn over_the_limit_endless_gives_up_with_the_last_status() {
+    let options = "-l 127.0.0.1:0 --respawn-limit 2/1m";
+    let mut endless = endless(options).start(&["1:crash={dir}/crash", "2:exit=6", "3:exit=7"]);
+    endless.ready(1);
+    endless.touch("crash");
+    assert_eq!(endless.ended_clean(), 7);
+    endless.wait("it ended 3 times within 1m: giving up (--respawn-limit)");
+    assert_eq!(endless.count("starting generation"), 3);
+}
+
+#[test]
+fn a_clean_exit_ends_endless_with_0() {
+    let mut endless = endless("-l 127.0.0.1:0").start(&[]);
+    kill(endless.ready(1), Signal::SIGTERM).unwrap();
+    assert_eq!(endless.ended_clean(), 0);
+}
+
+#[test]
+fn with_respawn_always_a_clean_exit_is_followed_by_a_new_start() {
+    let mut endless = endless("-l 127.0.0.1:0 --respawn always").start(&[]);
+    kill(endless.ready(1), Signal::SIGTERM).unwrap();
+    let second = endless.ready(2);
+    assert_eq!(endless.ask(), (2, second));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn with_respawn_never_endless_ends_as_its_copy_does() {
+    let mut crashed = endless("-l 127.0.0.1:0 --respawn never").start(&["crash={dir}/crash"]);
+    crashed.ready(1);
+    crashed.touch("crash");
+    assert_eq!(crashed.ended_clean(), 9);
+    let mut killed = endless("-l 127.0.0.1:0 --respawn never").start(&["grandchild"]);
+    kill(killed.ready(1), Signal::SIGKILL).unwrap();
+    killed.wait("it left behind");
+    killed.signal(Signal::SIGTERM);
+    killed.signal(Signal::SIGINT);
+    assert_eq!(killed.ended_clean(), 128 + 9);
+}
+
+#[test]
+fn a_restart_does_not_wait_for_the_pause() {
+    let options = "-l 127.0.0.1:0 --respawn-limit off";
+    let words = ["1:crash={dir}/crash", "2:exit=1", "3:exit=1", "4:exit=1", "5:exit=1", "6:exit=1", "7:exit=1"];
+    let mut endless = endless(options).start(&words);
+    endless.ready(1);
+    endless.touch("crash");
+    // The pause after the fifth end is 1.6 s.
+    endless.wait_count("next start in ", 5);
+    endless.signal(Signal::SIGHUP);
+    endless.wait_with(&["generation 6 failed"]);
+    let pauses: Vec<u64> = endless.said().iter().filter_map(|line| pause(line)).collect();
+    assert_eq!(pauses.len(), 4, "the fifth is one of seconds: {pauses:?}");
+    assert_eq!(endless.stop(), 0);
+}
