@@ -192,8 +192,8 @@ const OUTPUT: &[Wrong] = &[
     (&["--pid-file", "/tmp"], "--pid-file /tmp", "this is a directory", "the file"),
     (&["--status-file", "/no/such/dir/status"], "--status-file /no/such/dir/status", "no directory", "make it"),
     (
-        &["--pid-file", "/tmp/x", "--status-file", "/tmp/x"],
-        "--status-file /tmp/x",
+        &["--pid-file", "/tmp/endless-test-one-file", "--status-file", "/tmp/endless-test-one-file"],
+        "--status-file /tmp/endless-test-one-file",
         "the --pid-file as well",
         "another path",
     ),
