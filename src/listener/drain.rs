@@ -1,8 +1,7 @@
 //! The end of a drain: nobody waits at a generation's seats any more, and nobody can come to.
 //!
 //! A handshake that was half done when new connections were steered away still ends at the old seat. So the half-open
-//! handshakes are written down some time after that, and the drain lasts until each of them is done or given up. Those
-//! that were done in between wait in the old queue, and those that began in between are few and done in a moment.
+//! handshakes of that moment are written down, and the drain lasts until each of them is done or given up.
 
 use super::diag::{Diag, Ends, State};
 use super::inet::Transport;
@@ -11,7 +10,7 @@ use super::port::Port;
 use super::queue::anybody_waits;
 use crate::words::GenerationId;
 
-/// Watches one generation's seats. Begin it after new connections were steered elsewhere, at any time.
+/// Watches one generation's seats. Begin it right after new connections were steered elsewhere.
 #[derive(Debug)]
 pub struct DrainWatch {
     generation: GenerationId,
@@ -20,7 +19,7 @@ pub struct DrainWatch {
 }
 
 impl Listeners {
-    /// Writes down the half-open handshakes of this moment, by walking the kernel's table of connections, at the listeners where the generation has seats of its own.
+    /// Writes down the half-open handshakes of this moment at the listeners where the generation has seats of its own.
     /// Where the kernel does not tell (no netlink), only the queues count.
     #[must_use]
     pub fn begin_drain(&self, generation: GenerationId) -> DrainWatch {

@@ -22,16 +22,23 @@ pub(super) fn of(place: Place) -> Vec<Holder> {
     processes_with(&inodes)
 }
 
-/// The processes that have a Unix socket of this name open; an abstract name begins with `@`.
-pub(super) fn of_unix(name: &[u8]) -> Vec<Holder> {
+/// The processes that have a Unix socket of such a name open; an abstract name begins with `@`.
+pub(super) fn of_unix(fits: impl Fn(&[u8]) -> bool) -> Vec<Holder> {
     let text = fs::read("/proc/net/unix").unwrap_or_default();
-    processes_with(&text.split(|byte| *byte == b'\n').filter_map(|line| inode_named(line, name)).collect())
+    let named = text.split(|byte| *byte == b'\n').filter_map(named_inode);
+    processes_with(&named.filter(|(name, _)| fits(name)).map(|(_, inode)| inode).collect())
 }
 
-/// The inode of one line, when it is about this name: `num refcount protocol flags type st inode path`.
-fn inode_named(line: &[u8], name: &[u8]) -> Option<u64> {
-    let rest = line.strip_suffix(name)?.strip_suffix(b" ")?;
-    std::str::from_utf8(rest).ok()?.split_ascii_whitespace().nth(6)?.parse().ok()
+/// Name and inode of one line: `num refcount protocol flags type st inode path`. A name may have blanks in it.
+fn named_inode(line: &[u8]) -> Option<(&[u8], u64)> {
+    let mut rest = line;
+    let mut field: &[u8] = b"";
+    for _ in 0..7 {
+        rest = rest.trim_ascii_start();
+        let end = rest.iter().position(|byte| *byte == b' ')?;
+        (field, rest) = rest.split_at(end);
+    }
+    Some((rest.strip_prefix(b" ")?, std::str::from_utf8(field).ok()?.parse().ok()?))
 }
 
 /// The inode of one line, when it is about this port and state: `sl local_address rem_address st … uid timeout inode`.
@@ -84,10 +91,10 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_unix_table_gives_its_inode() {
-        let line = b"0000000000000000: 00000002 00000000 00010000 0001 01 21465 /run/app.sock";
-        assert_eq!(inode_named(line, b"/run/app.sock"), Some(21465));
-        assert_eq!(inode_named(line, b"app.sock"), None);
-        assert_eq!(inode_named(line, b"/run/other.sock"), None);
+    fn a_line_of_the_unix_table_gives_its_name_and_inode() {
+        let line = b"0000000000000000: 00000002 00000000 00010000 0001 01 21465 /run/my app.sock";
+        assert_eq!(named_inode(line), Some((&b"/run/my app.sock"[..], 21465)));
+        assert_eq!(named_inode(b"0000000000000000: 00000002 00000000 00010000 0001 01   465"), None);
+        assert_eq!(named_inode(b"nonsense"), None);
     }
 }

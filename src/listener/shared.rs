@@ -41,7 +41,9 @@ impl Shared {
         let socket = unix_socket(kind, options)?;
         let address = UnixAddr::new_abstract(name).during("use this name")?;
         match bind(socket.as_raw_fd(), &address) {
-            Err(Errno::EADDRINUSE) => return Err(Problem::Busy(holder::of_unix(&[b"@", name].concat()))),
+            Err(Errno::EADDRINUSE) => {
+                return Err(Problem::Busy(holder::of_unix(|other| other.strip_prefix(b"@") == Some(name))));
+            }
             other => other.during(BIND)?,
         }
         let accepts = kind != UnixKind::Datagram;

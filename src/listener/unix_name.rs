@@ -48,9 +48,11 @@ pub(super) fn look(path: &Path, kind: UnixKind) -> Result<Lies, Problem> {
     if answers(kind, &address)? { Err(busy(path)) } else { Ok(Lies::Stale) }
 }
 
-/// Somebody has a socket at this path.
+/// Somebody has a socket at this path. One of another endless bears its private name.
 pub(super) fn busy(path: &Path) -> Problem {
-    Problem::Busy(holder::of_unix(path.as_os_str().as_encoded_bytes()))
+    let private = path.with_file_name(private_prefix(path));
+    let [public, private] = [path, &private].map(|name| name.as_os_str().as_encoded_bytes());
+    Problem::Busy(holder::of_unix(|name| name == public || name.starts_with(private)))
 }
 
 /// A socket bound at a path, with its mode and owner, listening. Nobody has more rights at any time than asked for.
