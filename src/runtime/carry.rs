@@ -1,6 +1,6 @@
 //! Carrying out what the supervisor decided.
 
-use super::copy::{DRAIN_PAUSE, Drain, Main};
+use super::copy::{Drain, Main};
 use super::{Runtime, clock, hooks};
 use crate::notice::{Level, Notice};
 use crate::plan::KillMode;
@@ -62,7 +62,7 @@ impl Runtime {
         self.events.push_back(Event::HooksDone { run: ended.run, result: ended.result });
     }
 
-    /// The flip.
+    /// The flip. What the generation before it had at this moment is what its drain will wait for.
     fn steer(&mut self, to: GenerationId) {
         let notices = self.listeners.steer(to);
         let now = clock::now();
@@ -70,7 +70,8 @@ impl Runtime {
             if copy.generation == to {
                 copy.drain = None;
             } else if copy.drain.is_none() && copy.watch.is_none() {
-                copy.drain = Some(Drain { since: now, watch: None, next: None, quiet: 0 });
+                let watch = self.listeners.begin_drain(copy.generation);
+                copy.drain = Some(Drain { since: now, watch, next: None, quiet: 0 });
             }
         }
         self.tell_all(notices);
@@ -78,7 +79,7 @@ impl Runtime {
 
     fn drain(&mut self, generation: GenerationId) {
         match self.copies.get_mut(&generation).and_then(|copy| copy.drain.as_mut()) {
-            Some(drain) if self.listeners.has_own_seats(generation) => drain.next = Some(drain.since + DRAIN_PAUSE),
+            Some(drain) if self.listeners.has_own_seats(generation) => drain.next = Some(clock::now()),
             _ => self.events.push_back(Event::Drained(generation)),
         }
     }

@@ -12,8 +12,7 @@ use std::time::Duration;
 /// After the flip the old generation keeps what it was just given for at least this long: a connection that was accepted
 /// at that moment has its request read before the stop signal comes.
 pub const LEAST_DRAIN: Duration = Duration::from_millis(100);
-/// The pause between two looks at a drain, and before the first: it walks the kernel's table of connections, which takes
-/// milliseconds, and the first clients of the new generation shall not wait for that.
+/// The pause between two looks at a drain.
 pub const DRAIN_PAUSE: Duration = Duration::from_millis(10);
 
 /// The processes of one generation.
@@ -61,8 +60,8 @@ pub enum Main {
 pub struct Drain {
     /// When they stopped.
     pub since: Moment,
-    /// The half-open handshakes and the queues, since the first look.
-    pub watch: Option<DrainWatch>,
+    /// The half-open handshakes of that moment and the queues.
+    pub watch: DrainWatch,
     /// When to look next; None until the supervisor asks.
     pub next: Option<Moment>,
     /// How many looks in a row found nothing left.

@@ -11,19 +11,19 @@ impl Runtime {
         let served = self.supervisor.generations().filter(|one| one.ready.is_some()).map(|one| one.id);
         let pids: Pids = served.filter_map(|id| self.pids.get(&id).map(|pid| (id, *pid))).collect();
         let status = status_file::render(&pids);
-        if status == self.status {
+        if self.status.as_deref().unwrap_or_default() == status {
             return;
         }
         if let Err(error) = pid_file::replace(path, &status) {
             let text = format!("--status-file {} cannot be written: {error}", path.display());
             self.tell(&Notice::Note { level: Level::Problem, text });
         }
-        self.status = status;
+        self.status = Some(status);
     }
 
     /// At the end nothing is left that a status could be about.
     pub(super) fn remove_status(&self) {
-        if let Some(path) = self.plan.status_file.as_ref().filter(|_| !self.status.is_empty()) {
+        if let Some(path) = self.plan.status_file.as_ref().filter(|_| self.status.is_some()) {
             let _ = std::fs::remove_file(path);
         }
     }

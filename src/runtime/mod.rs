@@ -75,8 +75,8 @@ pub struct Runtime {
     forget: Option<GenerationId>,
     /// When trees without a main process are looked at again.
     look_again: Option<Moment>,
-    /// The status file as it was last written.
-    status: String,
+    /// The status file as it was last written; None while it never was.
+    status: Option<String>,
     finish: Option<u8>,
 }
 
@@ -108,10 +108,10 @@ impl Runtime {
             expects_notify: false,
             forget: None,
             look_again: None,
-            status: String::new(),
+            status: None,
             finish: None,
         };
-        match NotifyDir::make() {
+        match NotifyDir::make(runtime.plan.process.identity.is_some()) {
             Ok(dir) => runtime.notify_dir = Some(dir),
             Err(error) => runtime.tell(&Notice::Note {
                 level: crate::notice::Level::Problem,

@@ -4,11 +4,11 @@
 //! Descriptors that come along are closed by the kernel, because no room for them is offered: that answers a BARRIER.
 
 use crate::words::GenerationId;
+use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, recv, socket};
-use nix::sys::stat::{Mode, umask};
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, Permissions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The longest datagram that is read; longer ones lose their end.
@@ -54,12 +54,14 @@ pub struct NotifyDir {
 
 impl NotifyDir {
     /// Makes it in XDG_RUNTIME_DIR, /run or the directory for temporary files, the first that can be written. It can be
-    /// entered by everybody, because a copy may run as somebody else, and listed by nobody.
+    /// entered by everybody, because a copy may run as somebody else, and listed by nobody. Copies that do (`strangers`)
+    /// could not enter XDG_RUNTIME_DIR, which is its owner's alone.
     ///
     /// # Errors
     /// The last reason, when none of them can be written.
-    pub fn make() -> std::io::Result<Self> {
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    pub fn make(strangers: bool) -> std::io::Result<Self> {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !strangers).map(PathBuf::from);
+        let runtime = runtime.filter(|path| path.is_absolute());
         let places = runtime.into_iter().chain([PathBuf::from("/run"), std::env::temp_dir()]);
         let mut last = std::io::ErrorKind::NotFound.into();
         for place in places {
@@ -83,22 +85,15 @@ impl NotifyDir {
 
 /// A directory left by an endless that was killed and had the same pid is emptied and used again.
 fn make_dir(path: &Path) -> std::io::Result<()> {
-    let make = || without_umask(|| DirBuilder::new().mode(0o711).create(path));
-    match make() {
+    let made = DirBuilder::new().mode(0o711).create(path);
+    match made {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             std::fs::remove_dir_all(path)?;
-            make()
+            DirBuilder::new().mode(0o711).create(path)
         }
         made => made,
-    }
-}
-
-/// With a mode that is exactly the one asked for. chmod(2) afterwards would be one more write to a file system.
-fn without_umask<T>(make: impl FnOnce() -> T) -> T {
-    let before = umask(Mode::empty());
-    let made = make();
-    umask(before);
-    made
+    }?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o711))
 }
 
 impl Drop for NotifyDir {
@@ -118,10 +113,11 @@ impl NotifySocket {
     fn bind(path: PathBuf) -> nix::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
-        let address = UnixAddr::new(&path)?;
+        bind(socket.as_raw_fd(), &UnixAddr::new(&path)?)?;
+        let socket = Self { socket, path };
         // The copy may run as somebody else; the directory's name is what keeps strangers out.
-        without_umask(|| bind(socket.as_raw_fd(), &address))?;
-        Ok(Self { socket, path })
+        std::fs::set_permissions(&socket.path, Permissions::from_mode(0o777)).map_err(|_| Errno::last())?;
+        Ok(socket)
     }
 
     /// What NOTIFY_SOCKET says.

@@ -45,7 +45,7 @@ fn lock(path: &Path) -> Result<Flock<File>> {
                 let mut pid = String::new();
                 let _ = file.read_to_string(&mut pid);
                 bail!(
-                    "it is held by pid {}: another endless runs with it; stop that one or name another file",
+                    "it is held by pid {}: another endless runs with it\nhint: stop that one, or name another file",
                     pid.trim()
                 );
             }

@@ -120,9 +120,9 @@ impl Runtime {
         let numbers = plan.numbers(specs);
         let template = Template::new(plan, &self.held, &numbers, generation);
         let mut environment = build_environment(process, std::env::vars_os(), |text| template.expand(text))
-            .map_err(|error| not_made(&error.to_string(), 0))?;
+            .map_err(|error| not_told(&error))?;
         let handed = handoff::prepare(plan, specs, &self.held, generation, &mut environment)
-            .map_err(|error| not_made(&error.to_string(), 0))?;
+            .map_err(|error| not_told(&error))?;
         if let Some(notify) = notify {
             environment.push(("NOTIFY_SOCKET".into(), notify.path().as_os_str().to_owned()));
         }
@@ -151,6 +151,13 @@ impl Runtime {
 
 fn not_made(step: &str, errno: i32) -> Failure {
     Failure::NotMade { step: step.to_owned(), errno }
+}
+
+/// The target cannot be told what it is to be told. A failure is one line of the log, its hint in brackets.
+fn not_told(error: &dyn std::fmt::Display) -> Failure {
+    let text = error.to_string();
+    let (reason, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+    not_made(&format!("make the environment: {reason} ({hint})"), 0)
 }
 
 fn c_string(text: &OsStr) -> Result<CString, Failure> {

@@ -121,8 +121,7 @@ impl Runtime {
             let Some(drain) = copy.drain.as_mut().filter(|drain| drain.next.is_some_and(|next| next <= now)) else {
                 continue;
             };
-            let watch = drain.watch.get_or_insert_with(|| self.listeners.begin_drain(copy.generation));
-            drain.quiet = if watch.over(&self.listeners) { drain.quiet + 1 } else { 0 };
+            drain.quiet = if drain.watch.over(&self.listeners) { drain.quiet + 1 } else { 0 };
             if drain.quiet >= 2 && now.since(drain.since) >= LEAST_DRAIN {
                 drain.next = None;
                 self.events.push_back(Event::Drained(copy.generation));
