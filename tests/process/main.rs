@@ -11,14 +11,23 @@
 mod support;
 
 mod capture;
+mod check;
 mod exhaustion;
 mod exit_codes;
 mod faults;
+mod files;
+mod handoff;
 mod listeners;
 mod lost;
+mod output;
+mod pid1;
 mod probation;
+mod process;
+mod readiness;
 mod respawn;
 mod restart;
 mod retiring;
+mod signals;
 mod stopping;
 mod storm;
+mod unix_paths;

@@ -24,7 +24,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, Once};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -36,18 +36,20 @@ pub const ENDLESS: &str = env!("CARGO_BIN_EXE_endless");
 
 /// An example, or the test target, built if it is not.
 pub fn example(name: &str) -> PathBuf {
-    static BUILT: Once = Once::new();
-    BUILT.call_once(|| {
+    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut built = BUILT.lock().unwrap();
+    if !built.iter().any(|one| one == name) {
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| env!("CARGO").to_owned());
         let mut build = Command::new(cargo);
         build
-            .args(["build", "--quiet", "--examples", "--manifest-path"])
+            .args(["build", "--quiet", "--example", name, "--manifest-path"])
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
-        assert!(build.status().unwrap().success(), "the examples cannot be built");
-    });
+        assert!(build.status().unwrap().success(), "the example {name} cannot be built");
+        built.push(name.to_owned());
+    }
     Path::new(ENDLESS).with_file_name("examples").join(name)
 }
 

@@ -20,6 +20,7 @@
 //! | `unlink=PATH` | removes this path when it is told to stop |
 //! | `bind=ADDRESS` | serves at a TCP socket of its own, not at what it inherited |
 //! | `env=NAME`, `fds`, `print=TEXT`, `cwd`, `limits` | prints a variable, the open descriptors, this, the directory, the limit of open files |
+//! | `sick=FILE` | answers 500 until the file is there |
 //! | `options` | prints a line about each inherited socket |
 //! | `blocking` | waits in accept(2), as servers do that do not poll |
 
@@ -46,6 +47,7 @@ pub struct Orders {
     blocking: bool,
     mortal: bool,
     crash: Option<PathBuf>,
+    sick: Option<PathBuf>,
     bind: Option<String>,
     unlink: Vec<PathBuf>,
     ignore: HashSet<i32>,
@@ -96,6 +98,7 @@ fn note_order(word: &str, orders: &mut Orders) {
         ("crash", file) => orders.crash = Some(file.into()),
         ("bind", address) => orders.bind = Some(address.to_owned()),
         ("unlink", path) => orders.unlink.push(path.into()),
+        ("sick", file) => orders.sick = Some(file.into()),
         ("ignore", name) => drop(orders.ignore.insert(number(name) as i32)),
         _ => {}
     }
@@ -125,7 +128,7 @@ fn carry_out(word: &str) {
             nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap()
         )),
         ("options", _) => serve::describe_inherited(),
-        ("deaf" | "blocking" | "mortal" | "crash" | "bind" | "unlink" | "ignore", _) => {}
+        ("sick" | "deaf" | "blocking" | "mortal" | "crash" | "bind" | "unlink" | "ignore", _) => {}
         _ => panic!("no word `{word}`"),
     }
 }

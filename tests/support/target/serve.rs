@@ -10,6 +10,8 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{env, fs, process, thread};
@@ -21,6 +23,7 @@ const STATUS: &str = "HTTP/1.1 200 OK\r\n";
 
 static STOPPING: AtomicBool = AtomicBool::new(false);
 static OPEN: AtomicUsize = AtomicUsize::new(0);
+static SICK: OnceLock<PathBuf> = OnceLock::new();
 
 /// Asks [`serve`] to end.
 pub fn stop() {
@@ -64,6 +67,9 @@ pub fn describe_inherited() {
 
 /// Serves until it is told to stop, then finishes what is open.
 pub fn serve(orders: &Orders) {
+    if let Some(file) = &orders.sick {
+        let _ = SICK.set(file.clone());
+    }
     let sockets = match &orders.bind {
         Some(address) => match TcpListener::bind(address) {
             Ok(listener) => vec![OwnedFd::from(listener)],
@@ -172,13 +178,21 @@ fn answer_all(connection: &File, begun: bool) {
         let body = format!("Hello, world {} {}!\n", generation(), process::id());
         let last = stopping() || begun;
         let close = if last { "Connection: close\r\n" } else { "" };
-        let status = if begun { "" } else { STATUS };
+        let status = if begun { "" } else { status() };
         let text = format!("{status}{close}Content-Length: {}\r\n\r\n{body}", body.len());
         if (&mut &*connection).write_all(text.as_bytes()).is_err() || last {
             return;
         }
         path.clear();
     }
+}
+
+fn status() -> &'static str {
+    if SICK.get().is_none_or(|file| file.exists()) {
+        return STATUS;
+    }
+    say("answered 500");
+    "HTTP/1.1 500 Internal Server Error\r\n"
 }
 
 /// Whether something arrived; looks for a moment.

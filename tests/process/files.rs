@@ -1,0 +1,117 @@
+//! `--pid-file` and `--status-file`.
+
+use crate::support::{endless, until};
+use nix::sys::signal::Signal;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+#[test]
+fn a_pid_file_holds_our_pid_and_nobody_else_gets_it() {
+    let mut first = endless("-l 127.0.0.1:0 --pid-file {dir}/pid --probation 0").start(&[]);
+    first.ready(1);
+    let path = first.file("pid");
+    let content = format!("{}\n", first.pid());
+    assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    let inode = fs::metadata(&path).unwrap().ino();
+    let mut second = endless(&format!("-l {{dir}}/s --pid-file {}", path.display())).start(&["print=started"]);
+    assert_eq!(second.ended_clean(), 125);
+    let said = second.everything().join("\n");
+    assert!(said.contains(&format!("--pid-file {}: it is held by pid {}", path.display(), first.pid())), "{said}");
+    assert!(said.contains("hint: ") && !said.contains("started") && !said.contains("listening"), "{said}");
+    first.restart(2);
+    assert_eq!(fs::read_to_string(&path).unwrap(), content);
+    assert_eq!(fs::metadata(&path).unwrap().ino(), inode, "the living holder's file was not touched");
+    assert_eq!(first.stop(), 0);
+    assert_eq!(fs::read_dir(first.dir()).unwrap().count(), 0, "removed at the end");
+}
+
+#[test]
+fn a_pid_file_that_is_left_over_is_taken() {
+    let first = endless("-l 127.0.0.1:0 --pid-file {dir}/pid").start(&[]);
+    first.ready(1);
+    first.signal(Signal::SIGKILL);
+    until("its copy has ended", || first.others().is_empty().then_some(()));
+    let path = first.file("pid");
+    assert!(path.exists());
+    let mut second = endless(&format!("-l 127.0.0.1:0 --pid-file {}", path.display())).start(&[]);
+    second.ready(1);
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", second.pid()));
+    assert_eq!(second.stop(), 0);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_pid_file_that_cannot_be_made_is_an_error_before_anything_starts() {
+    let mut endless = endless("-l {dir}/s --pid-file {dir}/no/such/pid").start(&["print=started"]);
+    assert_ne!(endless.ended_clean(), 0);
+    let said = endless.everything().join("\n");
+    assert!(said.contains("--pid-file ") && said.contains("there is no directory"), "{said}");
+    assert!(!said.contains("started") && !said.contains("listening"), "{said}");
+}
+
+/// Reads the file without a pause, until told, and stops at anything that is not a whole status.
+fn watch(path: &Path, end: &Arc<AtomicBool>) -> thread::JoinHandle<usize> {
+    let (path, end): (PathBuf, _) = (path.to_owned(), Arc::clone(end));
+    thread::spawn(move || {
+        let mut reads = 0;
+        while !end.load(Ordering::SeqCst) {
+            let text = fs::read_to_string(&path).expect("it is there all the time");
+            assert!(text.ends_with('\n'), "{text:?}");
+            assert!(generations(&text).is_sorted(), "{text:?}");
+            reads += 1;
+        }
+        reads
+    })
+}
+
+/// The generations of a status, each with a pid behind it.
+fn generations(text: &str) -> Vec<u32> {
+    let line = |line: &str| {
+        let (generation, pid) = line.split_once(':').unwrap_or_else(|| panic!("{line:?}"));
+        assert!(pid.parse::<i32>().is_ok_and(|pid| pid > 0), "{line:?}");
+        generation.parse().unwrap()
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn the_status_file_is_whole_at_any_time_and_lists_every_living_generation() {
+    let options = "-l 127.0.0.1:0 --status-file {dir}/status --probation 0 --hammer never --max-retiring 20";
+    // None of the old ones goes before the end.
+    let mut endless = endless(options).start(&["ignore=TERM"]);
+    let first = endless.ready(1);
+    let path = endless.file("status");
+    until("it is written", || path.exists().then_some(()));
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("1:{first}\n"));
+    let end = Arc::new(AtomicBool::new(false));
+    let reader = watch(&path, &end);
+    for generation in 2..=11 {
+        let pid = endless.restart(generation);
+        let line = format!("{generation}:{pid}\n");
+        until("it is listed", || fs::read_to_string(&path).unwrap().ends_with(&line).then_some(()));
+    }
+    assert_eq!(generations(&fs::read_to_string(&path).unwrap()), (1..=11).collect::<Vec<_>>(), "10 comes after 9");
+    end.store(true, Ordering::SeqCst);
+    assert!(reader.join().unwrap() > 0);
+    endless.signal(Signal::SIGUSR2);
+    until("only the active one is left", || (generations(&fs::read_to_string(&path).unwrap()) == [11]).then_some(()));
+    endless.signal(Signal::SIGTERM);
+    endless.wait_with(&["target 11 ", "got SIGTERM"]);
+    endless.signal(Signal::SIGTERM);
+    assert_eq!(endless.ended_clean(), 137);
+    assert_eq!(fs::read_dir(endless.dir()).unwrap().count(), 0, "removed at the end, and no fresh one left beside it");
+}
+
+#[test]
+fn a_candidate_that_fails_never_stands_in_the_status_file() {
+    let mut endless = endless("-l 127.0.0.1:0 --status-file {dir}/status --probation 0").start(&["2:exit=3"]);
+    let first = endless.ready(1);
+    endless.signal(Signal::SIGHUP);
+    endless.wait("generation 2 failed");
+    assert_eq!(fs::read_to_string(endless.file("status")).unwrap(), format!("1:{first}\n"));
+    assert_eq!(endless.stop(), 0);
+}

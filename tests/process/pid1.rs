@@ -1,0 +1,80 @@
+//! The first process of a pid namespace, and the subreaper that endless is everywhere else.
+
+use crate::support::{Endless, Setup, endless, processes, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, geteuid};
+
+/// endless as PID 1 behind `unshare`, which needs root. The pids it prints are those of its namespace.
+fn contained(options: &str) -> Option<Setup> {
+    let unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    geteuid().is_root().then(|| Setup::behind(&unshare, options))
+}
+
+/// The pid of endless outside of its namespace: the only child of `unshare`.
+fn outside(endless: &Endless) -> Pid {
+    let parent = endless.pid().to_string();
+    until("endless is there", || {
+        endless.others().into_iter().find(|pid| processes::status(*pid, "PPid").as_ref() == Some(&parent))
+    })
+}
+
+#[test]
+fn it_starts_restarts_and_stops() {
+    let Some(setup) = contained("-l 127.0.0.1:0 --probation 0") else { return };
+    let mut endless = setup.start(&[]);
+    endless.wait("endless[1]: ");
+    endless.ready(1);
+    let pid = outside(&endless);
+    assert_eq!(endless.ask().0, 1);
+    kill(pid, Signal::SIGHUP).unwrap();
+    endless.ready(2);
+    endless.wait("generation 1 is gone");
+    assert_eq!(endless.ask().0, 2);
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(endless.ended_clean(), 0);
+    assert!(endless.everything().join("\n").contains("target 2 "), "the copy ended by its stop signal");
+}
+
+#[test]
+fn what_others_leave_behind_is_reaped() {
+    let Some(setup) = contained("-l 127.0.0.1:0") else { return };
+    let mut endless = setup.start(&["orphan", "orphan", "orphan"]);
+    endless.ready(1);
+    let pid = outside(&endless);
+    endless.wait_count("left an orphan", 3);
+    until("no zombie is left", || processes::zombies_of(pid).is_empty().then_some(()));
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(endless.ended_clean(), 0);
+}
+
+#[test]
+fn the_exit_code_is_the_target_s() {
+    let Some(setup) = contained("-l 127.0.0.1:0 --respawn never") else { return };
+    let mut endless = setup.start(&["crash={dir}/now"]);
+    endless.ready(1);
+    endless.touch("now");
+    assert_eq!(endless.ended_clean(), 9);
+    let Some(setup) = contained("-l 127.0.0.1:0") else { return };
+    assert_eq!(setup.start(&["exit=7"]).ended_clean(), 7);
+}
+
+#[test]
+fn a_signal_it_has_no_action_for_does_not_end_it() {
+    let Some(setup) = contained("-l 127.0.0.1:0") else { return };
+    let mut endless = setup.start(&[]);
+    endless.ready(1);
+    let pid = outside(&endless);
+    kill(pid, Signal::SIGUSR1).unwrap();
+    endless.wait("SIGUSR1");
+    assert_eq!(endless.ask().0, 1);
+    kill(pid, Signal::SIGINT).unwrap();
+    assert_eq!(endless.ended_clean(), 0);
+}
+
+#[test]
+fn orphans_are_reaped_by_the_subreaper_too() {
+    let mut endless = endless("-l 127.0.0.1:0").start(&["orphan", "orphan"]);
+    endless.ready(1);
+    until("no zombie is left", || processes::zombies_of(endless.pid()).is_empty().then_some(()));
+    assert_eq!(endless.stop(), 0);
+}
