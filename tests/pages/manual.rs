@@ -145,3 +145,39 @@ fn every_hook_is_described() {
         assert!(described.iter().any(|tag| tag == point), "HOOKS of {PAGE} does not describe {point}");
     }
 }
+
+/// The values an option's summary lists behind its colon: `When a copy serves: auto, notify, …`.
+fn listed(option: &str) -> Vec<String> {
+    let args = options::all();
+    let arg =
+        args.iter().find(|arg| arg.get_long() == Some(option)).unwrap_or_else(|| panic!("there is no --{option}"));
+    let summary = options::said(arg).summary;
+    let values = summary.rsplit_once(": ").map(|(_, values)| values.to_owned()).unwrap_or_default();
+    values.split(", ").map(|value| value.split('=').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn every_protocol_and_every_sign_of_readiness_is_described() {
+    for (option, name) in [("pass", "HAND-OFF"), ("ready", "READINESS")] {
+        let tags = tags(section(&read(PAGE), name));
+        let values = listed(option);
+        assert!(values.len() > 3, "the summary of --{option} lists its values behind a colon: {values:?}");
+        for value in values {
+            let found = tags.iter().any(|tag| tag.split(", ").any(|tag| tag.split('=').next() == Some(&value)));
+            assert!(found, "{name} of {PAGE} does not describe {value}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_has_the_same_signals() {
+    let page = read("README.md");
+    let rows: Vec<(&str, &str)> =
+        page.lines().filter_map(|line| line.trim_matches(['|', ' ']).split_once(" | ")).collect();
+    for (signal, action) in SignalTable::default().0 {
+        let row = rows.iter().find(|(names, _)| names.split(", ").any(|name| name == signal.name()));
+        let (_, does) = row.unwrap_or_else(|| panic!("README.md does not say what {signal} does"));
+        let word = action.to_string().replace("ignore", "nothing");
+        assert!(does.starts_with(&word), "README.md: {signal}: {does}");
+    }
+}
