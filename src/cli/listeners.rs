@@ -19,11 +19,14 @@ pub struct ListenerArgs {
     #[arg(short, long, value_name = "[NAME=]ADDRESS[,OPTION]...", env = "ENDLESS_LISTEN", hide_env_values = true)]
     pub listen: Vec<String>,
 
-    /// How the target is told: systemd, server-starter, stdin, none [default: systemd,server-starter]
+    /// How the target is told: systemd, server-starter, stdin, none and others [default: systemd,server-starter]
     ///
     /// `systemd`: LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID. `server-starter`: SERVER_STARTER_PORT and
     /// SERVER_STARTER_GENERATION. `stdin`: the one listener is descriptor 0. `none`: nothing is set; use templates such
-    /// as `{fd}` in the arguments. Several are separated by commas.
+    /// as `{fd}` in the arguments. What the programs of other launchers and libraries read: `einhorn`, `endless`,
+    /// `endless-json`, `goagain`, `grace`, `tableflip`, `overseer`. What servers read from their own predecessor: `nginx`,
+    /// `unicorn`, `puma`, `php-fpm`, `gunicorn`. Several are separated by commas. A protocol brings its way to say that the
+    /// target serves and its stop signal.
     #[arg(short, long, value_name = "PROTOCOL,...", env = "ENDLESS_PASS", hide_env_values = true)]
     pub pass: Option<String>,
 

@@ -14,6 +14,9 @@ pub struct RetirementArgs {
     pub drain: Option<String>,
 
     /// The signal that asks the target to stop [default: TERM]
+    ///
+    /// A protocol of --pass may bring another default: INT for `endless-json`, QUIT for `goagain`, `nginx`, `unicorn` and
+    /// `php-fpm`, USR2 for `einhorn` and `overseer`.
     #[arg(short, long, value_name = "SIGNAL", env = "ENDLESS_STOP_SIGNAL", hide_env_values = true)]
     pub stop_signal: Option<String>,
 

@@ -4,12 +4,24 @@
 //! that are free. With `--pass stdin` the one listener is descriptor 0, which is all there is to that protocol
 //! ([`HandoffPlan::numbers`]).
 
+pub mod einhorn;
+mod endless;
+mod endless_json;
+mod goagain;
+mod grace;
+mod gunicorn;
 mod held;
+mod nginx;
+mod overseer;
+mod php_fpm;
+mod puma;
 mod server_starter;
 mod systemd;
+pub mod tableflip;
 mod template;
 #[cfg(test)]
 mod tests;
+mod unicorn;
 
 pub use held::{Held, HeldAddress, HeldKind};
 pub use template::Template;
@@ -17,6 +29,7 @@ pub use template::Template;
 use crate::notice::{Level, Notice};
 use crate::plan::{HandoffPlan, ListenerSpec, Protocol};
 use crate::words::GenerationId;
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
@@ -38,7 +51,7 @@ pub struct Handed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandoffError {
     /// The variable that cannot be made.
-    pub variable: &'static str,
+    pub variable: String,
     /// Why.
     pub reason: String,
     /// The way out.
@@ -68,16 +81,13 @@ pub fn prepare(
     env: &mut Vec<(OsString, OsString)>,
 ) -> Result<Handed, HandoffError> {
     let mut handed = Handed { numbers: plan.numbers(specs), ..Handed::default() };
-    let asked = |protocol| plan.protocols.contains(&protocol) && (plan.explicit || !specs.is_empty());
-    if asked(Protocol::Systemd) {
-        handed.listen_pid = plan.listen_pid;
-        for variable in systemd::variables(held, &handed.numbers) {
-            offer(plan, env, &mut handed.notices, variable)?;
-        }
-    }
-    if asked(Protocol::ServerStarter) {
-        for variable in server_starter::variables(specs, held, &handed.numbers, generation) {
-            offer(plan, env, &mut handed.notices, variable)?;
+    let facts = Facts { specs, held, numbers: &handed.numbers, generation, endless: std::process::id() };
+    if plan.explicit || !specs.is_empty() {
+        handed.listen_pid = plan.listen_pid && plan.speaks(Protocol::Systemd);
+        for protocol in &plan.protocols {
+            for variable in variables(*protocol, &facts) {
+                offer(plan, env, &mut handed.notices, variable)?;
+            }
         }
     }
     set(env, "ENDLESS_PID", std::process::id().to_string().into());
@@ -86,8 +96,61 @@ pub fn prepare(
     Ok(handed)
 }
 
+/// What the protocols are made from.
+struct Facts<'a> {
+    specs: &'a [ListenerSpec],
+    held: &'a [Held],
+    numbers: &'a [i32],
+    generation: GenerationId,
+    /// The pid of endless.
+    endless: u32,
+}
+
+impl Facts<'_> {
+    /// The numbers with this between them.
+    fn joined(&self, between: &str) -> OsString {
+        self.numbers.iter().map(i32::to_string).collect::<Vec<_>>().join(between).into()
+    }
+
+    /// Every listener as its program knows it: the address as typed, without `tcp:` and the like.
+    fn typed(&self) -> impl Iterator<Item = &str> {
+        self.held.iter().map(|held| bare(&held.typed))
+    }
+}
+
+/// The address without the word for its kind: `/run/app.sock` of `unix:/run/app.sock`.
+fn bare(typed: &str) -> &str {
+    let kinds = ["tcp:", "udp:", "unix:", "unix-dgram:", "unix-seqpacket:"];
+    kinds.iter().find_map(|kind| typed.strip_prefix(kind)).unwrap_or(typed)
+}
+
 /// A variable, or why it cannot be made.
-type Variable = (&'static str, Result<OsString, String>);
+type Variable = (Cow<'static, str>, Result<OsString, String>);
+
+/// A variable that can always be made.
+fn plain(name: &'static str, value: impl Into<OsString>) -> Variable {
+    (Cow::Borrowed(name), Ok(value.into()))
+}
+
+fn variables(protocol: Protocol, facts: &Facts<'_>) -> Vec<Variable> {
+    match protocol {
+        Protocol::Systemd => systemd::variables(facts.held, facts.numbers).into(),
+        Protocol::ServerStarter => server_starter::variables(facts).into(),
+        Protocol::Einhorn => einhorn::variables(facts),
+        Protocol::Endless => endless::variables(facts).into(),
+        Protocol::EndlessJson => endless_json::variables(facts).into(),
+        Protocol::Goagain => goagain::variables(facts),
+        Protocol::Grace => grace::variables(facts).into(),
+        Protocol::Tableflip => tableflip::variables().into(),
+        Protocol::Overseer => overseer::variables(facts).into(),
+        Protocol::Nginx => nginx::variables(facts).into(),
+        Protocol::Unicorn => unicorn::variables(facts).into(),
+        Protocol::Puma => puma::variables(facts),
+        Protocol::PhpFpm => php_fpm::variables(facts).into(),
+        Protocol::Gunicorn => gunicorn::variables(facts).into(),
+        Protocol::Stdin => Vec::new(),
+    }
+}
 
 /// Sets the variable; if it cannot be, that is an error for a protocol that was asked for, else a notice.
 fn offer(
@@ -103,14 +166,14 @@ fn offer(
         _ => Ok(value),
     });
     match value {
-        Ok(value) => set(env, variable, value),
+        Ok(value) => set(env, &variable, value),
         Err(reason) if plan.explicit => {
             let hint =
                 "another protocol with --pass, or none and templates such as {fd:NAME} in the arguments".to_owned();
-            return Err(HandoffError { variable, reason, hint });
+            return Err(HandoffError { variable: variable.into_owned(), reason, hint });
         }
         Err(reason) => {
-            env.retain(|(name, _)| name != variable);
+            env.retain(|(name, _)| name != &*variable);
             notices.push(Notice::Note { level: Level::Normal, text: format!("{variable} is left out: {reason}") });
         }
     }

@@ -3,21 +3,15 @@
 //! SERVER_STARTER_PORT is `NAME=FD` joined by `;`. NAME is a bare port where no host was given, else the address as typed;
 //! UDP has no mark of its own; a Unix socket has its path. A path with `;` or `=` cannot be said.
 
-use super::{Held, HeldKind, Variable};
+use super::{Facts, Held, HeldKind, Variable, plain};
 use crate::plan::{Address, ListenerSpec};
-use crate::words::GenerationId;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// Both variables.
-pub(super) fn variables(
-    specs: &[ListenerSpec],
-    held: &[Held],
-    numbers: &[i32],
-    generation: GenerationId,
-) -> [Variable; 2] {
-    let generation = ("SERVER_STARTER_GENERATION", Ok(generation.to_string().into()));
-    [("SERVER_STARTER_PORT", ports(specs, held, numbers)), generation]
+pub(super) fn variables(facts: &Facts<'_>) -> [Variable; 2] {
+    let ports = ("SERVER_STARTER_PORT".into(), ports(facts.specs, facts.held, facts.numbers));
+    [ports, plain("SERVER_STARTER_GENERATION", facts.generation.to_string())]
 }
 
 fn ports(specs: &[ListenerSpec], held: &[Held], numbers: &[i32]) -> Result<OsString, String> {

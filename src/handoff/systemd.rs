@@ -3,8 +3,7 @@
 //! It counts descriptors from 3 on without a gap. A listener that `fd=N` puts outside that row is not counted and has no
 //! name here: the target has to know its number, by `{fd:NAME}` for example. With `-l a=:80 -l b=:81,fd=9` LISTEN_FDS is 1.
 
-use super::{Held, Variable};
-use std::ffi::OsString;
+use super::{Held, Variable, plain};
 
 /// LISTEN_FDS and LISTEN_FDNAMES, for the descriptors from 3 on up to the first gap.
 pub(super) fn variables(held: &[Held], numbers: &[i32]) -> [Variable; 2] {
@@ -17,7 +16,7 @@ pub(super) fn variables(held: &[Held], numbers: &[i32]) -> [Variable; 2] {
         }
         names.push_str(&held.name);
     }
-    [("LISTEN_FDS", Ok(row.len().to_string().into())), ("LISTEN_FDNAMES", Ok(OsString::from(names)))]
+    [plain("LISTEN_FDS", row.len().to_string()), plain("LISTEN_FDNAMES", names)]
 }
 
 /// The places of the listeners at 3, 4, 5…, in the order of their numbers, up to the first gap.

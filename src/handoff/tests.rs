@@ -134,3 +134,65 @@ fn templates_are_replaced_where_they_name_a_listener() {
         Template::new(&self::plan(&BOTH, false), &[], &[], GenerationId(1)).expand(OsStr::new("{fd} {addr} {host}"));
     assert_eq!(none, "{fd} {addr} {host}");
 }
+
+#[test]
+fn every_other_protocol_in_its_own_words() {
+    let flags = ["web=localhost:4242", "[::1]:80"];
+    let pid = std::process::id().to_string();
+    let has = |protocol, flags: &[&str], expected: &[(&str, &str)]| {
+        let (handed, env) = hand(&plan(&[protocol], true), flags);
+        for (name, expected) in expected {
+            assert_eq!(value(&env, name), *expected, "{protocol} {name}");
+        }
+        handed.numbers
+    };
+    assert_eq!(has(Protocol::Grace, &flags, &[("LISTEN_FDS", "2"), ("LISTEN_FDNAMES", "(none)")]), [3, 4]);
+    let order = [("ENDLESS_CONTINUE", "1"), ("ENDLESS_SOCKET_ORDER", "localhost:4242,[::1]:80")];
+    has(Protocol::Endless, &flags, &order);
+    let json = r#"[{"addr":"localhost:4242","name":""},{"addr":"[::1]:80","name":""}]"#;
+    has(Protocol::EndlessJson, &flags, &[("ENDLESS", json)]);
+    let goagain = [
+        ("GOAGAIN_FD", "3"),
+        ("GOAGAIN_NAME", "tcp:127.0.0.1:4242->"),
+        ("GOAGAIN_PID", ""),
+        ("GOAGAIN_PPID", pid.as_str()),
+        ("GOAGAIN_SIGNAL", "49"),
+    ];
+    has(Protocol::Goagain, &flags[..1], &goagain);
+    assert_eq!(has(Protocol::Tableflip, &flags, &[("TABLEFLIP_HAS_PARENT_7DIU3", "yes")]), [5, 6]);
+    has(
+        Protocol::Overseer,
+        &flags,
+        &[("OVERSEER_IS_SLAVE", "1"), ("OVERSEER_NUM_FDS", "2"), ("OVERSEER_SLAVE_ID", "7")],
+    );
+    has(Protocol::Nginx, &flags, &[("NGINX", "3;4;")]);
+    has(Protocol::Unicorn, &flags, &[("UNICORN_FD", "3,4")]);
+    has(Protocol::Gunicorn, &flags, &[("GUNICORN_FD", "3,4"), ("GUNICORN_PID", &pid)]);
+    has(Protocol::PhpFpm, &["unix:/run/a.sock", ":9000"], &[("FPM_SOCKETS", "/run/a.sock=3,:9000=4")]);
+    let puma = [
+        ("PUMA_INHERIT_0", "3:tcp://0.0.0.0:80"),
+        ("PUMA_INHERIT_1", "4:unix:///run/a.sock"),
+        ("PUMA_INHERIT_2", "5:tcp://[::1]:81"),
+        ("PUMA_INHERIT_3", "6:tcp://0.0.0.0:82"),
+    ];
+    has(Protocol::Puma, &[":80", "/run/a.sock", "[::1]:81", "82"], &puma);
+    let einhorn = [
+        ("EINHORN_FD_COUNT", "2"),
+        ("EINHORN_FD_0", "3"),
+        ("EINHORN_FD_1", "4"),
+        ("EINHORN_MASTER_PID", pid.as_str()),
+        ("EINHORN_FDS", "3 4"),
+    ];
+    has(Protocol::Einhorn, &flags, &einhorn);
+}
+
+#[test]
+fn several_protocols_at_once_share_the_descriptors() {
+    let all = [Protocol::Systemd, Protocol::Grace, Protocol::Endless, Protocol::Einhorn, Protocol::Nginx];
+    let (handed, env) = hand(&plan(&all, true), &[":1", ":2"]);
+    assert_eq!(handed.numbers, [3, 4]);
+    assert!(handed.listen_pid);
+    assert_eq!((value(&env, "LISTEN_FDS"), value(&env, "NGINX")), ("2".to_owned(), "3;4;".to_owned()));
+    let (handed, env) = hand(&plan(&[Protocol::Tableflip, Protocol::ServerStarter], true), &[":1"]);
+    assert_eq!((handed.numbers, value(&env, "SERVER_STARTER_PORT")), (vec![5], "1=5".to_owned()));
+}

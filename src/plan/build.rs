@@ -1,10 +1,11 @@
 //! From arguments to a plan: everything is read, resolved and checked here, before anything is bound or started.
 
 use super::error::{Error, Fault};
+use super::protocol::GOAGAIN_SIGNAL;
 use super::surroundings::Surroundings;
 use super::{
-    Hooks, ListenerSpec, LogFormat, Output, Plan, ReadyMode, Retirement, SignalTable, StdinFrom, capture, command,
-    environment, handing, lifecycle, listener, process, readiness, value,
+    Hooks, ListenerSpec, LogFormat, Output, Plan, Protocol, ReadyMode, Retirement, SignalTable, StdinFrom, capture,
+    command, environment, handing, lifecycle, listener, process, readiness, value,
 };
 use crate::cli::Args;
 use std::ffi::{OsStr, OsString};
@@ -32,15 +33,16 @@ impl Plan {
 fn read(args: &Args, around: &Surroundings) -> Result<Plan, Error> {
     let listeners = listener::list::read(&args.listeners.listen, around)?;
     let signals = SignalTable::read(&args.signals)?;
+    let handoff = handing::read(args, &listeners)?;
     Ok(Plan {
         name: name(args)?,
         command: args.command.clone(),
-        handoff: handing::read(args, &listeners)?,
         capture: capture::read(args.listeners.capture.as_deref(), &listeners)?,
         readiness: readiness::read(&args.readiness, &listeners)?,
         listeners,
         lifecycle: lifecycle::read(&args.readiness, &args.retirement)?,
-        retirement: Retirement::read(&args.retirement)?,
+        retirement: Retirement::read(&args.retirement, || handoff.stop_signal().map_err(|fault| at_pass(fault, args)))?,
+        handoff,
         hooks: Hooks::read(&args.signals, &signals)?,
         signals,
         process: process::read(&args.process, args.readiness.orphans.as_deref())?,
@@ -48,6 +50,10 @@ fn read(args: &Args, around: &Surroundings) -> Result<Plan, Error> {
         status_file: file("--status-file", args.output.status_file.as_deref())?,
         output: output(args)?,
     })
+}
+
+fn at_pass(fault: Fault, args: &Args) -> Error {
+    fault.at("--pass", args.listeners.pass.as_deref().unwrap_or_default())
 }
 
 fn name(args: &Args) -> Result<String, Error> {
@@ -111,6 +117,11 @@ fn check(plan: &Plan, args: &Args) -> Result<(), Error> {
             format!("no copy can be ready before the --ready-timeout of {}", humantime::format_duration(limit));
         let fault = Fault::new(reason, "a shorter delay, or a longer --ready-timeout");
         return Err(fault.at("--ready", args.readiness.ready.as_deref().unwrap_or_default()));
+    }
+    if plan.handoff.speaks(Protocol::Goagain) && plan.signals.0.contains_key(&GOAGAIN_SIGNAL) {
+        let reason =
+            format!("programs of goagain say by {GOAGAIN_SIGNAL} that they serve, and --on gives it a meaning");
+        return Err(at_pass(Fault::new(reason, "another signal for --on"), args));
     }
     if plan.process.stdin == StdinFrom::Null
         && let Some(spec) = plan.listeners.iter().find(|spec: &&ListenerSpec| spec.options.fd == Some(0))

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// What was said to endless, or given by an endless above this one, and is no business of the target's. By their full
 /// names: a LISTEN_ADDR of the target's own passes.
-const OWN: [&str; 21] = [
+const OWN: [&str; 39] = [
     "NOTIFY_SOCKET",
     "LISTEN_FDS",
     "LISTEN_PID",
@@ -18,9 +18,11 @@ const OWN: [&str; 21] = [
     "LISTEN_PIDFDID",
     "LISTEN_FDS_FIRST_FD",
     "WATCHDOG_PID",
+    "WATCHDOG_PIDFDID",
     "WATCHDOG_USEC",
     "SERVER_STARTER_PORT",
     "SERVER_STARTER_GENERATION",
+    "ENDLESS",
     "ENDLESS_PID",
     "ENDLESS_GENERATION",
     "ENDLESS_WORKER",
@@ -31,7 +33,23 @@ const OWN: [&str; 21] = [
     "ENDLESS_REASON",
     "ENDLESS_CONTINUE",
     "ENDLESS_SOCKET_ORDER",
-    "WATCHDOG_PIDFDID",
+    "EINHORN_FDS",
+    "EINHORN_FD_COUNT",
+    "EINHORN_MASTER_PID",
+    "EINHORN_SOCK_PATH",
+    "EINHORN_SOCK_FD",
+    "GOAGAIN_FD",
+    "GOAGAIN_NAME",
+    "GOAGAIN_PID",
+    "GOAGAIN_PPID",
+    "GOAGAIN_SIGNAL",
+    "OVERSEER_IS_SLAVE",
+    "TABLEFLIP_HAS_PARENT_7DIU3",
+    "NGINX",
+    "UNICORN_FD",
+    "FPM_SOCKETS",
+    "GUNICORN_FD",
+    "GUNICORN_PID",
 ];
 
 /// Why an environment could not be built.
@@ -67,7 +85,7 @@ pub fn build_environment(
 ) -> Result<Vec<(OsString, OsString)>, EnvError> {
     let mut env = Environment::default();
     if !spec.clear_env {
-        inherited.filter(|(name, _)| !OWN.iter().any(|own| name == own)).for_each(|(name, value)| env.set(name, value));
+        inherited.filter(|(name, _)| !is_own(name)).for_each(|(name, value)| env.set(name, value));
     }
     if let Some(account) = spec.identity.as_ref().and_then(|identity| identity.account.as_ref()) {
         env.log_in(account);
@@ -81,6 +99,14 @@ pub fn build_environment(
         }
     }
     Ok(env.entries.into_iter().flatten().collect())
+}
+
+fn is_own(name: &OsStr) -> bool {
+    let numbered = |start: &[u8]| {
+        let number = name.as_bytes().strip_prefix(start);
+        number.is_some_and(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
+    };
+    OWN.iter().any(|own| name == *own) || numbered(b"EINHORN_FD_") || numbered(b"PUMA_INHERIT_")
 }
 
 /// Variables in the order they were first set.

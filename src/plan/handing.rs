@@ -1,30 +1,26 @@
 //! `--pass`, `--listen-pid` and `--no-expand`.
 
 use super::error::{Error, Fault};
-use super::{HandoffPlan, ListenerSpec, Protocol, value};
+use super::protocol::{self, NAMES, Protocol, Sign};
+use super::{Address, ListenerSpec, UnixKind, value};
 use crate::cli::Args;
+use crate::words::Sig;
 use std::collections::HashSet;
 
 const FLAG: &str = "--pass";
 
-/// The protocols there are, for hints.
-const PROTOCOLS: &str = "systemd, server-starter, stdin or none, separated by commas";
-
-/// The protocols that belong to a later version.
-const LATER: [&str; 12] = [
-    "einhorn",
-    "endless",
-    "endless-json",
-    "goagain",
-    "grace",
-    "tableflip",
-    "overseer",
-    "nginx",
-    "unicorn",
-    "puma",
-    "php-fpm",
-    "gunicorn",
-];
+/// How a copy is told about its listeners (`--pass`, `--listen-pid`, `--no-expand`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandoffPlan {
+    /// The protocols, in the order given. Empty for `none`.
+    pub protocols: Vec<Protocol>,
+    /// True when `--pass` was typed: then what cannot be passed is an error instead of being left out.
+    pub explicit: bool,
+    /// False for `--listen-pid none`.
+    pub listen_pid: bool,
+    /// False for `--no-expand`: `{fd}` and the like stay as they are.
+    pub expand: bool,
+}
 
 /// Reads how a copy is told about its listeners.
 pub(super) fn read(args: &Args, listeners: &[ListenerSpec]) -> Result<HandoffPlan, Error> {
@@ -38,8 +34,8 @@ pub(super) fn read(args: &Args, listeners: &[ListenerSpec]) -> Result<HandoffPla
     if let Some(text) = args.listeners.pass.as_deref() {
         plan.protocols = protocols(text).map_err(|fault| fault.at(FLAG, text))?;
         plan.explicit = true;
-        if plan.protocols.contains(&Protocol::Stdin) {
-            refuse_stdin(args, listeners).map_err(|fault| fault.at(FLAG, text))?;
+        for protocol in &plan.protocols {
+            suits(*protocol, args, listeners).map_err(|fault| fault.at(FLAG, text))?;
         }
     }
     if let (Some(text), false) = (&args.listeners.listen_pid, plan.protocols.contains(&Protocol::Systemd)) {
@@ -56,43 +52,93 @@ fn listen_pid(text: Option<&str>) -> Result<bool, Error> {
     value::or("--listen-pid", text, true, |text| value::one_of(text, &[("auto", true), ("none", false)]))
 }
 
+/// The protocols there are, for hints.
+fn known() -> String {
+    let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+    format!("{} or none, separated by commas", names.join(", "))
+}
+
 fn protocols(text: &str) -> Result<Vec<Protocol>, Fault> {
     if text == "none" {
         return Ok(Vec::new());
     }
     let mut list = Vec::new();
     for word in text.split(',') {
-        let protocol = match word {
-            "systemd" => Protocol::Systemd,
-            "server-starter" => Protocol::ServerStarter,
-            "stdin" => Protocol::Stdin,
-            "none" => return Err(Fault::new("`none` stands alone", "none, or the protocols without it")),
-            _ if LATER.contains(&word) => {
-                return Err(Fault::new(format!("the protocol `{word}` is not in this version"), PROTOCOLS));
+        let found = NAMES.iter().find(|(name, _)| *name == word);
+        let protocol = match found {
+            Some((_, protocol)) => *protocol,
+            None if word == "none" => {
+                return Err(Fault::new("`none` stands alone", "none, or the protocols without it"));
             }
-            _ => return Err(Fault::new(format!("there is no protocol `{word}`"), PROTOCOLS)),
+            None => return Err(Fault::new(format!("there is no protocol `{word}`"), known())),
         };
         if list.contains(&protocol) {
             return Err(Fault::new(format!("`{word}` is given twice"), "once"));
         }
         list.push(protocol);
     }
-    if list.contains(&Protocol::Stdin) && list.contains(&Protocol::Systemd) {
-        let reason = "the descriptors of systemd begin at 3, and stdin puts the listener at 0";
-        return Err(Fault::new(reason, "one of them; stdin and server-starter go together"));
-    }
+    protocol::refuse_conflicts(&list)?;
     Ok(list)
+}
+
+/// Whether these listeners can be passed by the protocol.
+fn suits(protocol: Protocol, args: &Args, listeners: &[ListenerSpec]) -> Result<(), Fault> {
+    match protocol {
+        Protocol::Stdin => refuse_stdin(args, listeners)?,
+        Protocol::Goagain => one_listener(protocol, listeners)?,
+        Protocol::Endless => refuse_kinds(protocol, listeners, "TCP", is_tcp)?,
+        Protocol::EndlessJson | Protocol::Grace | Protocol::Overseer => {
+            refuse_kinds(protocol, listeners, "TCP and Unix stream", is_stream)?;
+        }
+        _ => {}
+    }
+    let counts = protocol.counts_from().filter(|_| !matches!(protocol, Protocol::Systemd | Protocol::Stdin));
+    if let (Some(from), Some(spec)) = (counts, listeners.iter().find(|spec| spec.options.fd.is_some())) {
+        let reason = format!(
+            "{protocol} counts the descriptors from {from} on without a gap, and --listen {} is put elsewhere",
+            spec.flag
+        );
+        return Err(Fault::new(reason, "take the option fd=N away"));
+    }
+    Ok(())
+}
+
+fn one_listener(protocol: Protocol, listeners: &[ListenerSpec]) -> Result<(), Fault> {
+    if listeners.len() == 1 {
+        return Ok(());
+    }
+    let reason = format!("{protocol} passes exactly one listener, and there are {}", listeners.len());
+    Err(Fault::new(reason, "one --listen, or another protocol: systemd or server-starter"))
+}
+
+fn refuse_kinds(
+    protocol: Protocol,
+    listeners: &[ListenerSpec],
+    kinds: &str,
+    fits: fn(&Address) -> bool,
+) -> Result<(), Fault> {
+    match listeners.iter().find(|spec| !fits(&spec.address)) {
+        None => Ok(()),
+        Some(spec) => Err(Fault::new(
+            format!("{protocol} passes {kinds} listeners only, and --listen {} is none", spec.flag),
+            "another protocol, such as systemd, or an endless of its own for that listener",
+        )),
+    }
+}
+
+fn is_tcp(address: &Address) -> bool {
+    matches!(address, Address::Tcp { .. } | Address::Inherited(_))
+}
+
+fn is_stream(address: &Address) -> bool {
+    is_tcp(address) || matches!(address, Address::Unix { kind: UnixKind::Stream, .. })
 }
 
 /// `stdin` puts the one listener at descriptor 0, where nothing else can be then.
 fn refuse_stdin(args: &Args, listeners: &[ListenerSpec]) -> Result<(), Fault> {
-    let [listener] = listeners else {
-        let reason = format!("stdin passes exactly one listener, and there are {}", listeners.len());
-        return Err(Fault::new(reason, "one --listen, or another protocol: systemd or server-starter"));
-    };
-    if listener.options.fd.is_some_and(|fd| fd != 0) {
-        let reason =
-            format!("stdin puts the listener at descriptor 0, and --listen {} puts it elsewhere", listener.flag);
+    one_listener(Protocol::Stdin, listeners)?;
+    if let Some(spec) = listeners.iter().find(|spec| spec.options.fd.is_some_and(|fd| fd != 0)) {
+        let reason = format!("stdin puts the listener at descriptor 0, and --listen {} puts it elsewhere", spec.flag);
         return Err(Fault::new(reason, "take the option fd=N away"));
     }
     if args.process.stdin.is_some() {
@@ -105,26 +151,38 @@ fn refuse_stdin(args: &Args, listeners: &[ListenerSpec]) -> Result<(), Fault> {
 }
 
 impl HandoffPlan {
+    /// True when this is one of the protocols.
+    #[must_use]
+    pub fn speaks(&self, protocol: Protocol) -> bool {
+        self.protocols.contains(&protocol)
+    }
+
+    /// How a copy that speaks these protocols says that it serves.
+    pub fn signs(&self) -> impl Iterator<Item = Sign> + '_ {
+        self.protocols.iter().filter_map(|protocol| protocol.sign())
+    }
+
+    /// The signals a copy sends to endless without asking for anything.
+    pub fn noise(&self) -> impl Iterator<Item = Sig> + '_ {
+        self.protocols.iter().filter_map(|protocol| protocol.noise())
+    }
+
+    /// The stop signal that programs of these protocols expect, when they bring one.
+    pub(super) fn stop_signal(&self) -> Result<Option<Sig>, Fault> {
+        protocol::stop_signal(&self.protocols)
+    }
+
     /// For each listener, in `-l` order, the number of its descriptor in the target: where `fd=N` puts it, else the lowest
-    /// from 3 on that is free. With `stdin` the one listener is descriptor 0 (inetd's wait style).
+    /// from 3 on that is free. With `stdin` the one listener is descriptor 0 (inetd's wait style); with `tableflip` they
+    /// begin at 5, after its two pipes.
     #[must_use]
     pub fn numbers(&self, listeners: &[ListenerSpec]) -> Vec<i32> {
-        if let (true, [only]) = (self.protocols.contains(&Protocol::Stdin), listeners) {
+        if let (true, [only]) = (self.speaks(Protocol::Stdin), listeners) {
             return vec![only.options.fd.unwrap_or(0)];
         }
+        let first = if self.speaks(Protocol::Tableflip) { protocol::TABLEFLIP_NAMES + 1 } else { 3 };
         let placed: HashSet<i32> = listeners.iter().filter_map(|spec| spec.options.fd).collect();
-        let mut free = (3..).filter(|number| !placed.contains(number));
+        let mut free = (first..).filter(|number| !placed.contains(number));
         listeners.iter().filter_map(|spec| spec.options.fd.or_else(|| free.next())).collect()
-    }
-}
-
-/// The protocol as it is typed.
-impl std::fmt::Display for Protocol {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Protocol::Systemd => "systemd",
-            Protocol::ServerStarter => "server-starter",
-            Protocol::Stdin => "stdin",
-        })
     }
 }

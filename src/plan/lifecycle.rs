@@ -147,10 +147,14 @@ fn respawn_limit(text: &str) -> Result<Option<(u32, Duration)>, Fault> {
 }
 
 impl Retirement {
-    /// Reads `--stop-signal`, `--retire-signal` and `--kill-mode`.
-    pub(super) fn read(args: &RetirementArgs) -> Result<Retirement, Error> {
+    /// Reads `--stop-signal`, `--retire-signal` and `--kill-mode`. `brought`: the stop signal of the protocols in use.
+    pub(super) fn read(
+        args: &RetirementArgs,
+        brought: impl FnOnce() -> Result<Option<Sig>, Error>,
+    ) -> Result<Retirement, Error> {
         let modes = [("mixed", KillMode::Mixed), ("group", KillMode::Group), ("process", KillMode::Process)];
-        let stop_signal = value::or("--stop-signal", args.stop_signal.as_deref(), Sig::TERM, read_stop)?;
+        let default = if args.stop_signal.is_none() { brought()?.unwrap_or(Sig::TERM) } else { Sig::TERM };
+        let stop_signal = value::or("--stop-signal", args.stop_signal.as_deref(), default, read_stop)?;
         Ok(Retirement {
             stop_signal,
             retire_signal: value::or("--retire-signal", args.retire_signal.as_deref(), stop_signal, read_stop)?,

@@ -14,6 +14,7 @@ mod identity;
 pub mod lifecycle;
 pub mod listener;
 pub mod process;
+pub mod protocol;
 pub mod readiness;
 pub mod show;
 pub mod signals;
@@ -25,9 +26,11 @@ mod value;
 pub use capture::Capture;
 pub use environment::{EnvError, build_environment};
 pub use error::{Error, Fault};
+pub use handing::HandoffPlan;
 pub use lifecycle::{Drain, DrainMode, KillMode, Lifecycle, Respawn, Retirement};
 pub use listener::{Address, InheritedRef, ListenerSpec, Resolver, SocketOptions, UnixKind, UnixName};
 pub use process::{EnvChange, Identity, Orphans, ProcessSpec, Rlimit, StdinFrom};
+pub use protocol::{Protocol, Sign};
 pub use readiness::{Readiness, ReadyMode};
 pub use signals::{Hook, Hooks, SignalAction, SignalTable};
 pub use surroundings::{InheritedSocket, Surroundings};
@@ -66,30 +69,6 @@ pub struct Plan {
     pub status_file: Option<PathBuf>,
     /// How endless speaks.
     pub output: Output,
-}
-
-/// How a copy is told about its listeners (`--pass`, `--listen-pid`, `--no-expand`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandoffPlan {
-    /// The protocols, in the order given. Empty for `none`.
-    pub protocols: Vec<Protocol>,
-    /// True when `--pass` was typed: then what cannot be passed is an error instead of being left out.
-    pub explicit: bool,
-    /// False for `--listen-pid none`.
-    pub listen_pid: bool,
-    /// False for `--no-expand`: `{fd}` and the like stay as they are.
-    pub expand: bool,
-}
-
-/// One way to tell a copy about its listeners.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
-    /// LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID (sd_listen_fds(3)).
-    Systemd,
-    /// SERVER_STARTER_PORT and SERVER_STARTER_GENERATION (Server::Starter).
-    ServerStarter,
-    /// The single listener as descriptor 0 (inetd's wait style).
-    Stdin,
 }
 
 /// `--log-format`.

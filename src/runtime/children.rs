@@ -28,6 +28,7 @@ impl Runtime {
         let generation = self.copies.values().find(|copy| copy.tree.main() == pid && !copy.main_ended());
         let Some(generation) = generation.map(|copy| copy.generation) else { return };
         self.notified(generation);
+        self.channel_spoke(generation);
         self.executed(generation);
         let Some(copy) = self.copies.get_mut(&generation) else { return };
         let was = std::mem::replace(&mut copy.main, Main::Ended);

@@ -1,5 +1,6 @@
 //! One generation as the loop sees it: its processes, its notify socket, and what it is watched for.
 
+use super::channels::Channels;
 use super::notify::NotifySocket;
 use super::readiness::Watch;
 use crate::listener::DrainWatch;
@@ -26,6 +27,8 @@ pub struct Copy {
     pub main: Main,
     /// Where it says READY=1.
     pub notify: Option<NotifySocket>,
+    /// Where else it says that it serves.
+    pub channels: Channels,
     /// While it is a candidate.
     pub watch: Option<Watch>,
     /// Since new connections stopped going to it.

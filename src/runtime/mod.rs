@@ -1,8 +1,10 @@
 //! The loop: waits for what happens, asks the supervisor, carries out what it says. One thread, one poll(2).
 
+mod ack;
 mod bound;
 mod capture;
 mod carry;
+mod channels;
 mod children;
 pub mod clock;
 mod copy;
@@ -13,6 +15,7 @@ pub mod notify;
 pub mod pid_file;
 mod readiness;
 mod requests;
+mod sender;
 pub mod signals;
 mod start;
 mod wait;
@@ -20,7 +23,7 @@ mod wait;
 use crate::handoff::Held;
 use crate::listener::Listeners;
 use crate::notice::Notice;
-use crate::plan::{Plan, Rlimit};
+use crate::plan::{Plan, Rlimit, Sign};
 use crate::report::{Pids, Reporter};
 use crate::spawn::Inherited;
 use crate::supervisor::{Event, Generation, State, Supervisor};
@@ -69,8 +72,8 @@ pub struct Runtime {
     /// What the supervisor has not been told yet.
     events: VecDeque<Event>,
     last_ticket: u64,
-    /// A generation has sent READY=1, so the next ones are expected to.
-    expects_notify: bool,
+    /// How a generation has said that it serves, so the next ones are expected to.
+    expects: Option<Sign>,
     /// A generation whose end is being told.
     forget: Option<GenerationId>,
     /// When trees without a main process are looked at again.
@@ -105,7 +108,7 @@ impl Runtime {
             hooks: RunningHooks::default(),
             events: VecDeque::from([Event::Begin]),
             last_ticket: 0,
-            expects_notify: false,
+            expects: None,
             forget: None,
             look_again: None,
             status: None,
@@ -141,6 +144,7 @@ impl Runtime {
             let restful = matches!(event, Event::Gone(_) | Event::Ready(..));
             if let Event::Gone(generation) = event {
                 self.forget = Some(generation);
+                self.copies.values_mut().for_each(|copy| copy.channels.gone(generation));
             }
             for action in self.supervisor.handle(clock::now(), event) {
                 self.carry_out(action);

@@ -74,6 +74,12 @@ impl NotifyDir {
         Err(last)
     }
 
+    /// Where things of this directory are.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The socket for one generation.
     ///
     /// # Errors

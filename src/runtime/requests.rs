@@ -3,8 +3,8 @@
 use super::Runtime;
 use super::copy::Copy;
 use super::signals::Received;
-use crate::notice::Notice;
-use crate::plan::{Plan, ReadyMode, SignalAction};
+use crate::notice::{Level, Notice};
+use crate::plan::{Plan, ReadyMode, Sign, SignalAction};
 use crate::spawn::ProcessTable;
 use crate::supervisor::{Event, Request, Ticket, What};
 use crate::words::{GenerationId, ReadySign, Sig};
@@ -13,11 +13,20 @@ use nix::unistd::Pid;
 
 /// Every signal that needs a handler.
 pub(super) fn handled(plan: &Plan) -> impl Iterator<Item = Sig> + '_ {
-    let readiness = match plan.readiness.mode {
+    plan.signals.0.keys().copied().chain(ready_signals(plan)).chain(plan.handoff.noise())
+}
+
+/// The signals by which a copy says that it serves.
+fn ready_signals(plan: &Plan) -> impl Iterator<Item = Sig> + '_ {
+    let asked = match plan.readiness.mode {
         ReadyMode::Signal(signal) => Some(signal),
         _ => None,
     };
-    plan.signals.0.keys().copied().chain(readiness)
+    let brought = plan.handoff.signs().filter_map(|sign| match sign {
+        Sign::Signal(signal) => Some(signal),
+        _ => None,
+    });
+    asked.into_iter().chain(brought)
 }
 
 impl Runtime {
@@ -25,10 +34,11 @@ impl Runtime {
         if received.signal == Sig::CHLD {
             return self.reap();
         }
-        if self.plan.readiness.mode == ReadyMode::Signal(received.signal)
-            && let Some(generation) = received.sender.and_then(|pid| self.copy_of(Pid::from_raw(pid)))
+        if self.may_be_a_word(received.signal)
+            && let Some(pid) = received.sender
+            && let Some(generation) = self.copy_of(Pid::from_raw(pid))
         {
-            return self.ready_signal(generation, received.signal);
+            return self.copy_signalled(generation, pid, received.signal);
         }
         let Some(action) = self.plan.signals.0.get(&received.signal).copied() else { return };
         self.tell(&Notice::Asked { signal: received.signal, sender: received.sender, what: name(action) });
@@ -47,11 +57,38 @@ impl Runtime {
         self.events.push_back(Event::Request(request));
     }
 
-    /// A signal that a copy sends under `--ready signal=…` is its readiness and never a command.
-    fn ready_signal(&mut self, generation: GenerationId, signal: Sig) {
+    /// Whether this signal, sent by a copy, is something else than a command.
+    fn may_be_a_word(&self, signal: Sig) -> bool {
+        ready_signals(&self.plan).chain(self.plan.handoff.noise()).any(|known| known == signal)
+            || self.plan.signals.0.get(&signal) == Some(&SignalAction::Stop)
+    }
+
+    /// What a copy says by a signal: that it serves, or nothing. It is never a command: programs of several libraries send
+    /// their parent SIGTERM when they begin to serve, and endless is not stopped by what it runs.
+    fn copy_signalled(&mut self, generation: GenerationId, pid: i32, signal: Sig) {
+        if ready_signals(&self.plan).any(|known| known == signal) {
+            return self.said_ready(generation, Sign::Signal(signal));
+        }
+        if self.plan.handoff.noise().all(|known| known != signal) {
+            let text = format!(
+                "{signal} from pid {pid}, which belongs to generation {generation}: a copy does not stop endless"
+            );
+            self.tell(&Notice::Note { level: Level::Normal, text });
+        }
+    }
+
+    /// A copy said that it serves. What one generation has said the next ones are expected to say.
+    pub(super) fn said_ready(&mut self, generation: GenerationId, sign: Sign) {
+        self.expects.get_or_insert(sign);
         let watch = self.copies.get(&generation).and_then(|copy| copy.watch.as_ref());
-        if watch.is_some_and(|watch| watch.counts_signal(signal)) {
-            self.events.push_back(Event::Ready(generation, ReadySign::Signalled(signal)));
+        if watch.is_some_and(|watch| watch.counts(sign)) {
+            let sign = match sign {
+                Sign::Notify => ReadySign::Notified,
+                Sign::Signal(signal) => ReadySign::Signalled(signal),
+                Sign::Ack => ReadySign::Acked,
+                Sign::Pipe(fd) => ReadySign::Wrote(fd),
+            };
+            self.events.push_back(Event::Ready(generation, sign));
         }
     }
 

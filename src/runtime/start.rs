@@ -2,9 +2,9 @@
 
 use super::Runtime;
 use super::capture::Capture;
+use super::channels::Channels;
 use super::clock;
 use super::copy::{Copy, Main};
-use super::notify::NotifySocket;
 use super::readiness::{Known, Watch};
 use crate::handoff::{self, Template};
 use crate::notice::Notice;
@@ -13,7 +13,7 @@ use crate::spawn::{self, Launch, LaunchError, Tree};
 use crate::supervisor::{Event, Seats};
 use crate::words::{Failure, GenerationId};
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -35,11 +35,11 @@ impl Runtime {
                 self.copies.insert(generation, copy);
                 self.tell(&Notice::Starting { generation });
                 let known = Known {
-                    expects_notify: self.expects_notify,
+                    expects: self.expects,
                     captures: self.captures(generation),
                     alone: self.supervisor.active().is_none(),
                 };
-                let watch = Watch::begin(&self.plan.readiness, generation, known, &mut self.listeners, clock::now());
+                let watch = Watch::begin(&self.plan, generation, known, &mut self.listeners, clock::now());
                 if let Some(copy) = self.copies.get_mut(&generation) {
                     copy.watch = Some(watch);
                 }
@@ -57,12 +57,19 @@ impl Runtime {
             Some(dir) => Some(dir.socket(generation).map_err(|errno| not_made("open a notify socket", errno as i32))?),
             None => None,
         };
-        let (image, left_out) = self.image(generation, notify.as_ref())?;
+        let before = self.supervisor.active();
+        let (channels, theirs) = Channels::open(&self.plan, generation, before, self.notify_dir.as_ref(), &self.held)
+            .map_err(|(step, errno)| not_made(step, errno as i32))?;
+        let mut sockets: Vec<(OsString, OsString)> = Vec::new();
+        sockets.extend(notify.as_ref().map(|notify| ("NOTIFY_SOCKET".into(), notify.path().as_os_str().to_owned())));
+        sockets.extend(channels.ack_path().map(|path| ("EINHORN_SOCK_PATH".into(), path.as_os_str().to_owned())));
+        let (image, left_out) = self.image(generation, sockets)?;
         if generation == GenerationId(1) {
             self.tell_all(left_out);
         }
-        let sockets = self.listeners.seats(generation);
-        let fds: Vec<(BorrowedFd<'_>, RawFd)> = sockets.into_iter().zip(image.numbers.iter().copied()).collect();
+        let seats = self.listeners.seats(generation);
+        let mut fds: Vec<(BorrowedFd<'_>, RawFd)> = seats.into_iter().zip(image.numbers.iter().copied()).collect();
+        fds.extend(theirs.iter().map(|(end, number)| (end.as_fd(), *number)));
         let launched = spawn::launch(&Launch {
             program: &image.program,
             argv: &image.argv,
@@ -84,6 +91,7 @@ impl Runtime {
             tree: Tree::new(launched.pid, generation),
             main: Main::Starting { report: launched.report, stop: None },
             notify,
+            channels,
             watch: None,
             drain: None,
             stopped: None,
@@ -115,7 +123,11 @@ impl Runtime {
     }
 
     /// The command, looked up again; its arguments and environment with everything about the listeners in them.
-    fn image(&self, generation: GenerationId, notify: Option<&NotifySocket>) -> Result<(Image, Vec<Notice>), Failure> {
+    fn image(
+        &self,
+        generation: GenerationId,
+        sockets: Vec<(OsString, OsString)>,
+    ) -> Result<(Image, Vec<Notice>), Failure> {
         let Plan { handoff: plan, listeners: specs, process, command, .. } = &self.plan;
         let numbers = plan.numbers(specs);
         let template = Template::new(plan, &self.held, &numbers, generation);
@@ -123,9 +135,7 @@ impl Runtime {
             .map_err(|error| not_told(&error))?;
         let handed = handoff::prepare(plan, specs, &self.held, generation, &mut environment)
             .map_err(|error| not_told(&error))?;
-        if let Some(notify) = notify {
-            environment.push(("NOTIFY_SOCKET".into(), notify.path().as_os_str().to_owned()));
-        }
+        environment.extend(sockets);
         let program = self.program(&environment)?;
         let image = Image {
             program: c_string(program.as_os_str())?,

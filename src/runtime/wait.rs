@@ -3,8 +3,9 @@
 use super::copy::{DRAIN_PAUSE, LEAST_DRAIN, Main};
 use super::{Runtime, clock};
 use crate::notice::Notice;
+use crate::plan::Sign;
 use crate::supervisor::Event;
-use crate::words::{GenerationId, Moment, ReadySign};
+use crate::words::{GenerationId, Moment};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use std::os::fd::AsFd;
@@ -17,6 +18,7 @@ enum Source {
     Notify(GenerationId),
     /// Hung up when no process is left under the filter.
     Capture(GenerationId, bool),
+    Channel(GenerationId),
 }
 
 impl Runtime {
@@ -32,6 +34,7 @@ impl Runtime {
                 Source::Report(generation) => self.executed(generation),
                 Source::Notify(generation) => self.notified(generation),
                 Source::Capture(generation, over) => self.capture_ready(generation, over),
+                Source::Channel(generation) => self.channel_spoke(generation),
             }
         }
         let now = clock::now();
@@ -57,6 +60,10 @@ impl Runtime {
             if let Some(notify) = &copy.notify {
                 sources.push(Source::Notify(copy.generation));
                 fds.push(PollFd::new(notify.as_fd(), PollFlags::POLLIN));
+            }
+            for fd in copy.channels.waiting() {
+                sources.push(Source::Channel(copy.generation));
+                fds.push(PollFd::new(fd, PollFlags::POLLIN));
             }
         }
         for (generation, capture) in &self.captures {
@@ -90,18 +97,10 @@ impl Runtime {
         let said = self.copies.get(&generation).and_then(|copy| copy.notify.as_ref()).map(|notify| notify.take());
         for said in said.unwrap_or_default() {
             match said {
-                Said::Ready => self.ready_notified(generation),
+                Said::Ready => self.said_ready(generation, Sign::Notify),
                 Said::Status(text) => self.tell(&Notice::Status { generation, text }),
                 Said::Stopping => {}
             }
-        }
-    }
-
-    fn ready_notified(&mut self, generation: GenerationId) {
-        self.expects_notify = true;
-        let watch = self.copies.get(&generation).and_then(|copy| copy.watch.as_ref());
-        if watch.is_some_and(|watch| watch.counts_notify()) {
-            self.events.push_back(Event::Ready(generation, ReadySign::Notified));
         }
     }
 

@@ -67,6 +67,10 @@ pub enum ReadySign {
     Answered(u16),
     /// This signal came from it.
     Signalled(Sig),
+    /// It sent einhorn's `worker:ack`.
+    Acked,
+    /// It wrote to this descriptor.
+    Wrote(i32),
     /// It lived for this long, as asked.
     Delayed(Duration),
     /// It lived for this long; nothing better can be known here.
@@ -80,6 +84,8 @@ impl fmt::Display for ReadySign {
             ReadySign::Accepted => write!(f, "it accepted a connection"),
             ReadySign::Answered(status) => write!(f, "it answered the probe with {status}"),
             ReadySign::Signalled(signal) => write!(f, "it sent {signal}"),
+            ReadySign::Acked => write!(f, "worker:ack"),
+            ReadySign::Wrote(fd) => write!(f, "it wrote to descriptor {fd}"),
             ReadySign::Delayed(after) => write!(f, "alive for {}", humantime::format_duration(*after)),
             ReadySign::Guessed(after) => write!(f, "a guess: alive for {}", humantime::format_duration(*after)),
         }

@@ -23,6 +23,7 @@ mod output;
 mod pid1;
 mod probation;
 mod process;
+mod protocols;
 mod readiness;
 mod respawn;
 mod restart;

@@ -22,11 +22,13 @@
 //! | `env=NAME`, `fds`, `print=TEXT`, `cwd`, `limits` | prints a variable, the open descriptors, this, the directory, the limit of open files |
 //! | `sick=FILE` | answers 500 until the file is there |
 //! | `options` | prints a line about each inherited socket |
+//! | `as=PROTOCOL` | takes its sockets and says that it serves as a program of that protocol does: `endless`, `tableflip`, … |
 //! | `blocking` | waits in accept(2), as servers do that do not poll |
 
 #![allow(clippy::disallowed_methods, clippy::exit, reason = "a program to be run by endless, not a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that finds it broken must see it")]
 
+mod protocols;
 mod serve;
 mod sockets;
 
@@ -51,6 +53,7 @@ pub struct Orders {
     bind: Option<String>,
     unlink: Vec<PathBuf>,
     ignore: HashSet<i32>,
+    stop: Option<i32>,
 }
 
 fn main() {
@@ -99,6 +102,7 @@ fn note_order(word: &str, orders: &mut Orders) {
         ("bind", address) => orders.bind = Some(address.to_owned()),
         ("unlink", path) => orders.unlink.push(path.into()),
         ("sick", file) => orders.sick = Some(file.into()),
+        ("as", protocol) => orders.stop = protocols::stops_by(protocol).map(|signal| signal as i32),
         ("ignore", name) => drop(orders.ignore.insert(number(name) as i32)),
         _ => {}
     }
@@ -116,6 +120,7 @@ fn carry_out(word: &str) {
             say(&format!("sends {name} to {}", getppid()));
             kill(getppid(), number(name)).unwrap();
         }
+        ("as", protocol) => protocols::speak(protocol),
         ("grandchild", _) => leave_behind(false),
         ("daemon", _) => leave_behind(true),
         ("orphan", _) => orphan(),
@@ -208,7 +213,7 @@ fn listen_to_signals(orders: Orders) {
         for number in signals.forever() {
             let name = Signal::try_from(number).unwrap();
             say(&format!("got {name}"));
-            if [2, 3, 15].contains(&number) && !orders.ignore.contains(&number) {
+            if ([2, 3, 15].contains(&number) || orders.stop == Some(number)) && !orders.ignore.contains(&number) {
                 for path in &orders.unlink {
                     let _ = fs::remove_file(path);
                 }

@@ -11,8 +11,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 use std::{env, fs, process, thread};
 
@@ -24,6 +24,12 @@ const STATUS: &str = "HTTP/1.1 200 OK\r\n";
 static STOPPING: AtomicBool = AtomicBool::new(false);
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 static SICK: OnceLock<PathBuf> = OnceLock::new();
+static CHOSEN: Mutex<Option<Vec<RawFd>>> = Mutex::new(None);
+
+/// The descriptors to serve, instead of those LISTEN_FDS counts.
+pub fn use_these(numbers: Vec<RawFd>) {
+    *CHOSEN.lock().unwrap() = Some(numbers);
+}
 
 /// Asks [`serve`] to end.
 pub fn stop() {
@@ -52,8 +58,9 @@ pub fn open_descriptors() -> Vec<String> {
 
 fn inherited() -> Vec<OwnedFd> {
     let count: RawFd = env::var("LISTEN_FDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    // SAFETY: whoever set LISTEN_FDS has opened these for us, and nothing else here uses them.
-    (3..3 + count).map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect()
+    let numbers = CHOSEN.lock().unwrap().take().unwrap_or_else(|| (3..3 + count).collect());
+    // SAFETY: whoever set the variables has opened these for us, and nothing else here uses them.
+    numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }).collect()
 }
 
 /// Tells about every inherited socket.
@@ -103,6 +110,7 @@ pub fn serve(orders: &Orders) {
         }
     }
     drop(sockets);
+    super::protocols::released();
     while OPEN.load(Ordering::SeqCst) > 0 {
         thread::sleep(Duration::from_millis(2));
     }

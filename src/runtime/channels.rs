@@ -1,0 +1,147 @@
+//! Where one copy says that it serves, beside its notify socket: einhorn's socket, a pipe of tableflip's.
+
+use super::Runtime;
+use super::ack::AckSocket;
+use super::notify::NotifyDir;
+use crate::handoff::{Held, tableflip};
+use crate::plan::protocol::{TABLEFLIP_NAMES, TABLEFLIP_READY};
+use crate::plan::{Plan, Protocol, Sign};
+use crate::words::GenerationId;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{pipe2, read, write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+
+/// endless' ends.
+#[derive(Debug, Default)]
+pub struct Channels {
+    ack: Option<AckSocket>,
+    /// The pipe the copy writes a byte to, and the copy's number for it.
+    ready: Option<(OwnedFd, i32)>,
+    /// The generation before it, and the pipe whose end tells tableflip that this one is gone.
+    before: Option<(GenerationId, OwnedFd)>,
+}
+
+/// The copy's ends and their numbers in it.
+type Theirs = Vec<(OwnedFd, RawFd)>;
+
+impl Channels {
+    /// Makes what the plan needs for this copy. `before`: the generation that serves now.
+    ///
+    /// # Errors
+    /// The step, as a verb phrase, and the kernel's answer.
+    pub fn open(
+        plan: &Plan,
+        generation: GenerationId,
+        before: Option<GenerationId>,
+        dir: Option<&NotifyDir>,
+        held: &[Held],
+    ) -> Result<(Channels, Theirs), (&'static str, Errno)> {
+        let mut channels = Channels::default();
+        let mut theirs = Vec::new();
+        if plan.handoff.speaks(Protocol::Einhorn) {
+            let made = dir.ok_or(Errno::ENOENT).and_then(|dir| ack_socket(dir, generation));
+            channels.ack = Some(made.map_err(|errno| ("open a socket for worker:ack", errno))?);
+        }
+        if plan.handoff.speaks(Protocol::Tableflip) {
+            channels
+                .make_tableflip(before, held, &mut theirs)
+                .map_err(|errno| ("make the pipes of tableflip", errno))?;
+        }
+        Ok((channels, theirs))
+    }
+
+    fn make_tableflip(
+        &mut self,
+        before: Option<GenerationId>,
+        held: &[Held],
+        theirs: &mut Theirs,
+    ) -> Result<(), Errno> {
+        let (read_end, write_end) = ready_pipe()?;
+        self.ready = Some((read_end, TABLEFLIP_READY));
+        theirs.push((write_end, TABLEFLIP_READY));
+        let (read_end, write_end) = filled_pipe(&tableflip::names(held))?;
+        theirs.push((read_end, TABLEFLIP_NAMES));
+        self.before = before.map(|before| (before, write_end));
+        Ok(())
+    }
+
+    /// What EINHORN_SOCK_PATH says.
+    #[must_use]
+    pub fn ack_path(&self) -> Option<&Path> {
+        self.ack.as_ref().map(AckSocket::path)
+    }
+
+    /// What something may arrive on.
+    pub fn waiting(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let ready = self.ready.as_ref().map(|(pipe, _)| pipe.as_fd());
+        self.ack.iter().flat_map(AckSocket::waiting).chain(ready)
+    }
+
+    /// A generation is gone: where it was the one before, tableflip is told.
+    pub fn gone(&mut self, generation: GenerationId) {
+        self.before.take_if(|(before, _)| *before == generation);
+    }
+
+    /// The number of the pipe a byte has come through. The pipe is closed after that, or when the copy has closed it.
+    fn wrote(&mut self) -> Option<i32> {
+        let (pipe, number) = self.ready.as_ref()?;
+        let number = *number;
+        match read(pipe, &mut [0u8; 64]) {
+            Err(Errno::EAGAIN | Errno::EINTR) => None,
+            Ok(0) | Err(_) => {
+                self.ready = None;
+                None
+            }
+            Ok(_) => {
+                self.ready = None;
+                Some(number)
+            }
+        }
+    }
+}
+
+impl Runtime {
+    /// Takes what a copy said on one of its channels.
+    pub(super) fn channel_spoke(&mut self, generation: GenerationId) {
+        let Some(copy) = self.copies.get_mut(&generation) else { return };
+        let acked = copy.channels.ack.as_mut().map(AckSocket::take).unwrap_or_default();
+        let wrote = copy.channels.wrote();
+        for sender in acked {
+            if self.sent_by(generation, sender, "worker:ack") {
+                self.said_ready(generation, Sign::Ack);
+            }
+        }
+        if let Some(number) = wrote {
+            self.said_ready(generation, Sign::Pipe(number));
+        }
+    }
+}
+
+fn ack_socket(dir: &NotifyDir, generation: GenerationId) -> Result<AckSocket, Errno> {
+    let bound = AckSocket::bind(dir.path().join(format!("{generation}.ack")));
+    bound.map_err(|error| error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw))
+}
+
+/// A pipe for one byte: our end does not block, the copy's end is ordinary.
+fn ready_pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (read_end, write_end) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&read_end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((read_end, write_end))
+}
+
+/// A pipe with something in it, made as large as that needs.
+fn filled_pipe(content: &[u8]) -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (read_end, write_end) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&write_end, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let size = fcntl(&write_end, FcntlArg::F_GETPIPE_SZ)?;
+    if usize::try_from(size).is_ok_and(|size| size < content.len()) {
+        let wanted = i32::try_from(content.len()).map_err(|_| Errno::EFBIG)?;
+        fcntl(&write_end, FcntlArg::F_SETPIPE_SZ(wanted))?;
+    }
+    match write(&write_end, content)? {
+        length if length == content.len() => Ok((read_end, write_end)),
+        _ => Err(Errno::ENOSPC),
+    }
+}
