@@ -4,6 +4,7 @@
 //! that the order of the group is known, and keeps a descriptor of it. A generation may have several here.
 
 use super::group::Group;
+use super::hushed::Hushed;
 use super::inet::{Place, Transport};
 use super::program::Steering;
 use crate::sys::socket::{listen, listens, steer};
@@ -147,12 +148,16 @@ impl Captured {
     /// Ends listening on some sockets, which takes them out of the group. The steering program has no index of them first.
     fn leave(&mut self, which: impl Fn(&Member) -> bool) {
         self.forget_closed();
+        // Until the program is right again nobody is to get a connection but the active generation.
+        let others = self.members.iter().filter(|member| member.owner != self.active && self.members.len() > 2);
+        let hushed = Hushed::all(others.map(|member| member.socket.as_fd()));
         for member in self.members.iter().filter(|member| which(member)) {
             // A datagram socket leaves when it is closed; its copy is gone, or has closed it.
             shutdown(member.socket.as_raw_fd(), Shutdown::Both).ok();
             self.group.leave(member.number);
         }
         self.attach().ok();
+        hushed.end();
     }
 
     /// A copy may have shut its socket down, which takes it out of the group.

@@ -37,6 +37,11 @@ impl<Who: Copy + PartialEq> Group<Who> {
         }
     }
 
+    /// Whether this member's index changes when that one leaves, and others than it would be left to choose from.
+    pub(super) fn misled(&self, who: Who, leaver: Who) -> bool {
+        self.order.len() > 2 && who != leaver && self.order.last() == Some(&who) && self.index(leaver).is_some()
+    }
+
     /// A socket belongs to another generation from now on; its index stays.
     pub(super) fn rename(&mut self, from: Who, to: Who) {
         for member in self.order.iter_mut().filter(|member| **member == from) {
@@ -72,6 +77,14 @@ mod tests {
         assert!(group.leave(C));
         assert_eq!(group.order, [D, B]);
         assert!(!group.leave(C));
+    }
+
+    #[test]
+    fn the_last_member_is_misled_when_one_of_several_others_leaves() {
+        let group = Group { order: vec![A, B, C] };
+        assert!(group.misled(C, A) && group.misled(C, B));
+        assert!(!group.misled(B, A) && !group.misled(C, C) && !group.misled(C, D));
+        assert!(!Group { order: vec![A, B] }.misled(B, A), "nobody else is left");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod drain;
 mod error;
 mod group;
 mod holder;
+mod hushed;
 mod inet;
 mod inherited;
 mod limit;

@@ -5,6 +5,7 @@
 
 use super::error::{During, Fault};
 use super::group::Group;
+use super::hushed::Hushed;
 use super::inet::{Place, Transport};
 use super::options::begin_to_listen;
 use super::program::Steering;
@@ -198,17 +199,20 @@ impl Steered {
     /// Ends listening on a generation's seat: an accept(2) that waits there returns. Datagram sockets have no such call,
     /// and a read that returns nothing for ever would only surprise their readers: they are left alone.
     ///
-    /// Between the call and the new program the kernel may find no member at the index of the active one, which moved; it
-    /// then chooses any member that still listens (reuseport_select_sock in the kernel).
+    /// Between the call and the new program the active one may not be where the program says; the others are hushed then.
     pub(super) fn shut(&mut self, owner: GenerationId) {
         if self.place.transport == Transport::Udp {
             return;
         }
         self.forget_closed();
         if let Some(seat) = self.seat(owner) {
+            let misled = self.group.misled(self.active, owner);
+            let others = self.seats.iter().filter(|seat| misled && ![owner, self.active].contains(&seat.owner));
+            let hushed = Hushed::all(others.map(|seat| seat.socket.as_fd()));
             shutdown(seat.as_raw_fd(), Shutdown::Both).ok();
             self.group.leave(owner);
             self.attach().ok();
+            hushed.end();
         }
     }
 

@@ -85,6 +85,40 @@ pub fn steer(socket: BorrowedFd<'_>, program: &[libc::sock_filter]) -> Result<()
     Errno::result(answer).map(drop)
 }
 
+/// Makes a socket drop every packet (SO_ATTACH_FILTER with a program that takes none, socket(7)); [`hear`] ends it. What
+/// comes to a listening one meanwhile is sent again by its client. False where it has a filter already, which is not
+/// ours to replace, or the kernel refuses.
+pub fn hush(socket: BorrowedFd<'_>) -> bool {
+    let mut length: libc::socklen_t = 0;
+    // SAFETY: with a length of zero the kernel writes nothing but the number of instructions, to `length`.
+    let answer = unsafe {
+        let name = libc::SO_GET_FILTER;
+        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, name, std::ptr::null_mut(), &raw mut length)
+    };
+    if answer != 0 || length != 0 {
+        return false;
+    }
+    let mut take_nothing = libc::sock_filter { code: 0x06, jt: 0, jf: 0, k: 0 };
+    let program = libc::sock_fprog { len: 1, filter: &raw mut take_nothing };
+    // SAFETY: `program` points at one instruction, and both outlive the call; the kernel only reads them.
+    let answer = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    answer == 0
+}
+
+/// Ends [`hush`].
+pub fn hear(socket: BorrowedFd<'_>) {
+    // It can only fail where there is no filter.
+    set_option(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0).ok();
+}
+
 /// Sets close-on-exec on a descriptor this process was started with.
 ///
 /// # Errors
