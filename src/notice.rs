@@ -1,6 +1,6 @@
 //! What endless tells: one typed fact each, rendered in `report` and nowhere else.
 
-use crate::words::{Exit, Failure, GenerationId, HookPoint, ReadySign, Sig};
+use crate::words::{Exit, Failure, GenerationId, HookPoint, ReadySign, Sig, Waits};
 use std::time::Duration;
 
 /// How much a notice matters: what `-q` and `-v` go by.
@@ -38,6 +38,12 @@ pub enum Notice {
     HandedBack { from: GenerationId, to: GenerationId, exit: Exit },
     /// A retirement began.
     Retiring { generation: GenerationId },
+    /// Its drain is over: nothing is asked of it.
+    Drained { generation: GenerationId, took: Duration },
+    /// Its drain was ended by its limit, with these connections; a problem when one is in the middle of a request.
+    DrainLimit { generation: GenerationId, limit: Duration, waits: Waits },
+    /// What a generation on its way out is waited for; told on a terminal, every 5 s.
+    Waiting { generation: GenerationId, waits: Waits, since: Duration, hammer: Option<Duration> },
     /// A generation got its stop signal.
     Stopping { generation: GenerationId, signal: Sig },
     /// The hammer: SIGKILL to all of it.

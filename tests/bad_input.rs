@@ -142,10 +142,15 @@ const READINESS: &[Wrong] = &[
 ];
 
 const RETIREMENT: &[Wrong] = &[
-    (&["--drain", "quiet"], "--drain quiet", "not in this version", "off, or queue[=DUR]"),
-    (&["--drain", "soft=3s"], "--drain soft=3s", "not in this version", "off, or queue[=DUR]"),
-    (&["--drain", "quick"], "--drain quick", "there is no drain mode `quick`", "off, or queue[=DUR]"),
-    (&["--drain", "off=3s"], "--drain off=3s", "takes no duration", "queue[=DUR]"),
+    (
+        &["--drain", "quick"],
+        "--drain quick",
+        "there is no drain mode `quick`",
+        "off, queue[=DUR], quiet[=DUR] or soft[=DUR]",
+    ),
+    (&["--drain", "off=3s"], "--drain off=3s", "takes no duration", "soft[=DUR]"),
+    (&["--drain", "quiet="], "--drain quiet=", "duration", "90s"),
+    (&["--drain", "soft=soon"], "--drain soft=soon", "duration", "90s"),
     (&["--drain", "queue=never"], "--drain queue=never", "cannot be switched off", "90s"),
     (&["--stop-signal", "KILL"], "--stop-signal KILL", "no time to end", "--hammer 0"),
     (&["--stop-signal", "STOP"], "--stop-signal STOP", "never ends it", "TERM"),

@@ -6,10 +6,12 @@ use clap::Args;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Retirement")]
 pub struct RetirementArgs {
-    /// What an old copy is waited for before its stop signal: off, queue[=DUR] [default: queue=10s]
+    /// What an old copy is waited for before its stop signal: off, queue, quiet or soft[=DUR] [default: quiet=10s]
     ///
-    /// `queue`: until the connections in its accept queues, and the handshakes that were half open when the new copy took
-    /// over, are done; at most DUR. `off`: nothing.
+    /// At most DUR. `queue`: until the connections in its accept queues, and the handshakes that were half open when the new
+    /// copy took over, are done. `quiet`: and none of its connections is in the middle of a request, so that a server that
+    /// dies of its stop signal loses nothing. `soft`: and connections nothing is asked on are closed halfway, so that the
+    /// server ends them between requests. `off`: nothing.
     #[arg(long, value_name = "MODE[=DUR]", env = "ENDLESS_DRAIN", hide_env_values = true)]
     pub drain: Option<String>,
 

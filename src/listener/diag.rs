@@ -4,7 +4,7 @@
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// The two ends of a connection, seen from the server.
@@ -33,25 +33,23 @@ pub(super) struct Diag {
     socket: OwnedFd,
 }
 
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
-/// The older question (linux/inet_diag.h), which is about both families at once.
-const TCPDIAG_GETSOCK: u16 = 18;
+pub(super) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const REQUEST: u16 = 1;
-const DUMP: u16 = 0x300;
-const IPPROTO_TCP: u8 = 6;
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
-const ESTABLISHED: u8 = 1;
-const SYN_RECV: u8 = 3;
-const LISTEN: u8 = 10;
-const NEW_SYN_RECV: u8 = 12;
+pub(super) const DUMP: u16 = 0x300;
+pub(super) const IPPROTO_TCP: u8 = 6;
+pub(super) const AF_INET: u8 = 2;
+pub(super) const AF_INET6: u8 = 10;
+pub(super) const ESTABLISHED: u8 = 1;
+pub(super) const SYN_RECV: u8 = 3;
+pub(super) const LISTEN: u8 = 10;
+pub(super) const NEW_SYN_RECV: u8 = 12;
 /// Length of `struct nlmsghdr`.
 const HEADER: usize = 16;
 /// Length of `struct inet_diag_msg`, and where its parts lie.
-const MESSAGE: usize = 72;
-const INODE: usize = 68;
+pub(super) const MESSAGE: usize = 72;
+pub(super) const INODE: usize = 68;
 /// Enough for one packet of a dump: the kernel fills at most 32 KiB.
 const PACKET: usize = 32 * 1024;
 
@@ -74,40 +72,44 @@ impl Diag {
 
     /// The server's end of one connection.
     pub(super) fn state(&self, ends: Ends) -> Result<State, Errno> {
-        self.ask(&lookup(ends))?;
-        let mut packet = [0u8; 512];
-        let length = self.hear(&mut packet)?;
-        let (kind, body) = messages(&packet[..length]).next().ok_or(Errno::EBADMSG)?;
-        match kind {
-            NLMSG_ERROR => match error_of(body) {
-                Errno::ENOENT => Ok(State::None),
-                errno => Err(errno),
-            },
-            _ => state_of(body).ok_or(Errno::EBADMSG),
-        }
+        Ok(self.one(&lookup(ends), state_of)?.unwrap_or(State::None))
     }
 
-    /// Every connection whose handshake is not over, at these ports (sorted). Costs a walk through the kernel's table of
-    /// connections, some 10 ms where that is large.
-    pub(super) fn half_open(&self, ports: &[u16]) -> Result<Vec<Ends>, Errno> {
-        self.ask(&dump_half_open())?;
-        let mut found = Vec::new();
+    /// The bodies of all messages of a dump (NLM_F_DUMP, netlink(7)).
+    pub(super) fn dump(&self, question: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), Errno> {
+        self.ask(question)?;
         let mut packet = vec![0u8; PACKET];
         loop {
             let length = self.hear(&mut packet)?;
             for (kind, body) in messages(&packet[..length]) {
                 match kind {
-                    NLMSG_DONE => return Ok(found),
+                    NLMSG_DONE => return Ok(()),
                     NLMSG_ERROR => return Err(error_of(body)),
-                    _ => found.extend(ends_of(body).filter(|ends| ports.binary_search(&ends.server.port()).is_ok())),
+                    _ => each(body),
                 }
             }
+        }
+    }
+
+    /// The one answer to a question about one socket; None when there is no such socket.
+    pub(super) fn one<T>(&self, question: &[u8], read: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, Errno> {
+        self.ask(question)?;
+        let mut packet = [0u8; 1024];
+        let length = self.hear(&mut packet)?;
+        let (kind, body) = messages(&packet[..length]).next().ok_or(Errno::EBADMSG)?;
+        match kind {
+            NLMSG_ERROR => match error_of(body) {
+                // Its ends are those of another socket by now.
+                Errno::ENOENT | Errno::ESTALE => Ok(None),
+                errno => Err(errno),
+            },
+            _ => read(body).map(Some).ok_or(Errno::EBADMSG),
         }
     }
 }
 
 /// A message with its header in front.
-fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER + body.len()).unwrap_or(0);
     let mut bytes = Vec::with_capacity(HEADER + body.len());
     bytes.extend(length.to_ne_bytes());
@@ -140,14 +142,6 @@ fn lookup(ends: Ends) -> Vec<u8> {
     message(SOCK_DIAG_BY_FAMILY, 0, &body)
 }
 
-/// `struct inet_diag_req` for all sockets in SYN_RECV.
-fn dump_half_open() -> Vec<u8> {
-    let mut body = vec![0u8; 4 + 48];
-    body.extend((1u32 << SYN_RECV).to_ne_bytes());
-    body.extend([0; 4]);
-    message(TCPDIAG_GETSOCK, DUMP, &body)
-}
-
 /// The messages of a packet: their kinds and bodies.
 fn messages(packet: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     let mut rest = packet;
@@ -176,17 +170,6 @@ fn state_of(body: &[u8]) -> Option<State> {
         // Our end neither sends nor closes before it is accepted, so only a process can have moved it on.
         _ => State::Accepted,
     })
-}
-
-fn ends_of(body: &[u8]) -> Option<Ends> {
-    let port = |at: usize| Some(u16::from_be_bytes(body.get(at..at + 2)?.try_into().ok()?));
-    let ip = |at: usize| {
-        let bytes: [u8; 16] = body.get(at..at + 16)?.try_into().ok()?;
-        let [a, b, c, d, ..] = bytes;
-        Some(if *body.first()? == AF_INET { Ipv4Addr::new(a, b, c, d).into() } else { Ipv6Addr::from(bytes).into() })
-    };
-    let (server, client): (IpAddr, IpAddr) = (ip(8)?, ip(24)?);
-    Some(Ends { server: SocketAddr::new(server, port(4)?), client: SocketAddr::new(client, port(6)?) })
 }
 
 #[cfg(test)]
@@ -222,26 +205,8 @@ mod tests {
     }
 
     #[test]
-    fn half_open_handshakes_are_listed() {
-        let diag = Diag::open().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        assert_eq!(diag.half_open(&[port]), Ok(vec![]));
-        // With TCP_DEFER_ACCEPT a connection stays in SYN_RECV until the client sends something.
-        use nix::libc::{IPPROTO_TCP, TCP_DEFER_ACCEPT};
-        use std::os::fd::AsFd;
-        crate::sys::socket::set_option(listener.as_fd(), IPPROTO_TCP, TCP_DEFER_ACCEPT, 5).unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let ends = Ends { server: client.peer_addr().unwrap(), client: client.local_addr().unwrap() };
-        assert_eq!(diag.half_open(&[port]), Ok(vec![ends]));
-        assert_eq!(diag.state(ends), Ok(State::HalfOpen));
-        assert_eq!(diag.half_open(&[1]), Ok(vec![]));
-    }
-
-    #[test]
     fn cut_short_messages_are_no_answers() {
         assert_eq!(state_of(&[0; 20]), None);
-        assert_eq!(ends_of(&[0; 20]), None);
         assert_eq!(messages(&[200, 0, 0, 0, 3, 0]).count(), 0);
         assert_eq!(messages(&[]).count(), 0);
         assert_eq!(error_of(&[]), Errno::EBADMSG);

@@ -1,59 +1,185 @@
-//! The end of a drain: nobody waits at a generation's seats any more, and nobody can come to.
+//! The end of a drain: nobody waits at a generation's seats any more, nobody can come to, and nothing is asked.
 //!
-//! A handshake that was half done when new connections were steered away still ends at the old seat. So the half-open
-//! handshakes of that moment are written down, and the drain lasts until each of them is done or given up.
+//! A handshake that was half done when new connections were steered away still ends at the old seat. No other can come after
+//! that. So the connections there are soon after, half-open ones included, are written down, and the drain is about these.
+//! The few that came in between are another generation's, and most of them are over in a moment.
 
-use super::diag::{Diag, Ends, State};
+use super::connection::{Connection, Id, Phase};
+use super::diag::Diag;
+use super::half_close::HalfClose;
 use super::inet::Transport;
 use super::listeners::Listeners;
 use super::port::Port;
 use super::queue::anybody_waits;
-use crate::words::GenerationId;
+use super::unix_table::UnixConnections;
+use crate::plan::UnixKind;
+use crate::words::{GenerationId, Moment, OpenSocket, Waits};
+use nix::errno::Errno;
+use nix::sys::socket::{UnixAddr, getsockname};
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::time::Duration;
 
-/// Watches one generation's seats. Begin it right after new connections were steered elsewhere.
+/// Up to this many connections are asked about one by one, which is cheaper than a walk through the kernel's table.
+const ONE_BY_ONE: usize = 1000;
+
+/// Watches one generation's seats and connections. Begin it soon after new connections were steered elsewhere.
 #[derive(Debug)]
 pub struct DrainWatch {
     generation: GenerationId,
-    half_open: Vec<Ends>,
     diag: Option<Diag>,
+    ports: Vec<u16>,
+    half_open: Vec<Id>,
+    old: Vec<Old>,
+    unix: UnixConnections,
+    unix_waits: (usize, usize),
+}
+
+/// A connection that was there at the beginning and is not over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Old {
+    pub(super) id: Id,
+    pub(super) inode: u32,
+    pub(super) phase: Phase,
+    pub(super) half_close: HalfClose,
 }
 
 impl Listeners {
-    /// Writes down the half-open handshakes of this moment at the listeners where the generation has seats of its own.
-    /// Where the kernel does not tell (no netlink), only the queues count.
+    /// Writes down the connections of this moment, by a walk through the kernel's table, at the listeners where the generation has seats of its own, but for those
+    /// `others` watch. Where the kernel does not tell (no netlink), only the queues count.
     #[must_use]
-    pub fn begin_drain(&self, generation: GenerationId) -> DrainWatch {
-        let mut ports = self.tcp_ports(generation);
-        ports.sort_unstable();
-        let diag = if ports.is_empty() { None } else { Diag::open().ok() };
-        let half_open = diag.as_ref().and_then(|diag| diag.half_open(&ports).ok()).unwrap_or_default();
-        DrainWatch { generation, half_open, diag }
+    pub fn begin_drain<'a>(
+        &self,
+        generation: GenerationId,
+        others: impl Iterator<Item = &'a DrainWatch>,
+    ) -> DrainWatch {
+        let places = self.tcp_places(generation);
+        let ports: Vec<u16> = places.iter().map(SocketAddr::port).collect();
+        let unix = UnixConnections::at(self.unix_names(generation));
+        let diag = if places.is_empty() && unix.names.is_empty() { None } else { Diag::open().ok() };
+        let found = diag.as_ref().and_then(|diag| diag.connections(&ports).ok()).unwrap_or_default();
+        let foreign: HashSet<u64> = others.flat_map(|watch| &watch.old).map(|old| old.id.cookie()).collect();
+        let ours = |one: &Connection| {
+            let server = one.id.server();
+            let here = |place: &SocketAddr| place.port() == server.port() && covers(place.ip(), server.ip());
+            places.iter().any(here) && !foreign.contains(&one.id.cookie())
+        };
+        // What is busy cannot be told without a patience; the first look will.
+        let first = |one: Connection| Old {
+            id: one.id,
+            inode: one.inode,
+            phase: one.phase(Duration::MAX),
+            half_close: HalfClose::Not,
+        };
+        let old: Vec<Old> = found.into_iter().filter(ours).map(first).filter(|old| old.phase != Phase::Over).collect();
+        let half_open = old.iter().filter(|old| old.phase == Phase::HalfOpen).map(|old| old.id).collect();
+        DrainWatch { generation, diag, ports, half_open, old, unix, unix_waits: (0, 0) }
     }
 
-    fn tcp_ports(&self, generation: GenerationId) -> Vec<u16> {
-        let port = |port: &Port| match port {
+    /// Where this generation has a TCP seat of its own.
+    fn tcp_places(&self, generation: GenerationId) -> Vec<SocketAddr> {
+        let place = |port: &Port| match port {
             Port::Steered(steered) if steered.place().transport == Transport::Tcp => {
-                steered.seat(generation).map(|_| steered.place().at.port())
+                steered.seat(generation).map(|_| steered.place().at)
             }
             Port::Captured(captured) if captured.place().transport == Transport::Tcp => {
-                captured.has(generation).then(|| captured.place().at.port())
+                captured.has(generation).then(|| captured.place().at)
             }
             _ => None,
         };
-        self.list.iter().filter_map(|listener| port(&listener.port)).collect()
+        self.list.iter().filter_map(|listener| place(&listener.port)).collect()
+    }
+
+    /// The names this generation's own Unix stream seats are bound at, which its connections have, too.
+    fn unix_names(&self, generation: GenerationId) -> Vec<Vec<u8>> {
+        let streams = |port: &Port| matches!(port, Port::Path(path) if path.kind() == UnixKind::Stream);
+        let seats = self.list.iter().filter(|listener| streams(&listener.port));
+        let seats = seats.filter_map(|listener| listener.own_seat(generation));
+        let name = |seat: UnixAddr| seat.path().map(|path| path.as_os_str().as_encoded_bytes().to_vec());
+        seats.filter_map(|seat| name(getsockname(seat.as_raw_fd()).ok()?)).collect()
     }
 }
 
+/// Whether a socket bound to `place` has connections at `server`.
+fn covers(place: IpAddr, server: IpAddr) -> bool {
+    place.is_unspecified() || place.to_canonical() == server
+}
+
 impl DrainWatch {
+    /// True when the kernel does not tell about connections that there may be.
+    #[must_use]
+    pub fn blind(&self) -> bool {
+        self.diag.is_none() && !(self.ports.is_empty() && self.unix.names.is_empty())
+    }
+
     /// True when no handshake of the beginning is still half open and the queues of the generation's own seats are empty.
     /// Cheap: it asks the kernel about one handshake at a time.
-    pub fn over(&mut self, listeners: &Listeners) -> bool {
-        while let (Some(diag), Some(ends)) = (&self.diag, self.half_open.last()) {
-            if diag.state(*ends) == Ok(State::HalfOpen) {
+    pub fn queue_over(&mut self, listeners: &Listeners) -> bool {
+        while let (Some(diag), Some(id)) = (&self.diag, self.half_open.last()) {
+            if let Ok(Some(connection)) = diag.connection(id)
+                && connection.phase(Duration::MAX) == Phase::HalfOpen
+            {
                 return false;
             }
             self.half_open.pop();
         }
         !anybody_waits(listeners.list.iter().flat_map(|listener| listener.own_seats(self.generation)))
+    }
+
+    /// Asks the kernel about every connection that is left. One that was silent for `patience` is not waited for, whoever's
+    /// turn it is.
+    pub fn look(&mut self, now: Moment, patience: Duration) -> Waits {
+        if let Some(diag) = &self.diag {
+            // What the kernel does not tell this time stays as it was.
+            if self.old.len() <= ONE_BY_ONE {
+                self.old.retain_mut(|old| old.take(diag.connection(&old.id), patience));
+            } else if let Ok(found) = diag.connections(&self.ports) {
+                let found: HashMap<Id, Connection> = found.into_iter().map(|one| (one.id, one)).collect();
+                self.old.retain_mut(|old| old.take(Ok(found.get(&old.id).copied()), patience));
+            }
+            self.unix_waits = self.unix.look(diag, now).unwrap_or(self.unix_waits);
+        }
+        self.waits()
+    }
+
+    fn waits(&self) -> Waits {
+        let count = |phase| self.old.iter().filter(|old| old.phase == phase).count();
+        let (busy, idle) = self.unix_waits;
+        Waits {
+            half_open: count(Phase::HalfOpen),
+            queued: count(Phase::Queued),
+            busy: count(Phase::Busy) + busy,
+            idle: count(Phase::Quiet) + idle,
+        }
+    }
+
+    /// Forgets connections that turn out to be of a newer generation: they came between the steering and the writing down.
+    pub fn forget(&mut self, newer: &[OpenSocket]) {
+        let newer: HashSet<u32> = newer.iter().map(|open| open.inode).collect();
+        self.old.retain(|old| !newer.contains(&old.inode));
+    }
+
+    pub(super) fn old(&self) -> impl Iterator<Item = &Old> {
+        self.old.iter()
+    }
+
+    /// The diagnosis and the connections, for closing them halfway.
+    pub(super) fn parts(&mut self) -> Option<(&Diag, &mut Vec<Old>)> {
+        Some((self.diag.as_ref()?, &mut self.old))
+    }
+}
+
+impl Old {
+    /// Takes what the kernel says now. False when the connection is over.
+    fn take(&mut self, found: Result<Option<Connection>, Errno>, patience: Duration) -> bool {
+        match found {
+            Ok(Some(connection)) => {
+                (self.inode, self.phase) = (connection.inode, connection.phase(patience));
+                self.phase != Phase::Over
+            }
+            Ok(None) => false,
+            Err(_) => true,
+        }
     }
 }

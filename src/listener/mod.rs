@@ -9,10 +9,12 @@ mod bound;
 mod captured;
 mod capturing;
 mod client;
+mod connection;
 mod diag;
 mod drain;
 mod error;
 mod group;
+mod half_close;
 mod holder;
 mod hushed;
 mod inet;
@@ -27,8 +29,10 @@ mod queue;
 mod said;
 mod shared;
 mod steered;
+mod tcp_table;
 mod unix_name;
 mod unix_path;
+mod unix_table;
 
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,10 @@ pub enum DrainMode {
     Off,
     /// Its accept queues are empty and the handshakes that were half open at the flip are done.
     Queue,
+    /// And no connection of it is in the middle of a request.
+    Quiet,
+    /// And connections that are not are closed between requests.
+    Soft,
 }
 
 /// `--respawn`.
@@ -93,7 +97,7 @@ pub(super) fn read(restart: &ReadinessArgs, retire: &RetirementArgs) -> Result<L
         max_retiring: value::or("--max-retiring", restart.max_retiring.as_deref(), 8, |text| {
             value::number(text, 1, 1_000_000)
         })?,
-        drain: value::or("--drain", retire.drain.as_deref(), QUEUE, drain)?,
+        drain: value::or("--drain", retire.drain.as_deref(), QUIET, drain)?,
         hammer: never("--hammer", &retire.hammer, 60)?,
         respawn: value::or("--respawn", restart.respawn.as_deref(), Respawn::OnFailure, |text| {
             value::one_of(text, &ends)
@@ -113,23 +117,22 @@ pub(super) fn read(restart: &ReadinessArgs, retire: &RetirementArgs) -> Result<L
 }
 
 /// The default drain.
-const QUEUE: Drain = Drain { mode: DrainMode::Queue, limit: Duration::from_secs(10) };
+const QUIET: Drain = Drain { mode: DrainMode::Quiet, limit: Duration::from_secs(10) };
 
 fn drain(text: &str) -> Result<Drain, Fault> {
-    const MODES: &str = "off, or queue[=DUR]";
-    match text.split_once('=') {
-        None if text == "off" => Ok(Drain { mode: DrainMode::Off, limit: Duration::ZERO }),
-        None if text == "queue" => Ok(QUEUE),
-        Some(("queue", limit)) => Ok(Drain { limit: value::duration(limit)?, ..QUEUE }),
-        Some(("off", _)) => Err(Fault::new("`off` waits for nothing, so it takes no duration", MODES)),
-        None if matches!(text, "quiet" | "soft") => Err(not_here(text)),
-        Some((mode @ ("quiet" | "soft"), _)) => Err(not_here(mode)),
-        _ => Err(Fault::new(format!("there is no drain mode `{text}`"), MODES)),
-    }
-}
-
-fn not_here(mode: &str) -> Fault {
-    Fault::new(format!("the drain mode `{mode}` is not in this version"), "the modes there are: off, or queue[=DUR]")
+    const MODES: &str = "off, queue[=DUR], quiet[=DUR] or soft[=DUR]";
+    let (mode, limit) = text.split_once('=').map_or((text, None), |(mode, limit)| (mode, Some(limit)));
+    let mode = match mode {
+        "off" if limit.is_some() => {
+            return Err(Fault::new("`off` waits for nothing, so it takes no duration", MODES));
+        }
+        "off" => return Ok(Drain { mode: DrainMode::Off, limit: Duration::ZERO }),
+        "queue" => DrainMode::Queue,
+        "quiet" => DrainMode::Quiet,
+        "soft" => DrainMode::Soft,
+        _ => return Err(Fault::new(format!("there is no drain mode `{text}`"), MODES)),
+    };
+    Ok(Drain { mode, limit: limit.map_or(Ok(QUIET.limit), value::duration)? })
 }
 
 fn respawn_limit(text: &str) -> Result<Option<(u32, Duration)>, Fault> {

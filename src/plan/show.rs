@@ -141,6 +141,8 @@ fn retirement(page: &mut Page, plan: &Plan) {
     match mode {
         DrainMode::Off => page.line("drain", "off"),
         DrainMode::Queue => page.line("drain", format_args!("queue, at most {}", length(limit))),
+        DrainMode::Quiet => page.line("drain", format_args!("quiet, at most {}", length(limit))),
+        DrainMode::Soft => page.line("drain", format_args!("soft, at most {}", length(limit))),
     }
     page.line("stop signal", plan.retirement.stop_signal);
     page.line("retire signal", plan.retirement.retire_signal);

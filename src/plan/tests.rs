@@ -78,7 +78,7 @@ probation       2s
 supersede       5s
 max retiring    8
 respawn         on-failure, at most 5 in 1m
-drain           queue, at most 10s
+drain           quiet, at most 10s
 stop signal     SIGTERM
 retire signal   SIGTERM
 hammer          never

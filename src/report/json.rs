@@ -2,7 +2,7 @@
 
 use super::{Pids, text};
 use crate::notice::{Level, Notice};
-use crate::words::GenerationId;
+use crate::words::{GenerationId, Waits};
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime};
 
@@ -40,6 +40,9 @@ fn generation(notice: &Notice) -> Option<GenerationId> {
         | Notice::Failed { generation, .. }
         | Notice::Guarding { generation, .. }
         | Notice::Retiring { generation }
+        | Notice::Drained { generation, .. }
+        | Notice::DrainLimit { generation, .. }
+        | Notice::Waiting { generation, .. }
         | Notice::Stopping { generation, .. }
         | Notice::Hammered { generation }
         | Notice::Exited { generation, .. }
@@ -90,7 +93,32 @@ fn parts(notice: &Notice) -> (&'static str, Value) {
             ("respawning", json!({"generation": generation.0, "exit": exit.to_string(), "delay_ms": millis(*delay)}))
         }
         Notice::Status { generation, text } => ("status", json!({"generation": generation.0, "status": text})),
+        Notice::Drained { .. } | Notice::DrainLimit { .. } | Notice::Waiting { .. } => parts_of_drain(notice),
         other => parts_without_generation(other),
+    }
+}
+
+fn parts_of_drain(notice: &Notice) -> (&'static str, Value) {
+    let counted = |waits: &Waits| {
+        let Waits { half_open, queued, busy, idle } = waits;
+        json!({"half_open": half_open, "queued": queued, "busy": busy, "idle": idle})
+    };
+    match notice {
+        Notice::Drained { generation, took } => {
+            ("drained", json!({"generation": generation.0, "took_ms": millis(*took)}))
+        }
+        Notice::DrainLimit { generation, limit, waits } => {
+            let fields = json!({"generation": generation.0, "limit_ms": millis(*limit), "connections": counted(waits)});
+            ("drain-limit", fields)
+        }
+        Notice::Waiting { generation, waits, since, hammer } => {
+            let (since, hammer) = (millis(*since), hammer.map(millis));
+            let connections = counted(waits);
+            let fields =
+                json!({"generation": generation.0, "since_ms": since, "hammer_ms": hammer, "connections": connections});
+            ("waiting", fields)
+        }
+        _ => ("note", json!({})),
     }
 }
 

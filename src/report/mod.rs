@@ -10,7 +10,7 @@ use crate::notice::{Level, Notice};
 use crate::plan::{LogFormat, Output};
 use crate::words::GenerationId;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::time::SystemTime;
 
 /// The main pid of every generation that has one.
@@ -24,13 +24,22 @@ pub struct Reporter {
     pid: u32,
     /// False under journald, which has its own time stamps.
     stamped: bool,
+    /// True when somebody is watching.
+    on_terminal: bool,
 }
 
 impl Reporter {
     /// A voice for this process. `journal` is the value of JOURNAL_STREAM, which journald sets (systemd.exec(5)).
     #[must_use]
     pub fn new(output: Output, journal: Option<&str>) -> Self {
-        Self { output, pid: std::process::id(), stamped: !is_stderr(journal) }
+        let on_terminal = output.format == LogFormat::Text && std::io::stderr().is_terminal();
+        Self { output, pid: std::process::id(), stamped: !is_stderr(journal), on_terminal }
+    }
+
+    /// Whether the log is text on a terminal.
+    #[must_use]
+    pub fn on_terminal(&self) -> bool {
+        self.on_terminal
     }
 
     /// Writes one line, in one write(2), when the verbosity asks for it. A stderr that cannot be written is no reason to

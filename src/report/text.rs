@@ -19,7 +19,8 @@ pub fn level(notice: &Notice) -> Level {
         | Notice::PathRestored { .. }
         | Notice::Respawning { .. }
         | Notice::Exited { expected: false, .. } => Level::Problem,
-        Notice::Guarding { .. } | Notice::Status { .. } => Level::Detail,
+        Notice::Guarding { .. } | Notice::Status { .. } | Notice::Drained { .. } => Level::Detail,
+        Notice::DrainLimit { waits, .. } if waits.busy > 0 => Level::Problem,
         Notice::Note { level, .. } => *level,
         _ => Level::Normal,
     }
@@ -53,6 +54,7 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
             format!("{} ended during its probation ({exit}); {} serves again", named(from), named(to))
         }
         Notice::Retiring { generation } => format!("retiring {}", named(generation)),
+        Notice::Drained { .. } | Notice::DrainLimit { .. } | Notice::Waiting { .. } => drain(notice, &named),
         Notice::Stopping { generation, signal } => format!("sending {signal} to {}", named(generation)),
         Notice::Hammered { generation } => {
             format!("[STOP - Hammer Time] Forcefully shutting down {}", named(generation))
@@ -91,6 +93,32 @@ fn survivors(generation: GenerationId, pids: &[(i32, String)]) -> String {
     format!("the main process of generation {generation} is gone; it left behind {}{more}", names.join(", "))
 }
 
+fn drain(notice: &Notice, named: &dyn Fn(&GenerationId) -> String) -> String {
+    match notice {
+        Notice::Drained { generation, took } => {
+            format!("nothing is asked of {} any more, after {}", named(generation), rounded(*took))
+        }
+        Notice::DrainLimit { generation, limit, waits } => {
+            format!("{} still has {waits} after {} (--drain)", named(generation), format_duration(*limit))
+        }
+        Notice::Waiting { generation, waits, since, hammer } => {
+            format!("waiting for {} since {}: {waits}; {}", named(generation), seconds(*since), hammer_in(*hammer))
+        }
+        _ => String::new(),
+    }
+}
+
+fn hammer_in(left: Option<Duration>) -> String {
+    match left {
+        Some(left) => format!("the hammer falls in {}", seconds(left)),
+        None => "there is no hammer".to_owned(),
+    }
+}
+
+fn seconds(length: Duration) -> String {
+    format_duration(Duration::from_secs(length.as_secs())).to_string()
+}
+
 /// Whole milliseconds are all a reader of a log wants; below ten, microseconds tell more.
 fn rounded(length: Duration) -> String {
     let unit = if length < Duration::from_millis(10) { 1_000 } else { 1_000_000 };
@@ -107,6 +135,20 @@ mod tests {
         let notice = Notice::Hammered { generation: GenerationId(1) };
         let pids = Pids::from([(GenerationId(1), 16955)]);
         assert_eq!(render(&notice, &pids), "[STOP - Hammer Time] Forcefully shutting down generation 1 (pid 16955)");
+    }
+
+    #[test]
+    fn what_is_waited_for_and_until_when() {
+        let waits = crate::words::Waits { busy: 2, idle: 1, ..Default::default() };
+        let (generation, since) = (GenerationId(1), Duration::from_millis(5004));
+        let waiting = |hammer| render(&Notice::Waiting { generation, waits, since, hammer }, &Pids::new());
+        let begin = "waiting for generation 1 since 5s: 3 open connections, 2 in the middle of a request";
+        assert_eq!(waiting(Some(Duration::from_millis(54_900))), format!("{begin}; the hammer falls in 54s"));
+        assert_eq!(waiting(None), format!("{begin}; there is no hammer"));
+        let limit = Notice::DrainLimit { generation, limit: Duration::from_secs(10), waits };
+        let text = "generation 1 still has 3 open connections, 2 in the middle of a request after 10s (--drain)";
+        assert_eq!(render(&limit, &Pids::new()), text);
+        assert_eq!(level(&limit), Level::Problem);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Carrying out what the supervisor decided.
 
-use super::copy::{Drain, Main};
-use super::{Runtime, clock, hooks};
+use super::copy::Main;
+use super::{Runtime, hooks};
 use crate::notice::{Level, Notice};
 use crate::plan::KillMode;
 use crate::spawn::ProcessTable;
@@ -62,29 +62,11 @@ impl Runtime {
         self.events.push_back(Event::HooksDone { run: ended.run, result: ended.result });
     }
 
-    /// The flip. What the generation before it had at this moment is what its drain will wait for.
-    fn steer(&mut self, to: GenerationId) {
-        let notices = self.listeners.steer(to);
-        let now = clock::now();
-        for copy in self.copies.values_mut() {
-            if copy.generation == to {
-                copy.drain = None;
-            } else if copy.drain.is_none() && copy.watch.is_none() {
-                let watch = self.listeners.begin_drain(copy.generation);
-                copy.drain = Some(Drain { since: now, watch, next: None, quiet: 0 });
-            }
-        }
-        self.tell_all(notices);
-    }
-
-    fn drain(&mut self, generation: GenerationId) {
-        match self.copies.get_mut(&generation).and_then(|copy| copy.drain.as_mut()) {
-            Some(drain) if self.listeners.has_own_seats(generation) => drain.next = Some(clock::now()),
-            _ => self.events.push_back(Event::Drained(generation)),
-        }
-    }
-
     fn stop(&mut self, generation: GenerationId, reason: StopReason) {
+        if reason == StopReason::Retired {
+            self.end_drain(generation);
+        }
+        self.begin_progress(generation);
         let Some(copy) = self.copies.get_mut(&generation) else { return };
         let retirement = self.plan.retirement;
         let signal = match reason {

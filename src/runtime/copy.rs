@@ -8,13 +8,6 @@ use crate::spawn::Tree;
 use crate::supervisor::StopReason;
 use crate::words::{GenerationId, Moment, Sig};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
-
-/// After the flip the old generation keeps what it was just given for at least this long: a connection that was accepted
-/// at that moment has its request read before the stop signal comes.
-pub const LEAST_DRAIN: Duration = Duration::from_millis(100);
-/// The pause between two looks at a drain.
-pub const DRAIN_PAUSE: Duration = Duration::from_millis(10);
 
 /// The processes of one generation.
 #[derive(Debug)]
@@ -33,6 +26,8 @@ pub struct Copy {
     pub watch: Option<Watch>,
     /// Since new connections stopped going to it.
     pub drain: Option<Drain>,
+    /// While it is on its way out and the log is a terminal.
+    pub progress: Option<Progress>,
     /// The stop signal it was sent.
     pub stopped: Option<Sig>,
     /// SIGKILL was sent to all of it: whatever shows up later gets it too.
@@ -63,12 +58,25 @@ pub enum Main {
 pub struct Drain {
     /// When they stopped.
     pub since: Moment,
-    /// The half-open handshakes of that moment and the queues.
-    pub watch: DrainWatch,
-    /// When to look next; None until the supervisor asks.
+    /// The connections of shortly after that, and the queues.
+    pub watch: Option<DrainWatch>,
+    /// When the supervisor asked for the end.
+    pub asked: Option<Moment>,
+    /// When to look next.
     pub next: Option<Moment>,
     /// How many looks in a row found nothing left.
     pub quiet: u32,
+    /// Connections that are a newer generation's were looked for.
+    pub searched: bool,
+}
+
+/// The lines that say what a generation is waited for.
+#[derive(Debug)]
+pub struct Progress {
+    /// When its end began.
+    pub since: Moment,
+    /// When the next line is due.
+    pub next: Moment,
 }
 
 impl Copy {

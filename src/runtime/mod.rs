@@ -8,6 +8,7 @@ mod channels;
 mod children;
 pub mod clock;
 mod copy;
+mod drain;
 mod files;
 mod hooks;
 mod http;
@@ -80,6 +81,7 @@ pub struct Runtime {
     look_again: Option<Moment>,
     /// The status file as it was last written; None while it never was.
     status: Option<String>,
+    told: drain::ToldOnce,
     finish: Option<u8>,
 }
 
@@ -112,6 +114,7 @@ impl Runtime {
             forget: None,
             look_again: None,
             status: None,
+            told: drain::ToldOnce::default(),
             finish: None,
         };
         match NotifyDir::make(runtime.plan.process.identity.is_some()) {

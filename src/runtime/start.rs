@@ -94,6 +94,7 @@ impl Runtime {
             channels,
             watch: None,
             drain: None,
+            progress: None,
             stopped: None,
             killed: false,
         })

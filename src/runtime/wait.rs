@@ -1,6 +1,6 @@
 //! One poll(2): every descriptor something can arrive on, and the nearest deadline.
 
-use super::copy::{DRAIN_PAUSE, LEAST_DRAIN, Main};
+use super::copy::Main;
 use super::{Runtime, clock};
 use crate::notice::Notice;
 use crate::plan::Sign;
@@ -87,8 +87,9 @@ impl Runtime {
         let executing = self.copies.values().filter(|copy| matches!(copy.main, Main::Running));
         let watches = executing.filter_map(|copy| copy.watch.as_ref()?.next());
         let drains = self.copies.values().filter_map(|copy| copy.drain.as_ref()?.next);
+        let progress = self.copies.values().filter_map(|copy| Some(copy.progress.as_ref()?.next));
         let others = [self.supervisor.next_deadline(), self.hooks.next_deadline(), self.look_again];
-        watches.chain(drains).chain(others.into_iter().flatten()).min()
+        watches.chain(drains).chain(progress).chain(others.into_iter().flatten()).min()
     }
 
     /// Takes what a copy said on its notify socket.
@@ -110,22 +111,6 @@ impl Runtime {
             let sign = copy.watch.as_mut().and_then(|watch| watch.look(now, &mut self.listeners));
             if let Some(sign) = sign {
                 self.events.push_back(Event::Ready(copy.generation, sign));
-            }
-        }
-    }
-
-    /// A drain is over when two looks in a row find nothing left, and not before [`LEAST_DRAIN`].
-    fn look_at_drains(&mut self, now: Moment) {
-        for copy in self.copies.values_mut() {
-            let Some(drain) = copy.drain.as_mut().filter(|drain| drain.next.is_some_and(|next| next <= now)) else {
-                continue;
-            };
-            drain.quiet = if drain.watch.over(&self.listeners) { drain.quiet + 1 } else { 0 };
-            if drain.quiet >= 2 && now.since(drain.since) >= LEAST_DRAIN {
-                drain.next = None;
-                self.events.push_back(Event::Drained(copy.generation));
-            } else {
-                drain.next = Some((now + DRAIN_PAUSE).max(drain.since + (LEAST_DRAIN - DRAIN_PAUSE)));
             }
         }
     }

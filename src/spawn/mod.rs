@@ -1,8 +1,8 @@
 //! Making processes: the copies of the target, and the small helpers of hooks.
 //!
 //! `launch` is the parent's side, `child` the child's, in one order on one screen; `report` is what comes back from it.
-//! `tree` knows which processes belong to a copy, `table` is one look at all processes, `reap` waits for those that
-//! ended. Nothing here waits for a child: its report comes through a pipe that sits in the poll set.
+//! `tree` knows which processes belong to a copy, `table` is one look at all processes, `sockets` what they have open,
+//! `reap` waits for those that ended. Nothing here waits for a child: its report comes through a pipe that sits in the poll set.
 
 mod caller;
 mod child;

@@ -1,19 +1,72 @@
 //! Which sockets the processes of a copy have open (/proc/PID/fd, proc(5)).
 
-use super::tree::Member;
+use super::ProcessTable;
+use super::tree::{Member, Tree};
+use crate::words::OpenSocket;
+use nix::fcntl::readlink;
+use nix::unistd::Pid;
 use std::collections::HashSet;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+impl Tree {
+    /// Every socket the tree's processes have open, as often as it is open. Some microseconds a descriptor. Processes that
+    /// may not be looked into (ptrace(2): another user's, without the privilege) are left out.
+    pub fn sockets(&mut self, table: &ProcessTable) -> Vec<OpenSocket> {
+        let mut found = Vec::new();
+        for member in self.members(table) {
+            of_process(member.pid, &mut found);
+        }
+        found
+    }
+}
 
 /// The numbers of all sockets that these processes have open; None when one of them does not show its own.
 #[must_use]
 pub fn open_sockets(members: &[Member]) -> Option<HashSet<u64>> {
-    let mut sockets = HashSet::new();
-    for member in members {
-        for entry in fs::read_dir(format!("/proc/{}/fd", member.pid)).ok()? {
-            let Ok(target) = entry.and_then(|entry| fs::read_link(entry.path())) else { continue };
-            let number = target.to_str().and_then(|name| name.strip_prefix("socket:[")?.strip_suffix(']'));
-            sockets.extend(number.and_then(|number| number.parse::<u64>().ok()));
+    let mut sockets = Vec::new();
+    members.iter().all(|member| of_process(member.pid, &mut sockets)).then_some(())?;
+    Some(sockets.into_iter().map(|open| u64::from(open.inode)).collect())
+}
+
+/// False when the process does not show them.
+fn of_process(pid: Pid, found: &mut Vec<OpenSocket>) -> bool {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(fd) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Ok(target) = readlink(entry.path().as_path()) else { continue };
+        found.extend(inode(target.as_bytes()).map(|inode| OpenSocket { inode, pid: pid.as_raw(), fd }));
+    }
+    true
+}
+
+/// The number in `socket:[N]`.
+fn inode(target: &[u8]) -> Option<u32> {
+    let number = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    std::str::from_utf8(number).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn our_own_socket_is_found() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut found = Vec::new();
+        assert!(of_process(Pid::this(), &mut found));
+        let one = found.iter().find(|open| open.fd == socket.as_raw_fd()).unwrap();
+        assert_eq!(u64::from(one.inode), nix::sys::stat::fstat(&socket).unwrap().st_ino);
+        assert_eq!(one.pid, Pid::this().as_raw());
+    }
+
+    #[test]
+    fn only_sockets_have_the_inode_of_one() {
+        assert_eq!(inode(b"socket:[4711]"), Some(4711));
+        for other in ["pipe:[4711]", "/dev/null", "socket:[x]", "socket:[", ""] {
+            assert_eq!(inode(other.as_bytes()), None);
         }
     }
-    Some(sockets)
 }

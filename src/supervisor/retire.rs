@@ -33,7 +33,7 @@ impl Supervisor {
         self.report(Notice::Retiring { generation: id });
         match self.policy.drain.mode {
             DrainMode::Off => self.stop_retired(now, id),
-            DrainMode::Queue => self.out.push(Action::Drain(id)),
+            DrainMode::Queue | DrainMode::Quiet | DrainMode::Soft => self.out.push(Action::Drain(id)),
         }
         self.hammer_surplus();
     }

@@ -4,11 +4,15 @@
 
 mod ending;
 mod moment;
+mod open_socket;
 mod signal;
+mod waits;
 
 pub use ending::{CODE_FAILURE, CODE_HAMMERED, CODE_NOT_EXECUTABLE, CODE_NOT_FOUND, CODE_USAGE, Exit, Failure, reason};
 pub use moment::Moment;
+pub use open_socket::OpenSocket;
 pub use signal::Sig;
+pub use waits::Waits;
 
 use std::fmt;
 use std::time::Duration;

@@ -4,7 +4,7 @@ use super::roff::{bold, fill, italic, paragraph};
 use super::{read, roff};
 use endless::notice::{Level, Notice};
 use endless::report::{Pids, json};
-use endless::words::{Exit, Failure, GenerationId, HookPoint, ReadySign, Sig};
+use endless::words::{Exit, Failure, GenerationId, HookPoint, ReadySign, Sig, Waits};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -21,6 +21,8 @@ fn samples() -> Vec<Notice> {
     let exit = Exit::Code(1);
     let why = || "hook pre:HUP \"nginx -t\": exit status 1".to_owned();
     let address = || "127.0.0.1:4242".to_owned();
+    let waits = Waits { busy: 1, idle: 2, ..Waits::default() };
+    let since = Duration::from_secs(5);
     let not_steered = "the kernel refuses steering".to_owned();
     vec![
         Notice::Listening { name: "web".to_owned(), address: address(), shared: None },
@@ -33,6 +35,9 @@ fn samples() -> Vec<Notice> {
         Notice::Guarding { generation: OLD, length: Duration::from_secs(2) },
         Notice::HandedBack { from: NEW, to: OLD, exit },
         Notice::Retiring { generation: OLD },
+        Notice::Drained { generation: OLD, took: Duration::from_millis(230) },
+        Notice::DrainLimit { generation: OLD, limit: Duration::from_secs(10), waits },
+        Notice::Waiting { generation: OLD, waits, since, hammer: Some(Duration::from_secs(55)) },
         Notice::Stopping { generation: OLD, signal: Sig::TERM },
         Notice::Hammered { generation: OLD },
         Notice::Exited { generation: OLD, exit: Exit::Code(0), expected: true },

@@ -17,7 +17,7 @@ fn defaults() -> Lifecycle {
         probation: ms(2000),
         supersede: Some(ms(5000)),
         max_retiring: 8,
-        drain: Drain { mode: DrainMode::Queue, limit: ms(10_000) },
+        drain: Drain { mode: DrainMode::Quiet, limit: ms(10_000) },
         hammer: Some(ms(60_000)),
         respawn: Respawn::OnFailure,
         respawn_limit: Some((5, ms(60_000))),

@@ -18,7 +18,7 @@ pub fn policy(dice: &mut Dice) -> Lifecycle {
         supersede: dice.pick(&[None, Some(ms(0)), Some(ms(300)), Some(ms(5000))]),
         max_retiring: dice.pick(&[1, 2, 8]),
         drain: Drain {
-            mode: dice.pick(&[DrainMode::Off, DrainMode::Queue]),
+            mode: dice.pick(&[DrainMode::Off, DrainMode::Queue, DrainMode::Quiet, DrainMode::Soft]),
             limit: dice.pick(&[ms(0), ms(100), ms(1000), ms(10_000)]),
         },
         hammer: dice.pick(&[None, Some(ms(0)), Some(ms(100)), Some(ms(1000)), Some(ms(60_000))]),
