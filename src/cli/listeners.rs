@@ -19,7 +19,7 @@ pub struct ListenerArgs {
     #[arg(short, long, value_name = "[NAME=]ADDRESS[,OPTION]...", env = "ENDLESS_LISTEN", hide_env_values = true)]
     pub listen: Vec<String>,
 
-    /// How the target is told: systemd, server-starter, stdin, none and others [default: systemd,server-starter]
+    /// How the target is told, among others: systemd, server-starter, stdin, none [default: systemd,server-starter]
     ///
     /// `systemd`: LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID. `server-starter`: SERVER_STARTER_PORT and
     /// SERVER_STARTER_GENERATION. `stdin`: the one listener is descriptor 0. `none`: nothing is set; use templates such
