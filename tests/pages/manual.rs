@@ -128,13 +128,10 @@ fn every_option_of_a_listener_is_described() {
             tag.split(", ").map(|word| word.split('=').next().unwrap_or_default().to_owned()).collect::<Vec<_>>()
         })
         .collect();
-    let source = read("src/plan/listener/options.rs");
-    let (_, names) = source.split_once("const NAMES").unwrap_or_default();
-    let (names, _) = names.split_once("];").unwrap_or_default();
-    let names: Vec<&str> = names.split('"').skip(1).step_by(2).collect();
+    let names = quoted("src/plan/listener/options.rs", "const NAMES");
     assert!(names.len() >= 16, "the options of listeners are not read as they should be: {names:?}");
     for name in names {
-        assert!(described.contains(name), "LISTENERS of {PAGE} does not describe the option {name}");
+        assert!(described.contains(&name), "LISTENERS of {PAGE} does not describe the option {name}");
     }
 }
 
@@ -146,25 +143,28 @@ fn every_hook_is_described() {
     }
 }
 
-/// The values an option's summary lists behind its colon: `When a copy serves: auto, notify, …`.
-fn listed(option: &str) -> Vec<String> {
-    let args = options::all();
-    let arg =
-        args.iter().find(|arg| arg.get_long() == Some(option)).unwrap_or_else(|| panic!("there is no --{option}"));
-    let summary = options::said(arg).summary;
-    let values = summary.rsplit_once(": ").map(|(_, values)| values.to_owned()).unwrap_or_default();
-    values.split(", ").map(|value| value.split('=').next().unwrap_or_default().to_owned()).collect()
+/// The words in quotes behind a constant of a source file.
+fn quoted(path: &str, constant: &str) -> Vec<String> {
+    let source = read(path);
+    let (_, list) = source.split_once(constant).unwrap_or_else(|| panic!("{path} has no {constant}"));
+    let (list, _) = list.split_once("];").unwrap_or_default();
+    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 #[test]
 fn every_protocol_and_every_sign_of_readiness_is_described() {
-    for (option, name) in [("pass", "HAND-OFF"), ("ready", "READINESS")] {
+    let protocols = quoted("src/plan/protocol.rs", "const NAMES");
+    let args = options::all();
+    let ready = args.iter().find(|arg| arg.get_long() == Some("ready")).map(|arg| options::said(arg).summary);
+    let ready = ready.as_deref().and_then(|text| text.rsplit_once(": ")).map(|(_, values)| values.to_owned());
+    let signs = ready.unwrap_or_default().split(", ").map(str::to_owned).collect();
+    for (values, name) in [(protocols, "HAND-OFF"), (signs, "READINESS")] {
         let tags = tags(section(&read(PAGE), name));
-        let values = listed(option);
-        assert!(values.len() > 3, "the summary of --{option} lists its values behind a colon: {values:?}");
+        assert!(values.len() > 3, "they are not read as they should be: {values:?}");
         for value in values {
-            let found = tags.iter().any(|tag| tag.split(", ").any(|tag| tag.split('=').next() == Some(&value)));
-            assert!(found, "{name} of {PAGE} does not describe {value}");
+            let word = value.split('=').next().unwrap_or_default();
+            let found = tags.iter().any(|tag| tag.split([',', ' ', '=', '"']).any(|part| part == word));
+            assert!(found, "{name} of {PAGE} does not describe {word}");
         }
     }
 }
