@@ -4,6 +4,7 @@ use crate::support::{Endless, Setup, endless};
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// It ended with this status, the address is free, and its directory is as it was.
 #[track_caller]
@@ -15,8 +16,12 @@ fn ends_with(mut endless: Endless, status: i32, files: usize) {
     TcpListener::bind(endless.address(0)).expect("free again");
 }
 
+/// At an address of its own, so that no other test takes the port when it is free.
 fn listening() -> Setup {
-    endless("-l 127.0.0.1:0 -l unix:{dir}/socket --pid-file {dir}/pid --status-file {dir}/status")
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let host = NEXT.fetch_add(1, Ordering::Relaxed);
+    let files = "-l unix:{dir}/socket --pid-file {dir}/pid --status-file {dir}/status";
+    endless(&format!("-l 127.0.1.{host}:0 {files}"))
 }
 
 #[test]
@@ -40,7 +45,7 @@ fn a_first_start_that_ends_well_without_serving_gives_125() {
 
 #[test]
 fn a_first_start_that_is_not_ready_in_time_gives_125() {
-    let setup = endless("-l 127.0.0.1:0 --ready-timeout 1s");
+    let setup = endless("-l 127.0.2.1:0 --ready-timeout 1s");
     ends_with(setup.start(&["grandchild", "hang"]), 125, 0);
 }
 

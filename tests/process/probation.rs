@@ -23,7 +23,8 @@ fn when_the_new_copy_crashes_in_its_probation_the_old_one_serves_again() {
     load.wait_for_more(50);
     let count = load.finish();
     assert_eq!((count.lost_as(Loss::Refused), count.lost_as(Loss::Silent)), (0, 0), "{count:?}");
-    assert!(count.lost.len() <= 4, "more than one request of each client was lost: {count:?}");
+    // Of each client the request that the crashed copy had, and one that waited in its queue when it was noticed.
+    assert!(count.lost.len() <= 2 * 4, "{count:?}");
     endless.wait_for_only(&[first]);
     assert_eq!(endless.ask(), (1, first));
     assert_eq!((endless.count("next start in"), endless.count("starting generation")), (0, 2));

@@ -302,12 +302,19 @@ impl Endless {
         processes::marked(&self.mark).into_iter().filter(|pid| *pid != self.pid).collect()
     }
 
-    /// How many descriptors endless has open once everything so far is done: a signal that asks for nothing is answered
-    /// after that.
-    pub fn descriptors(&self) -> usize {
+    /// Waits until endless has done everything that was asked of it so far: a signal that asks for nothing is answered after
+    /// that.
+    #[track_caller]
+    pub fn settle(&self) {
         let before = self.count("SIGTSTP");
         self.signal(Signal::SIGTSTP);
         self.wait_count("SIGTSTP", before + 1);
+    }
+
+    /// How many descriptors endless has open when it has settled.
+    #[track_caller]
+    pub fn descriptors(&self) -> usize {
+        self.settle();
         processes::descriptors(self.pid)
     }
 
