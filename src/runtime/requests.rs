@@ -6,7 +6,7 @@ use super::signals::Received;
 use crate::notice::{Level, Notice};
 use crate::plan::{Plan, ReadyMode, Sign, SignalAction};
 use crate::spawn::ProcessTable;
-use crate::supervisor::{Event, Request, Ticket, What};
+use crate::supervisor::{Event, Request, Ticket, Wait, What};
 use crate::words::{GenerationId, ReadySign, Sig};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::Pid;
@@ -53,7 +53,8 @@ impl Runtime {
             SignalAction::Suspend | SignalAction::Ignore => What::Nothing,
         };
         self.last_ticket += 1;
-        let request = Request { ticket: Ticket(self.last_ticket), what, signal: Some(received.signal) };
+        let request =
+            Request { ticket: Ticket(self.last_ticket), what, signal: Some(received.signal), wait: Wait::Nobody };
         self.events.push_back(Event::Request(request));
     }
 

@@ -18,8 +18,23 @@ pub struct Request {
     pub ticket: Ticket,
     /// What is asked for.
     pub what: What,
-    /// The signal it came by, whose `pre:` and `post:` hooks run around it.
+    /// The signal whose `pre:` and `post:` hooks run around it: the one it came by, or the one that asks for the same.
     pub signal: Option<Sig>,
+    /// Who waits for what before it is answered.
+    pub wait: Wait,
+}
+
+/// What the asker waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Nobody waits: it came by a signal. Only such a stop hammers when it is the second one.
+    Nobody,
+    /// A restart: the new generation is active.
+    Active,
+    /// What was asked for is done; a restart: the new generation has passed its probation.
+    Done,
+    /// And the generations that it sends away are gone.
+    Gone,
 }
 
 /// What can be asked for.

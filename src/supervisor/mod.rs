@@ -10,8 +10,9 @@ mod respawn;
 mod restart;
 mod retire;
 mod shutdown;
+mod waiting;
 
-pub use event::{Action, Event, HookContext, HookRun, Outcome, Request, Seats, StopReason, Ticket, What};
+pub use event::{Action, Event, HookContext, HookRun, Outcome, Request, Seats, StopReason, Ticket, Wait, What};
 pub use generation::{Generation, State};
 
 use crate::notice::Notice;
@@ -33,6 +34,8 @@ pub struct Supervisor {
     remembered: Vec<Request>,
     /// The restart whose new generation is on probation.
     proving: Option<restart::Proving>,
+    /// Requests that are done and wait for generations to be gone.
+    leaving: Vec<waiting::Leaving>,
     respawn: respawn::Backoff,
     /// True once any generation was ready: from then on a failing start does not end endless.
     served: bool,
@@ -58,6 +61,7 @@ impl Supervisor {
             attempt: None,
             remembered: Vec::new(),
             proving: None,
+            leaving: Vec::new(),
             respawn: respawn::Backoff::new(seed),
             served: false,
             asked: Vec::new(),

@@ -47,8 +47,9 @@ impl Supervisor {
     }
 
     fn carry_out(&mut self, request: Request) {
+        let mut hammered = Vec::new();
         match request.what {
-            What::Hammer => self.hammer_retiring(),
+            What::Hammer => hammered = self.hammer_retiring(),
             What::Forward(signal) => {
                 let killed = |id: &GenerationId| self.generations.get(id).is_none_or(|one| one.state == State::Killed);
                 if let Some(active) = self.active.filter(|id| !killed(id)) {
@@ -58,17 +59,18 @@ impl Supervisor {
             _ => {}
         }
         self.after_signals(std::slice::from_ref(&request), "done");
-        self.answer(vec![request], &Outcome::Done(self.active));
+        self.answer_when_gone(request, hammered, Outcome::Done(self.active));
     }
 
-    fn hammer_retiring(&mut self) {
+    fn hammer_retiring(&mut self) -> Vec<GenerationId> {
         let retiring: Vec<_> = self.generations.values().filter(|one| one.retiring()).map(|one| one.id).collect();
         if retiring.is_empty() {
             self.report(Notice::Refused { what: "hammer", why: "nothing is retiring".to_owned() });
         }
-        for id in retiring {
-            self.hammer(id);
+        for id in &retiring {
+            self.hammer(*id);
         }
+        retiring
     }
 
     /// Runs the `post:` hooks of the signals these requests came by, each signal's once.

@@ -19,6 +19,8 @@ pub(super) struct Backoff {
     pub(super) due: Option<Moment>,
     /// The end that the present attempt was to make good.
     pub(super) bereft: Option<(GenerationId, Exit)>,
+    /// The due start that a restart has taken the place of; it is due again if hooks prevent the restart.
+    pub(super) postponed: Option<Moment>,
     ends: VecDeque<Moment>,
     delay: Duration,
     noise: u64,
@@ -26,7 +28,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(seed: u64) -> Self {
-        Self { due: None, bereft: None, ends: VecDeque::new(), delay: FIRST_DELAY, noise: seed | 1 }
+        Self { due: None, bereft: None, postponed: None, ends: VecDeque::new(), delay: FIRST_DELAY, noise: seed | 1 }
     }
 
     /// Counts one more end and returns how many there were within `window`.
@@ -85,6 +87,7 @@ impl Supervisor {
                 return self.begin_shutdown(now, Some(code), Vec::new());
             }
         }
+        self.respawn.postponed = None;
         let delay = self.respawn.next_delay();
         self.respawn.due = Some(now + delay);
         self.report(Notice::Respawning { generation: id, exit, delay });

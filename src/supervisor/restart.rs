@@ -1,6 +1,6 @@
 //! An attempt: from the request for a fresh generation until that one is active or has failed.
 
-use super::{Action, Generation, HookContext, HookRun, Outcome, Request, Seats, State, Supervisor};
+use super::{Action, Generation, HookContext, HookRun, Outcome, Request, Seats, State, Supervisor, Wait};
 use crate::notice::Notice;
 use crate::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign, Sig};
 
@@ -61,7 +61,7 @@ impl Supervisor {
     }
 
     pub(super) fn begin_attempt(&mut self, requests: Vec<Request>) {
-        self.respawn.due = None;
+        self.respawn.postponed = self.respawn.due.take().or(self.respawn.postponed);
         let mut signals: Vec<Sig> = requests.iter().filter_map(|request| request.signal).collect();
         signals.sort_unstable();
         signals.dedup();
@@ -151,6 +151,7 @@ impl Supervisor {
         let requests = self.attempt.take().map(|attempt| attempt.requests).unwrap_or_default();
         self.proven();
         self.respawn.bereft = None;
+        self.respawn.postponed = None;
         self.steer(id);
         self.served = true;
         let old = self.active.replace(id);
@@ -162,12 +163,14 @@ impl Supervisor {
         }
         self.retire_guards(now);
         let until = now + self.policy.probation;
+        let (early, rest) = requests.iter().copied().partition(|request: &Request| request.wait == Wait::Active);
+        self.answer(early, &Outcome::Done(Some(id)));
         match old {
             Some(old) if until > now => {
                 self.guard(old, until);
-                self.proving = Some(Proving { generation: id, until, requests: requests.clone() });
+                self.proving = Some(Proving { generation: id, until, requests: rest });
             }
-            _ => self.answer(requests.clone(), &Outcome::Done(Some(id))),
+            _ => self.restarted(rest, id),
         }
         if let Some(old) = old.filter(|_| until <= now) {
             self.retire(now, old);
@@ -180,12 +183,13 @@ impl Supervisor {
     /// The generation on probation is beyond doubt, or another has taken its place.
     pub(super) fn proven(&mut self) {
         if let Some(proving) = self.proving.take() {
-            self.answer(proving.requests, &Outcome::Done(Some(proving.generation)));
+            self.restarted(proving.requests, proving.generation);
         }
     }
 
-    /// The generation on probation has failed it.
+    /// The active generation has ended: those who wait for its restart to be done are told.
     pub(super) fn disproven(&mut self, failure: &Failure) {
+        self.leaving_failed(failure);
         if let Some(proving) = self.proving.take() {
             self.answer(proving.requests, &Outcome::Failed(failure.clone()));
         }
@@ -213,6 +217,7 @@ impl Supervisor {
     fn attempt_failed(&mut self, now: Moment, id: Option<GenerationId>, failure: Failure) {
         let Some(attempt) = self.attempt.take() else { return };
         if let Some(id) = id {
+            self.respawn.postponed = None;
             self.report(Notice::Failed { generation: id, failure: failure.clone(), kept: self.active });
             let made = !matches!(failure, Failure::NotMade { .. } | Failure::NotExecuted { .. });
             self.discard(id, made);
@@ -228,9 +233,11 @@ impl Supervisor {
         } else if !self.served {
             self.begin_shutdown(now, Some(failure.exit_code()), Vec::new());
         } else if self.active.is_none() {
-            match self.respawn.bereft.take().filter(|_| id.is_none()) {
-                Some((ended, exit)) => self.respawn_after_end(now, ended, exit),
-                None => self.respawn_after_failure(now, &failure),
+            let prevented = id.is_none();
+            match (self.respawn.bereft.take(), self.respawn.postponed.take()) {
+                (Some((ended, exit)), _) if prevented => self.respawn_after_end(now, ended, exit),
+                (None, Some(due)) if prevented => self.respawn.due = Some(due),
+                _ => self.respawn_after_failure(now, &failure),
             }
         }
     }

@@ -155,6 +155,7 @@ impl Supervisor {
             self.out.push(Action::Release(id));
         }
         self.seats_free(now);
+        self.answer_leaving();
         self.finish_when_empty();
     }
 }

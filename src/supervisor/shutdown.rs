@@ -1,6 +1,6 @@
 //! The end: everything is told to stop, and when the last is gone, endless exits.
 
-use super::{Action, HookContext, HookRun, Outcome, Request, State, StopReason, Supervisor, What};
+use super::{Action, HookContext, HookRun, Outcome, Request, State, StopReason, Supervisor, Wait, What};
 use crate::notice::Notice;
 use crate::words::{CODE_HAMMERED, Failure, GenerationId, HookPoint, Moment};
 
@@ -29,7 +29,7 @@ impl Supervisor {
     pub(super) fn stop_asked(&mut self, now: Moment, request: Request) {
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.requests.push(request);
-            if shutdown.requests.len() > 1 {
+            if request.wait == Wait::Nobody && shutdown.requests.len() > 1 {
                 self.hammer_everything();
             }
             return;
@@ -60,6 +60,7 @@ impl Supervisor {
     /// Tells every generation to stop. `code` is the exit status, None when the stop was asked for.
     pub(super) fn begin_shutdown(&mut self, now: Moment, code: Option<u8>, requests: Vec<Request>) {
         self.respawn.due = None;
+        self.leaving_failed(&Failure::Stopping);
         let waiting = self.abandon_attempt();
         self.answer(waiting, &Outcome::Failed(Failure::Stopping));
         self.shutdown =

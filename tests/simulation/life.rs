@@ -5,7 +5,7 @@ use crate::ledger::{Broken, Kept, Ledger, promise};
 use crate::tally::Tally;
 use crate::target::policy;
 use crate::world::World;
-use endless::supervisor::{Action, Event, Supervisor, What};
+use endless::supervisor::{Action, Event, Supervisor, Wait, What};
 use endless::words::{Moment, Sig};
 use std::time::Duration;
 
@@ -216,7 +216,7 @@ impl Life {
             if self.ledger.finished.is_some() {
                 return Ok(());
             }
-            self.world.ask(self.world.now, What::Stop, signal);
+            self.world.ask_waiting(self.world.now, What::Stop, signal, Wait::Nobody);
             self.run(self.world.now + 300_000, 0)?;
         }
         promise(8, self.ledger.finished.is_some(), || "two stops and no Finish".into())

@@ -1,7 +1,7 @@
 //! How the onlooker writes events into the book, before the supervisor gets them.
 
 use crate::ledger::{Asked, Ledger, Seen};
-use endless::supervisor::{Event, HookRun, Request, What};
+use endless::supervisor::{Event, HookRun, Request, Wait, What};
 use endless::words::{Exit, Failure, GenerationId, HookPoint, Moment};
 
 impl Ledger {
@@ -33,7 +33,7 @@ impl Ledger {
         match request.what {
             What::Stop => {
                 self.stops_asked += 1;
-                self.hammer_all = self.stop_since.is_some();
+                self.hammer_all = self.stop_since.is_some() && request.wait == Wait::Nobody;
                 if request.signal.is_none() {
                     self.stop_now();
                 }
@@ -70,7 +70,6 @@ impl Ledger {
         if !self.ever_ready {
             self.ended_with(125);
         }
-        self.last_end = Some(self.now);
     }
 
     /// Something that served or was to serve has ended; endless exits with this status if it gives up now.

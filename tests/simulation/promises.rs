@@ -2,7 +2,7 @@
 
 use crate::ledger::{Kept, Ledger, Owned, Seen, promise};
 use endless::plan::Respawn;
-use endless::supervisor::{Action, HookRun, Outcome, Seats, StopReason, Ticket, What};
+use endless::supervisor::{Action, HookRun, Outcome, Seats, StopReason, Ticket, Wait, What};
 use endless::words::{GenerationId, HookPoint};
 use std::time::Duration;
 
@@ -234,13 +234,18 @@ impl Ledger {
         let signal = asked.request.signal.filter(|_| done);
         let skipped = signal.filter(|signal| self.agreed.get(signal).is_none_or(|step| *step < asked.step));
         promise(0, skipped.is_none(), || format!("ticket {} is done without the pre hooks of its signal", ticket.0))?;
+        let wait = asked.request.wait;
         let (Outcome::Done(generation), What::Restart, step) = (outcome, asked.request.what, asked.step) else {
             return Ok(());
         };
         let seen = generation.and_then(|id| self.generations.get(&id));
         let good = seen.is_some_and(|seen| seen.spawned_at_step >= step && seen.ready.is_some());
-        let alive = seen.is_some_and(|seen| !seen.ended());
+        let replaced = wait == Wait::Gone && self.steered > *generation;
+        let alive = replaced || seen.is_some_and(|seen| !seen.ended());
         promise(8, alive, || format!("restart {} is done by {generation:?}, which has ended", ticket.0))?;
+        let older = generation.and_then(|id| self.generations.range(..id).find(|(_, seen)| !seen.gone));
+        let early = older.filter(|_| wait == Wait::Gone).map(|(id, _)| id);
+        promise(8, early.is_none(), || format!("restart {} is done and {early:?} is not gone", ticket.0))?;
         promise(3, good, || format!("restart {} is done by {generation:?}, started before it was asked for", ticket.0))
     }
 

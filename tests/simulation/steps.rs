@@ -1,8 +1,8 @@
 //! The promises about what is left after a step, about time that passes, and about the end of all events.
 
-use crate::ledger::{Kept, Ledger, Owned, Seen, promise};
+use crate::ledger::{Asked, Kept, Ledger, Owned, Seen, promise};
 use endless::plan::{DrainMode, Respawn};
-use endless::supervisor::{Event, What};
+use endless::supervisor::{Event, Wait, What};
 use endless::words::{GenerationId, Moment};
 use std::time::Duration;
 
@@ -114,6 +114,7 @@ impl Ledger {
         let serves = self.serving().is_some();
         let patient = self.policy.hammer.is_none();
         let left = self.generations.values().filter(|seen| !seen.gone);
+        let busy_end = left.clone().any(Seen::told);
         let busy = left.clone().any(|seen| !(seen.candidate() || seen.serving() || patient && seen.told()));
         promise(7, !busy, || "asleep for ever with a generation on its way out".into())?;
         if self.stop_since.is_some() {
@@ -121,7 +122,8 @@ impl Ledger {
         }
         let ending = patient && left.count() > 0 && self.may_end();
         promise(7, serves || hangs || ending, || "asleep for ever and nothing serves".into())?;
-        let open = self.unanswered().next();
+        let waits = |asked: &&Asked| patient && busy_end && asked.request.wait == Wait::Gone;
+        let open = self.unanswered().find(|asked| !waits(asked));
         promise(8, open.is_none() || hangs || ending, || format!("asleep for ever without an answer to {open:?}"))
     }
 }

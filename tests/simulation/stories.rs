@@ -277,3 +277,49 @@ fn a_crashed_generation_is_started_again_on_its_seats_until_the_limit() {
 fn delayed(delay: Duration, usual: u64) -> bool {
     (ms(usual / 2)..=ms(usual * 3 / 2)).contains(&delay)
 }
+
+#[test]
+fn a_client_waits_for_active_for_the_probation_or_until_the_old_one_is_gone() {
+    tell(
+        defaults(),
+        "    0 | begin          | spawn 1
+            10 | ready 1        |
+          1000 | restart-active | spawn 2
+          1001 | restart-gone   |
+          1010 | ready 2        | steer 2, answer 1 done 2, spawn 3
+          1020 | exit 3 1       | kill 3, answer 2 failed: it ended before it was ready (exit status 1)
+          1030 | gone 3         | release 3
+          3010 | tick           | drain 1
+          4000 | restart-gone   | spawn 4
+          4010 | ready 4        | steer 4
+          6010 | tick           | drain 2
+          6020 | drained 2      | stop 2 retired
+          6030 | exit 2 0       |
+          6030 | gone 2         | release 2
+          7000 | hammer-gone    | kill 1
+          7001 | exit 1 KILL    |
+          7010 | gone 1         | release 1, answer 3 done 4, answer 4 done 4",
+    );
+}
+
+#[test]
+fn a_restart_that_waits_for_the_old_one_fails_when_the_old_one_serves_again() {
+    tell(
+        defaults(),
+        "    0 | begin        | spawn 1
+            10 | ready 1      |
+          1000 | restart-gone | spawn 2
+          1010 | ready 2      | steer 2
+          3010 | tick         | drain 1
+          4000 | exit 2 1     | stop 2 survived, steer 1, answer 1 failed: it ended during its probation (exit status 1)
+          4010 | gone 2       | release 2
+          5000 | restart-gone | spawn 3
+          5010 | ready 3      | steer 3
+          6000 | stop-client  | answer 2 failed: endless is stopping, stop 1 stopped, stop 3 stopped
+          6001 | stop-client  |
+          6010 | exit 1 0     |
+          6010 | gone 1       | release 1
+          6011 | exit 3 0     |
+          6011 | gone 3       | release 3, answer 3 done, answer 4 done, finish 0",
+    );
+}

@@ -2,7 +2,7 @@
 
 use crate::target::ms;
 use endless::plan::Lifecycle;
-use endless::supervisor::{Action, Event, HookRun, Outcome, Request, Seats, Supervisor, Ticket, What};
+use endless::supervisor::{Action, Event, HookRun, Outcome, Request, Seats, Supervisor, Ticket, Wait, What};
 use endless::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign, Sig};
 
 /// Tells a story: each row is `time in ms | event | actions`.
@@ -65,6 +65,10 @@ impl Teller {
             "drained" => Event::Drained(id),
             "tick" => Event::Tick,
             "restart" => self.request(What::Restart, None),
+            "restart-active" => self.client(What::Restart, Wait::Active),
+            "restart-gone" => self.client(What::Restart, Wait::Gone),
+            "stop-client" => self.client(What::Stop, Wait::Done),
+            "hammer-gone" => self.client(What::Hammer, Wait::Gone),
             "stop" => self.request(What::Stop, None),
             "hammer" => self.request(What::Hammer, None),
             "HUP" => self.request(What::Restart, Some(Sig::HUP)),
@@ -82,7 +86,12 @@ impl Teller {
 
     fn request(&mut self, what: What, signal: Option<Sig>) -> Event {
         self.tickets += 1;
-        Event::Request(Request { ticket: Ticket(self.tickets), what, signal })
+        Event::Request(Request { ticket: Ticket(self.tickets), what, signal, wait: Wait::Nobody })
+    }
+
+    fn client(&mut self, what: What, wait: Wait) -> Event {
+        self.tickets += 1;
+        Event::Request(Request { ticket: Ticket(self.tickets), what, signal: None, wait })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::dice::Dice;
 use crate::target::{Nature, OnStop, Rest, Start};
-use endless::supervisor::{Action, Event, HookRun, Request, StopReason, Ticket, What};
+use endless::supervisor::{Action, Event, HookRun, Request, StopReason, Ticket, Wait, What};
 use endless::words::{Exit, GenerationId, HookPoint, ReadySign, Sig};
 use std::collections::BTreeMap;
 
@@ -80,8 +80,14 @@ impl World {
 
     /// Somebody will ask for this.
     pub fn ask(&mut self, due: u64, what: What, signal: Option<Sig>) {
+        let wait = self.dice.pick(&[Wait::Nobody, Wait::Active, Wait::Done, Wait::Gone]);
+        self.ask_waiting(due, what, signal, wait);
+    }
+
+    /// The same, and who waits for what.
+    pub fn ask_waiting(&mut self, due: u64, what: What, signal: Option<Sig>, wait: Wait) {
         self.tickets += 1;
-        self.owe(due, Event::Request(Request { ticket: Ticket(self.tickets), what, signal }));
+        self.owe(due, Event::Request(Request { ticket: Ticket(self.tickets), what, signal, wait }));
     }
 
     /// Carries out one action.

@@ -1,0 +1,45 @@
+//! Requests that are done, and whose askers wait until what they sent away is gone.
+
+use super::{Action, Outcome, Request, Supervisor, Wait, What};
+use crate::words::{Failure, GenerationId};
+
+/// One that waits for these generations.
+#[derive(Debug, Clone)]
+pub(super) struct Leaving {
+    request: Request,
+    generations: Vec<GenerationId>,
+    outcome: Outcome,
+}
+
+impl Supervisor {
+    /// A restart has succeeded; who asked for more than that waits for the older generations.
+    pub(super) fn restarted(&mut self, requests: Vec<Request>, id: GenerationId) {
+        let older: Vec<_> = self.generations.range(..id).map(|(older, _)| *older).collect();
+        for request in requests {
+            self.answer_when_gone(request, older.clone(), Outcome::Done(Some(id)));
+        }
+    }
+
+    /// Answers at once, or when none of these is left, as was asked.
+    pub(super) fn answer_when_gone(&mut self, request: Request, generations: Vec<GenerationId>, outcome: Outcome) {
+        if request.wait == Wait::Gone {
+            self.leaving.push(Leaving { request, generations, outcome });
+            self.answer_leaving();
+        } else {
+            self.answer(vec![request], &outcome);
+        }
+    }
+
+    /// Answers those whose generations are all gone.
+    pub(super) fn answer_leaving(&mut self) {
+        let gone = |one: &mut Leaving| one.generations.iter().all(|id| !self.generations.contains_key(id));
+        let over: Vec<_> = self.leaving.extract_if(.., gone).collect();
+        self.out.extend(over.into_iter().map(|one| Action::Answer(one.request.ticket, one.outcome)));
+    }
+
+    /// What the restarts among them brought up has ended, or will.
+    pub(super) fn leaving_failed(&mut self, failure: &Failure) {
+        let failed: Vec<_> = self.leaving.extract_if(.., |one| one.request.what == What::Restart).collect();
+        self.answer(failed.into_iter().map(|one| one.request).collect(), &Outcome::Failed(failure.clone()));
+    }
+}
