@@ -21,6 +21,9 @@ pub mod notice;
 pub mod cli;
 
 #[forbid(unsafe_code)]
+pub mod control;
+
+#[forbid(unsafe_code)]
 pub mod plan;
 
 #[forbid(unsafe_code)]
@@ -40,5 +43,8 @@ pub mod spawn;
 
 #[forbid(unsafe_code)]
 pub mod runtime;
+
+#[forbid(unsafe_code)]
+pub mod client;
 
 pub mod sys;

@@ -1,12 +1,13 @@
 //! `endless`: parse, plan, bind, run. A table of contents.
 
 use anyhow::Result;
-use endless::cli::{self, Args, Invocation};
+use endless::cli::{self, Args, ClientArgs, Invocation};
+use endless::client;
 use endless::listener::{self, Listeners};
 use endless::notice::{Level, Notice};
-use endless::plan::{InheritedSocket, Plan, Surroundings, show};
+use endless::plan::{Asking, InheritedSocket, Plan, Surroundings, show};
 use endless::report::{Pids, Reporter};
-use endless::runtime::{Means, Runtime, pid_file::PidFile};
+use endless::runtime::{Means, Runtime, control, pid_file::PidFile};
 use endless::spawn::{self, Inherited};
 use endless::words::{CODE_FAILURE, CODE_USAGE};
 use std::ffi::OsString;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let code = match cli::parse(std::env::args_os()) {
         Ok(Invocation::Run(args)) => run(&args, inherited),
         Ok(Invocation::Check(args)) => check(&args),
+        Ok(Invocation::Ask(args)) => ask(&args),
         Ok(Invocation::Exec(command)) => Ok(exec(&command)),
         Ok(Invocation::Print(text)) => Ok(answer(&text)),
         Err(error) => Ok(complain(&error, CODE_USAGE)),
@@ -37,15 +39,17 @@ fn run(args: &Args, inherited: Inherited) -> Result<u8> {
     let plan = plan(args, &passed)?;
     let file_limit = Some(listener::raise_file_limit());
     let pid_file = plan.pid_file.as_deref().map(PidFile::claim).transpose()?;
+    let control = control::open(&plan.control)?;
     let (listeners, notices) = Listeners::bind(&plan.listeners, &passed)?;
     let reporter = Reporter::new(plan.output, std::env::var("JOURNAL_STREAM").ok().as_deref());
     tell_of(&reporter, notices);
+    tell_of(&reporter, control.notice.into_iter().collect());
     if let Err(errno) = spawn::become_subreaper() {
         let text =
             format!("processes that leave a copy's tree cannot be kept track of (PR_SET_CHILD_SUBREAPER: {errno})");
         reporter.tell(&Notice::Note { level: Level::Problem, text }, &Pids::new());
     }
-    let runtime = Runtime::new(plan, Means { listeners, inherited, file_limit, reporter })?;
+    let runtime = Runtime::new(plan, Means { listeners, inherited, file_limit, reporter, control: control.control })?;
     let code = runtime.run();
     drop(pid_file);
     Ok(code)
@@ -80,6 +84,11 @@ fn tell_of(reporter: &Reporter, notices: Vec<Notice>) {
         let text = format!("listening on {listening} addresses");
         reporter.tell(&Notice::Note { level: Level::Normal, text }, &Pids::new());
     }
+}
+
+/// `endless status`, `restart` and the other words for a running one.
+fn ask(args: &ClientArgs) -> Result<u8> {
+    Ok(client::ask(&Asking::new(args)?).unwrap_or_else(|error| complain(&error, error.code)))
 }
 
 /// `endless exec`: returns only when it fails.

@@ -2,7 +2,7 @@
 //! and nothing was started or bound on the way there.
 
 use endless::cli::{self, Invocation};
-use endless::plan::{InheritedSocket, Plan, Surroundings};
+use endless::plan::{Asking, InheritedSocket, Plan, Surroundings};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 
@@ -213,6 +213,8 @@ const PROCESS: &[Wrong] = &[
     (&["--stdin", "tty"], "--stdin tty", "not known here", "inherit, null"),
 ];
 
+const LONG_PATH: &str = "/tmp/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+
 const OUTPUT: &[Wrong] = &[
     (&["--name", "a/b"], "--name a/b", "cannot be a name", "letters"),
     (&["-n", ""], "--name ", "cannot be a name", "letters"),
@@ -225,6 +227,9 @@ const OUTPUT: &[Wrong] = &[
         "the --pid-file as well",
         "another path",
     ),
+    (&["--control", "/no/such/dir/sock"], "--control /no/such/dir/sock", "no directory /no/such/dir", "make it"),
+    (&["--control", "/tmp"], "--control /tmp", "this is a directory", "the file"),
+    (&["--control", LONG_PATH], "--control /tmp/x", "at most 107 bytes", "shorter"),
     (&["--log-format", "xml"], "--log-format xml", "not known here", "text, json"),
     (&["--quiet", "--verbose"], "--quiet", "--verbose says the opposite", "one of them"),
 ];
@@ -258,6 +263,37 @@ fn wrong_values_are_named_with_a_reason_and_a_way_out() {
         let (reason, hint) = rest.split_once("\nhint: ").unwrap_or_else(|| panic!("no way out: {message}"));
         assert!(reason.contains(why), "{options:?}: {message}");
         assert!(hint.contains(way_out), "{options:?}: {message}");
+    }
+}
+
+/// What the subcommands for a running endless are given, and what they say: names, reason, way out.
+const CLIENTS: &[Wrong] = &[
+    (&["status", "a/b"], "NAME a/b", "cannot be a name", "endless status"),
+    (&["status", "--control", "none"], "--control none", "nobody listens there", "path of a control socket"),
+    (&["status", "--json", "--watch"], "the argument '--json'", "cannot be used with", "endless status --help"),
+    (&["restart", "--timeout", "soon"], "--timeout soon", "`soon` is not a duration", "never"),
+    (&["restart", "--active", "--drained"], "the argument '--active'", "cannot be used with", "endless restart --help"),
+    (&["restart", "--pid-file", "p"], "the following required arguments", "not provided", "endless restart --help"),
+    (&["restart", "x", "--pid-file", "p", "--status-file", "s"], "the argument", "cannot be used with", "--help"),
+    (&["restart", "a", "b"], "unexpected argument 'b'", "found", "endless restart --help"),
+    (&["stop", "--timeout", "x"], "--timeout x", "not a duration", "never"),
+    (&["hammer", "--timeout", "x"], "--timeout x", "not a duration", "never"),
+    (&["signal"], "the following required arguments", "not provided", "endless signal --help"),
+    (&["signal", "NOPE"], "SIGNAL NOPE", "not a signal", "kill -l"),
+];
+
+#[test]
+fn the_words_for_a_running_one_name_what_is_wrong_too() {
+    for (line, names, why, way_out) in CLIENTS {
+        let message = match parse(line) {
+            Err(error) => error.to_string(),
+            Ok(Invocation::Ask(args)) => Asking::new(&args).expect_err(&format!("{line:?}")).to_string(),
+            Ok(other) => panic!("{other:?}"),
+        };
+        assert!(message.starts_with(names), "{line:?}: {message}");
+        let (reason, hint) = message[names.len()..].split_once("\nhint: ").unwrap();
+        assert!(reason.contains(why), "{line:?}: {message}");
+        assert!(hint.contains(way_out), "{line:?}: {message}");
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Everything before the first `--` is endless' own, everything after it is the target's and is never looked at here.
 
+mod client;
 mod environment;
 mod listeners;
 mod many;
@@ -14,6 +15,7 @@ mod signals;
 mod tests;
 mod usage;
 
+pub use client::{ClientArgs, HammerArgs, RestartArgs, SendArgs, StatusArgs, StopArgs, Whom};
 pub use environment::EnvArg;
 pub use listeners::ListenerArgs;
 pub use output::OutputArgs;
@@ -38,7 +40,8 @@ use std::ffi::OsString;
     version,
     override_usage = "endless [OPTIONS] -- COMMAND [ARG]...\n       \
                       endless check [OPTIONS] -- COMMAND [ARG]...\n       \
-                      endless exec -- COMMAND [ARG]...",
+                      endless exec -- COMMAND [ARG]...\n       \
+                      endless status|restart|stop|hammer|signal [NAME]",
     after_help = usage::AFTER_HELP,
     after_long_help = usage::AFTER_LONG_HELP,
     max_term_width = 110,
@@ -79,6 +82,8 @@ pub enum Invocation {
     Check(Box<Args>),
     /// `endless exec -- COMMAND`: set LISTEN_PID to the own pid and become COMMAND.
     Exec(Vec<OsString>),
+    /// `endless status`, `restart`, `stop`, `hammer` or `signal`: talk to a running one.
+    Ask(Box<ClientArgs>),
     /// `--help` or `--version`: print this on stdout and exit with 0.
     Print(String),
 }
@@ -95,6 +100,9 @@ pub fn command() -> clap::Command {
 /// Everything that does not have the shape of a command line of endless; its exit status is 2.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
     let mut args = args.into_iter().skip(1).peekable();
+    if args.peek().is_some_and(|first| client::WORDS.iter().any(|word| first == word)) {
+        return parse_client(args);
+    }
     let subcommand = args.next_if(|first| first == "check" || first == "exec");
     let mut options: Vec<OsString> = args.by_ref().take_while(|arg| arg != "--").collect();
     let target: Vec<OsString> = args.collect();
@@ -110,16 +118,33 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Invocation::Print(error.render().to_string()));
         }
-        Err(error) => return Err(UsageError::from_clap(&error)),
+        Err(error) => return Err(UsageError::from_clap(&error, "endless")),
     };
     let ordered = environment::Ordered::collect(&matches);
-    let mut args = Args::from_arg_matches_mut(&mut matches).map_err(|error| UsageError::from_clap(&error))?;
+    let mut args =
+        Args::from_arg_matches_mut(&mut matches).map_err(|error| UsageError::from_clap(&error, "endless"))?;
     ordered.apply(&mut args);
     environment::put_first(&mut args, taken);
     usage::refuse_stray_words(&args.command, &target)?;
     args.command = target;
     let args = Box::new(args);
     Ok(if check { Invocation::Check(args) } else { Invocation::Run(args) })
+}
+
+/// `endless status` and the other words for a running one.
+fn parse_client(args: impl Iterator<Item = OsString>) -> Result<Invocation, UsageError> {
+    let mut args: Vec<OsString> = args.collect();
+    let word = args[0].to_string_lossy().into_owned();
+    args.insert(0, OsString::from("endless"));
+    let command = ClientArgs::command().mut_subcommands(|command| command.mut_args(without_empty_variable));
+    let matches = command.try_get_matches_from(args);
+    match matches.and_then(|matches| ClientArgs::from_arg_matches(&matches)) {
+        Ok(args) => Ok(Invocation::Ask(Box::new(args))),
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            Ok(Invocation::Print(error.render().to_string()))
+        }
+        Err(error) => Err(UsageError::from_clap(&error, &format!("endless {word}"))),
+    }
 }
 
 /// A variable that is set and empty is as good as not set: `ENDLESS_HAMMER=${HAMMER:-}` in a compose file means the default.

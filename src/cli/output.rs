@@ -20,6 +20,13 @@ pub struct OutputArgs {
     #[arg(long, value_name = "FILE", env = "ENDLESS_STATUS_FILE", hide_env_values = true)]
     pub status_file: Option<PathBuf>,
 
+    /// Where `endless status`, `restart` and the like reach it; none: nowhere
+    ///
+    /// By default $XDG_RUNTIME_DIR/endless/NAME.sock, and /run/endless/NAME.sock for root. Only the same user and root can
+    /// talk to it. Where the default cannot be made, endless runs without; a PATH that cannot be made is an error.
+    #[arg(long, value_name = "PATH", env = "ENDLESS_CONTROL", hide_env_values = true)]
+    pub control: Option<PathBuf>,
+
     /// How endless writes to stderr: text, json [default: text]
     #[arg(long, value_name = "FORMAT", env = "ENDLESS_LOG_FORMAT", hide_env_values = true)]
     pub log_format: Option<String>,

@@ -18,6 +18,11 @@ Subcommands:
   endless check [OPTIONS] -- COMMAND   say what would run, and run nothing
   endless exec -- COMMAND              inside a wrapper: set LISTEN_PID to the
                                        own pid, then become COMMAND
+  endless status [NAME]                show what runs, or one in detail
+  endless restart [NAME]               restart and wait until the new one serves
+  endless stop [NAME]                  stop, and wait for the end
+  endless hammer [NAME]                kill what is retiring
+  endless signal SIGNAL [NAME]         do what that signal to endless does
 
 Durations:
   90s, 2m 30s, 1500ms; a bare number is seconds. -1, never or off switch off
@@ -57,12 +62,12 @@ impl std::error::Error for UsageError {}
 
 impl UsageError {
     /// What clap says, in the form of all other errors: the fault on the first line, its tip as the hint.
-    pub(super) fn from_clap(error: &clap::Error) -> UsageError {
+    pub(super) fn from_clap(error: &clap::Error, command: &str) -> UsageError {
         let text = error.render().to_string();
         let fault = text.strip_prefix("error: ").unwrap_or(&text).lines().next().unwrap_or_default().to_owned();
         let tips: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: ")).collect();
         match tips.is_empty() {
-            true => UsageError::new(fault, "endless --help lists the options"),
+            true => UsageError::new(fault, format_args!("{command} --help lists the options")),
             false => UsageError::new(fault, tips.join("; ")),
         }
     }
@@ -114,8 +119,11 @@ fn likely_intent(first: &OsStr, stray: &[OsString], target: &[OsString]) -> Stri
     let text = first.to_string_lossy();
     let address =
         text.parse::<u16>().is_ok() || text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    if matches!(&*text, "check" | "exec") {
-        format!("a subcommand comes first: endless {text} [OPTIONS] -- COMMAND")
+    if matches!(&*text, "check" | "exec") || super::client::WORDS.contains(&&*text) {
+        match &*text {
+            "check" | "exec" => format!("a subcommand comes first: endless {text} [OPTIONS] -- COMMAND"),
+            _ => format!("a subcommand comes first: endless {text} [NAME]"),
+        }
     } else if address {
         format!("to listen there: endless -l {text} -- COMMAND")
     } else if target.is_empty() {

@@ -1,6 +1,6 @@
 //! All listeners together: what the runtime asks for.
 
-use super::bound::Bound;
+use super::bound::{Bound, BoundAddress};
 use super::error::{BindError, SeatError};
 use super::inherited::Inherited;
 use super::limit;
@@ -9,6 +9,7 @@ use super::said;
 use super::steered::NOBODY;
 use crate::notice::Notice;
 use crate::plan::ListenerSpec;
+use crate::sys::socket::accept_queue;
 use crate::words::GenerationId;
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -112,6 +113,14 @@ impl Listeners {
     #[must_use]
     pub fn has_own_seats(&self, generation: GenerationId) -> bool {
         self.list.iter().any(|listener| listener.own_seat(generation).is_some())
+    }
+
+    /// How many connections wait in the generation's own TCP seats; None where it has none.
+    #[must_use]
+    pub fn queued(&self, generation: GenerationId) -> Option<u32> {
+        let seats = self.list.iter().filter(|listener| matches!(listener.bound.address, BoundAddress::Tcp(_)));
+        let queues = seats.filter_map(|listener| accept_queue(listener.own_seat(generation)?).ok());
+        queues.fold(None, |sum, queue| Some(sum.unwrap_or(0) + queue))
     }
 
     /// New connections go to this generation from now on. Costs next to nothing where they do already.

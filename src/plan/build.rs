@@ -4,10 +4,11 @@ use super::error::{Error, Fault};
 use super::protocol::GOAGAIN_SIGNAL;
 use super::surroundings::Surroundings;
 use super::{
-    Hooks, ListenerSpec, LogFormat, Output, Plan, Protocol, ReadyMode, Retirement, SignalTable, StdinFrom, capture,
-    command, environment, handing, lifecycle, listener, process, readiness, value,
+    Control, Hooks, ListenerSpec, LogFormat, Output, Plan, Protocol, ReadyMode, Retirement, SignalTable, StdinFrom,
+    capture, command, environment, handing, lifecycle, listener, process, readiness, value,
 };
 use crate::cli::Args;
+use crate::control;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -34,8 +35,10 @@ fn read(args: &Args, around: &Surroundings) -> Result<Plan, Error> {
     let listeners = listener::list::read(&args.listeners.listen, around)?;
     let signals = SignalTable::read(&args.signals)?;
     let handoff = handing::read(args, &listeners)?;
+    let name = name(args)?;
     Ok(Plan {
-        name: name(args)?,
+        control: control(args, &name, around)?,
+        name,
         command: args.command.clone(),
         capture: capture::read(args.listeners.capture.as_deref(), &listeners)?,
         readiness: readiness::read(&args.readiness, &listeners)?,
@@ -82,6 +85,29 @@ fn file(flag: &str, path: Option<&Path>) -> Result<Option<PathBuf>, Error> {
         _ => return Ok(Some(path.to_path_buf())),
     };
     Err(fault.at(flag, path.to_string_lossy()))
+}
+
+/// The longest path a socket can have: sun_path holds 108 bytes with the final NUL (unix(7)).
+const LONGEST_PATH: usize = 107;
+
+fn control(args: &Args, name: &str, around: &Surroundings) -> Result<Control, Error> {
+    let given = args.output.control.as_deref();
+    if given == Some(Path::new("none")) {
+        return Ok(Control::None);
+    }
+    let path = match file("--control", given)? {
+        Some(path) => path,
+        None => {
+            let runtime = around.environment.iter().find(|(known, _)| known == "XDG_RUNTIME_DIR");
+            let directories = control::directories(runtime.map(|(_, value)| value.as_os_str()));
+            return Ok(Control::Default(directories.first().map(|dir| control::in_directory(dir, name))));
+        }
+    };
+    if path.as_os_str().len() > LONGEST_PATH {
+        let fault = Fault::new(format!("the path of a socket has at most {LONGEST_PATH} bytes"), "a shorter path");
+        return Err(fault.at("--control", path.to_string_lossy()));
+    }
+    Ok(Control::At(path))
 }
 
 fn output(args: &Args) -> Result<Output, Error> {

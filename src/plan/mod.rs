@@ -3,6 +3,7 @@
 //! `cli` says what the command line looks like; this room decides what it means. Nothing here opens a socket or starts a
 //! process; everything to the right of this room can rely on what it finds here.
 
+mod ask;
 mod build;
 mod capture;
 pub mod command;
@@ -23,6 +24,7 @@ pub mod surroundings;
 mod tests;
 mod value;
 
+pub use ask::{Asking, Starter, Task};
 pub use capture::Capture;
 pub use environment::{EnvError, build_environment};
 pub use error::{Error, Fault};
@@ -67,8 +69,21 @@ pub struct Plan {
     pub pid_file: Option<PathBuf>,
     /// `--status-file`, in Server::Starter's format.
     pub status_file: Option<PathBuf>,
+    /// `--control`.
+    pub control: Control,
     /// How endless speaks.
     pub output: Output,
+}
+
+/// `--control`: where clients reach endless.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Control {
+    /// Nowhere, as asked.
+    None,
+    /// Here, or it is an error.
+    At(PathBuf),
+    /// Here, if it can be made. None: this user has no runtime directory.
+    Default(Option<PathBuf>),
 }
 
 /// `--log-format`.

@@ -1,8 +1,8 @@
 //! What `endless check` prints: the plan as a person reads it.
 
 use super::{
-    Address, Capture, Drain, DrainMode, EnvChange, Identity, InheritedRef, KillMode, ListenerSpec, Orphans, Plan,
-    ProcessSpec, Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, command, environment, process,
+    Address, Capture, Control, Drain, DrainMode, EnvChange, Identity, InheritedRef, KillMode, ListenerSpec, Orphans,
+    Plan, ProcessSpec, Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, command, environment, process,
 };
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write};
@@ -26,6 +26,10 @@ pub fn render(plan: &Plan, environment: &[(OsString, OsString)]) -> String {
     target(&mut page, &plan.process);
     page.optional("pid file", plan.pid_file.as_ref().map(|path| path.display()));
     page.optional("status file", plan.status_file.as_ref().map(|path| path.display()));
+    match &plan.control {
+        Control::None | Control::Default(None) => page.line("control", "none"),
+        Control::At(path) | Control::Default(Some(path)) => page.line("control", path.display()),
+    }
     page.0
 }
 

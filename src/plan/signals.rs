@@ -65,6 +65,13 @@ impl Default for SignalTable {
 }
 
 impl SignalTable {
+    /// The first signal that asks for this.
+    #[must_use]
+    pub fn signal_for(&self, action: SignalAction) -> Option<Sig> {
+        let usual = [Sig::HUP, Sig::TERM, Sig::USR2].into_iter().find(|signal| self.0.get(signal) == Some(&action));
+        usual.or_else(|| self.0.iter().find(|(_, does)| **does == action).map(|(signal, _)| *signal))
+    }
+
     /// Reads all `--on` on top of the defaults.
     pub(super) fn read(args: &SignalArgs) -> Result<SignalTable, Error> {
         let mut table = SignalTable::default();

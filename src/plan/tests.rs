@@ -97,6 +97,7 @@ umask           0022
 limit           nofile 1024 hard unlimited
 stdin           inherit
 orphans         stop
+control         none
 ";
 
 #[test]
@@ -108,6 +109,8 @@ fn check_shows_the_whole_plan() {
         ":80",
         "-l",
         "/run/a.sock,fd=9",
+        "--control",
+        "none",
         "--ready",
         "probe=http:/up",
         "--hammer",

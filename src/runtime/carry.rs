@@ -1,7 +1,8 @@
 //! Carrying out what the supervisor decided.
 
 use super::copy::Main;
-use super::{Runtime, hooks};
+use super::status::Decided;
+use super::{Runtime, clock, hooks};
 use crate::notice::{Level, Notice};
 use crate::plan::KillMode;
 use crate::spawn::ProcessTable;
@@ -23,9 +24,18 @@ impl Runtime {
             Action::Kill(generation) => self.kill(generation),
             Action::Release(generation) => self.listeners.release(generation),
             Action::Forward(generation, signal) => self.forward(generation, signal),
-            // Requests come from signals alone as yet, and nobody waits for the answer to a signal: the log has it.
-            Action::Answer(..) => {}
-            Action::Report(notice) => self.tell(&notice),
+            Action::Answer(ticket, outcome) => {
+                // Nobody waits for the answer to a signal: the log has it.
+                if let Some(control) = &mut self.control {
+                    control.answer(ticket, &outcome, clock::now());
+                }
+            }
+            Action::Report(notice) => {
+                self.decided = Decided::of(&notice, clock::now()).or(self.decided.take());
+                let refused = matches!(notice, Notice::Refused { what: "restart", .. });
+                self.failed |= refused || matches!(notice, Notice::Failed { .. });
+                self.tell(&notice);
+            }
             Action::Finish(code) => self.finish = Some(code),
         }
     }

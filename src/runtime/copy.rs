@@ -30,6 +30,8 @@ pub struct Copy {
     pub progress: Option<Progress>,
     /// The stop signal it was sent.
     pub stopped: Option<Sig>,
+    /// The last STATUS= it sent.
+    pub status: Option<String>,
     /// SIGKILL was sent to all of it: whatever shows up later gets it too.
     pub killed: bool,
 }

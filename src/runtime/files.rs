@@ -11,9 +11,12 @@ impl Runtime {
         let served = self.supervisor.generations().filter(|one| one.ready.is_some()).map(|one| one.id);
         let pids: Pids = served.filter_map(|id| self.pids.get(&id).map(|pid| (id, *pid))).collect();
         let status = status_file::render(&pids);
-        if self.status.as_deref().unwrap_or_default() == status {
+        // Whoever waits for a restart by this file alone sees from a new one that says the same that it has failed.
+        let failed = self.failed && !self.supervisor.attempting();
+        if self.status.as_deref().unwrap_or_default() == status && !(failed && self.status.is_some()) {
             return;
         }
+        self.failed = false;
         if let Err(error) = pid_file::replace(path, &status) {
             let text = format!("--status-file {} cannot be written: {error}", path.display());
             self.tell(&Notice::Note { level: Level::Problem, text });

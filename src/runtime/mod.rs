@@ -6,7 +6,8 @@ mod capture;
 mod carry;
 mod channels;
 mod children;
-pub mod clock;
+mod clients;
+pub mod control;
 mod copy;
 mod drain;
 mod files;
@@ -19,6 +20,7 @@ mod requests;
 mod sender;
 pub mod signals;
 mod start;
+mod status;
 mod wait;
 
 use crate::handoff::Held;
@@ -28,13 +30,16 @@ use crate::plan::{Plan, Rlimit, Sign};
 use crate::report::{Pids, Reporter};
 use crate::spawn::Inherited;
 use crate::supervisor::{Event, Generation, State, Supervisor};
+pub use crate::sys::clock;
 use crate::sys::memory;
 use crate::words::{GenerationId, Moment};
 use capture::Capture;
+use control::Control;
 use copy::Copy;
 use hooks::RunningHooks;
 use notify::NotifyDir;
 use signals::Signals;
+use status::Decided;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What one run of endless holds besides the plan: everything made before the first generation starts.
@@ -48,6 +53,8 @@ pub struct Means {
     pub file_limit: Option<Rlimit>,
     /// The voice.
     pub reporter: Reporter,
+    /// The control socket.
+    pub control: Option<Control>,
 }
 
 /// Everything the loop holds.
@@ -70,6 +77,10 @@ pub struct Runtime {
     signals: Signals,
     notify_dir: Option<NotifyDir>,
     hooks: RunningHooks,
+    control: Option<Control>,
+    began: Moment,
+    /// How the newest start ended.
+    decided: Option<Decided>,
     /// What the supervisor has not been told yet.
     events: VecDeque<Event>,
     last_ticket: u64,
@@ -82,6 +93,8 @@ pub struct Runtime {
     /// The status file as it was last written; None while it never was.
     status: Option<String>,
     told: drain::ToldOnce,
+    /// A restart has failed since then.
+    failed: bool,
     finish: Option<u8>,
 }
 
@@ -108,6 +121,9 @@ impl Runtime {
             signals,
             notify_dir: None,
             hooks: RunningHooks::default(),
+            control: means.control,
+            began: clock::now(),
+            decided: None,
             events: VecDeque::from([Event::Begin]),
             last_ticket: 0,
             expects: None,
@@ -115,6 +131,7 @@ impl Runtime {
             look_again: None,
             status: None,
             told: drain::ToldOnce::default(),
+            failed: false,
             finish: None,
         };
         match NotifyDir::make(runtime.plan.process.identity.is_some()) {
@@ -134,6 +151,9 @@ impl Runtime {
             self.decide();
             if let Some(code) = self.finish.filter(|_| !self.hooks.any()) {
                 self.remove_status();
+                if let Some(control) = self.control.take() {
+                    control.close(clock::now());
+                }
                 self.listeners.close();
                 return code;
             }

@@ -42,20 +42,25 @@ impl Runtime {
         }
         let Some(action) = self.plan.signals.0.get(&received.signal).copied() else { return };
         self.tell(&Notice::Asked { signal: received.signal, sender: received.sender, what: name(action) });
+        let what = self.begin_action(action);
+        self.last_ticket += 1;
+        let request =
+            Request { ticket: Ticket(self.last_ticket), what, signal: Some(received.signal), wait: Wait::Nobody };
+        self.events.push_back(Event::Request(request));
+    }
+
+    /// Does what is no decision of the supervisor, and says what is.
+    pub(super) fn begin_action(&mut self, action: SignalAction) -> What {
         if action == SignalAction::Suspend {
             self.suspend();
         }
-        let what = match action {
+        match action {
             SignalAction::Restart => What::Restart,
             SignalAction::Stop => What::Stop,
             SignalAction::Hammer => What::Hammer,
             SignalAction::Forward(signal) => What::Forward(signal),
             SignalAction::Suspend | SignalAction::Ignore => What::Nothing,
-        };
-        self.last_ticket += 1;
-        let request =
-            Request { ticket: Ticket(self.last_ticket), what, signal: Some(received.signal), wait: Wait::Nobody };
-        self.events.push_back(Event::Request(request));
+        }
     }
 
     /// Whether this signal, sent by a copy, is something else than a command.

@@ -96,6 +96,7 @@ impl Runtime {
             drain: None,
             progress: None,
             stopped: None,
+            status: None,
             killed: false,
         })
     }

@@ -1,5 +1,6 @@
 //! One poll(2): every descriptor something can arrive on, and the nearest deadline.
 
+use super::control::{ClientId, Control};
 use super::copy::Main;
 use super::{Runtime, clock};
 use crate::notice::Notice;
@@ -19,6 +20,20 @@ enum Source {
     /// Hung up when no process is left under the filter.
     Capture(GenerationId, bool),
     Channel(GenerationId),
+    Door,
+    /// Gone when it has closed its end.
+    Client(ClientId, bool),
+}
+
+impl Source {
+    /// The same with what its descriptor said.
+    fn with(self, events: PollFlags) -> Source {
+        match self {
+            Source::Capture(generation, _) => Source::Capture(generation, !events.contains(PollFlags::POLLIN)),
+            Source::Client(id, _) => Source::Client(id, events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR)),
+            source => source,
+        }
+    }
 }
 
 impl Runtime {
@@ -35,12 +50,17 @@ impl Runtime {
                 Source::Notify(generation) => self.notified(generation),
                 Source::Capture(generation, over) => self.capture_ready(generation, over),
                 Source::Channel(generation) => self.channel_spoke(generation),
+                Source::Door => self.clients_arrive(),
+                Source::Client(id, gone) => self.client_speaks(id, gone),
             }
         }
         let now = clock::now();
         self.look_at_candidates(now);
         self.look_at_drains(now);
         self.hooks.kill_overdue(now);
+        if let Some(control) = &mut self.control {
+            control.expire(now);
+        }
         if self.look_again.is_some_and(|at| at <= now) {
             self.reap();
         }
@@ -70,17 +90,22 @@ impl Runtime {
             sources.push(Source::Capture(*generation, false));
             fds.push(PollFd::new(capture.as_fd(), PollFlags::POLLIN));
         }
+        if let Some(control) = &self.control {
+            if let Some(door) = control.door() {
+                sources.push(Source::Door);
+                fds.push(PollFd::new(door, PollFlags::POLLIN));
+            }
+            for (id, client, flags) in control.clients() {
+                sources.push(Source::Client(id, false));
+                fds.push(PollFd::new(client, flags));
+            }
+        }
         let timeout = self.next_deadline().map(|at| TimeSpec::from_duration(at.since(clock::now())));
         // An interrupted wait is as good as one in which nothing happened: the signal is in the pipe.
         let _ = ppoll(&mut fds, timeout, None);
-        let heard = sources.into_iter().zip(&fds).filter_map(|(source, fd)| {
-            let events = fd.revents().filter(|events| !events.is_empty())?;
-            Some(match source {
-                Source::Capture(generation, _) => Source::Capture(generation, !events.contains(PollFlags::POLLIN)),
-                other => other,
-            })
-        });
-        heard.collect()
+        let happened = |fd: &PollFd<'_>| fd.revents().filter(|events| !events.is_empty());
+        let ready = sources.into_iter().zip(&fds).filter_map(|(source, fd)| Some((source, happened(fd)?)));
+        ready.map(|(source, events)| source.with(events)).collect()
     }
 
     fn next_deadline(&self) -> Option<Moment> {
@@ -88,7 +113,8 @@ impl Runtime {
         let watches = executing.filter_map(|copy| copy.watch.as_ref()?.next());
         let drains = self.copies.values().filter_map(|copy| copy.drain.as_ref()?.next);
         let progress = self.copies.values().filter_map(|copy| Some(copy.progress.as_ref()?.next));
-        let others = [self.supervisor.next_deadline(), self.hooks.next_deadline(), self.look_again];
+        let clients = self.control.as_ref().and_then(Control::next_deadline);
+        let others = [self.supervisor.next_deadline(), self.hooks.next_deadline(), self.look_again, clients];
         watches.chain(drains).chain(progress).chain(others.into_iter().flatten()).min()
     }
 
@@ -99,7 +125,12 @@ impl Runtime {
         for said in said.unwrap_or_default() {
             match said {
                 Said::Ready => self.said_ready(generation, Sign::Notify),
-                Said::Status(text) => self.tell(&Notice::Status { generation, text }),
+                Said::Status(text) => {
+                    self.tell(&Notice::Status { generation, text: text.clone() });
+                    if let Some(copy) = self.copies.get_mut(&generation) {
+                        copy.status = Some(text);
+                    }
+                }
                 Said::Stopping => {}
             }
         }

@@ -100,7 +100,7 @@ impl Supervisor {
     }
 
     /// The generations that are not gone, oldest first.
-    pub fn generations(&self) -> impl Iterator<Item = &Generation> {
+    pub fn generations(&self) -> impl DoubleEndedIterator<Item = &Generation> {
         self.generations.values()
     }
 
@@ -108,6 +108,24 @@ impl Supervisor {
     #[must_use]
     pub fn active(&self) -> Option<GenerationId> {
         self.active
+    }
+
+    /// True from the request for a restart until its new generation is active or has failed.
+    #[must_use]
+    pub fn attempting(&self) -> bool {
+        self.attempt.is_some()
+    }
+
+    /// True once a stop is carried out.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.shutdown.is_some()
+    }
+
+    /// When the target is started again after it ended by itself.
+    #[must_use]
+    pub fn respawn_due(&self) -> Option<Moment> {
+        self.respawn.due
     }
 
     fn tick(&mut self, now: Moment) {

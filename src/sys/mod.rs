@@ -1,5 +1,7 @@
 //! The only `unsafe` in the program: what nix does not offer, each behind a safe face with its argument.
 
+#[forbid(unsafe_code)]
+pub mod clock;
 pub mod descriptors;
 pub mod exec;
 pub mod memory;
@@ -7,3 +9,4 @@ pub mod process;
 pub mod seccomp;
 pub mod signals;
 pub mod socket;
+pub mod terminal;

@@ -2,7 +2,7 @@
 
 use super::{read, roff};
 use endless::cli::{self, Invocation};
-use endless::plan::{Plan, Surroundings};
+use endless::plan::{Asking, Plan, Surroundings};
 use std::ffi::OsString;
 
 /// Words as a shell splits them: blanks, both kinds of quotes, a `#` after a blank.
@@ -33,6 +33,9 @@ fn accept(page: &str, words: &[String]) {
     let line = words.join(" ");
     let args = match cli::parse(words.iter().map(OsString::from)) {
         Ok(Invocation::Run(args) | Invocation::Check(args)) => args,
+        Ok(Invocation::Ask(args)) => {
+            return drop(Asking::new(&args).unwrap_or_else(|error| panic!("{page}: {line}\n{error}")));
+        }
         Ok(Invocation::Exec(_) | Invocation::Print(_)) => return,
         Err(error) => panic!("{page}: {line}\n{error}"),
     };

@@ -12,7 +12,7 @@ use std::process::Command;
 
 const PAGE: &str = "man/endless.1";
 
-const SECTIONS: [&str; 22] = [
+const SECTIONS: [&str; 23] = [
     "NAME",
     "SYNOPSIS",
     "DESCRIPTION",
@@ -26,6 +26,7 @@ const SECTIONS: [&str; 22] = [
     "RESPAWN",
     "SIGNALS",
     "HOOKS",
+    "CONTROL",
     "OPTIONS",
     "ENVIRONMENT",
     "ENVIRONMENT OF THE TARGET",

@@ -12,6 +12,7 @@ mod support;
 
 mod capture;
 mod check;
+mod control;
 mod exhaustion;
 mod exit_codes;
 mod faults;

@@ -11,6 +11,7 @@
     reason = "a test stops when it is surprised"
 )]
 
+pub mod asking;
 pub mod client;
 pub mod load;
 pub mod processes;

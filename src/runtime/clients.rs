@@ -1,0 +1,71 @@
+//! What clients of the control socket ask: how things are, or something for the supervisor.
+
+use super::control::ClientId;
+use super::{Runtime, clock};
+use crate::control::{Answer, Ask, Request, Until};
+use crate::plan::SignalAction;
+use crate::supervisor::{self, Event, Ticket, Wait, What};
+use crate::words::Sig;
+
+impl Runtime {
+    /// Somebody connects.
+    pub(super) fn clients_arrive(&mut self) {
+        if let Some(control) = &mut self.control {
+            control.accept(clock::now());
+        }
+    }
+
+    /// Something happened at a client: its requests become events.
+    pub(super) fn client_speaks(&mut self, id: ClientId, gone: bool) {
+        if let Some(control) = &mut self.control {
+            control.hear(id, gone, clock::now());
+        }
+        while let Some(request) = self.control.as_mut().and_then(|control| control.next(id, clock::now())) {
+            self.client_asks(id, request);
+        }
+    }
+
+    fn client_asks(&mut self, id: ClientId, request: Request) {
+        let of = |action| self.plan.signals.signal_for(action);
+        let asked = match request.ask {
+            Ask::Status => Err(Answer::status(request.id.clone(), self.status_now())),
+            Ask::Restart { until } => {
+                let wait = match until {
+                    Until::Active => Wait::Active,
+                    Until::Proven => Wait::Done,
+                    Until::Drained => Wait::Gone,
+                };
+                Ok((What::Restart, of(SignalAction::Restart), wait))
+            }
+            Ask::Stop => Ok((What::Stop, of(SignalAction::Stop), Wait::Done)),
+            Ask::Hammer => Ok((What::Hammer, of(SignalAction::Hammer), Wait::Gone)),
+            Ask::Signal { signal } => self.as_signal(request.id.clone(), &signal),
+        };
+        match asked {
+            Ok((what, signal, wait)) => {
+                self.last_ticket += 1;
+                let ticket = Ticket(self.last_ticket);
+                if let Some(control) = &mut self.control {
+                    control.promise(ticket, id, request.id);
+                }
+                self.events.push_back(Event::Request(supervisor::Request { ticket, what, signal, wait }));
+            }
+            Err(answer) => {
+                if let Some(control) = &mut self.control {
+                    control.tell(id, &answer, clock::now());
+                }
+            }
+        }
+    }
+
+    /// What a signal of this name asks for.
+    fn as_signal(&mut self, id: Option<serde_json::Value>, name: &str) -> Result<(What, Option<Sig>, Wait), Answer> {
+        let Some(signal) = Sig::parse(name) else {
+            return Err(Answer::refused(id, format!("`{name}` is not a signal")));
+        };
+        match self.plan.signals.0.get(&signal).copied() {
+            Some(action) => Ok((self.begin_action(action), Some(signal), Wait::Done)),
+            None => Err(Answer::refused(id, format!("endless does nothing on {signal} (--on)"))),
+        }
+    }
+}

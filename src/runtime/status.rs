@@ -1,0 +1,99 @@
+//! How things are, for `endless status`.
+
+use super::{Runtime, clock};
+use crate::control::{GenerationStatus, LastStart, ListenerStatus, Status};
+use crate::notice::Notice;
+use crate::supervisor::{Generation, State};
+use crate::words::Moment;
+use std::time::Duration;
+
+/// How the newest start that is decided ended.
+#[derive(Debug)]
+pub struct Decided {
+    generation: u32,
+    ok: bool,
+    reason: String,
+    at: Moment,
+}
+
+impl Decided {
+    /// What a notice says about it.
+    pub(super) fn of(notice: &Notice, at: Moment) -> Option<Decided> {
+        let (generation, ok, reason) = match notice {
+            Notice::Ready { generation, sign, .. } => (generation, true, sign.to_string()),
+            Notice::Failed { generation, failure, .. } => (generation, false, failure.to_string()),
+            Notice::HandedBack { from, exit, .. } => (from, false, format!("it ended during its probation ({exit})")),
+            _ => return None,
+        };
+        Some(Decided { generation: generation.0, ok, reason, at })
+    }
+}
+
+impl Runtime {
+    pub(super) fn status_now(&self) -> Status {
+        let now = clock::now();
+        Status {
+            name: self.plan.name.clone(),
+            pid: std::process::id(),
+            endless: env!("CARGO_PKG_VERSION").to_owned(),
+            command: self.plan.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+            state: self.state().to_owned(),
+            uptime_ms: millis(now.since(self.began)),
+            active: self.supervisor.active().map(|active| active.0),
+            respawn_ms: self.supervisor.respawn_due().map(|due| millis(due.since(now))),
+            last_start: self.decided.as_ref().map(|decided| LastStart {
+                generation: decided.generation,
+                ok: decided.ok,
+                reason: decided.reason.clone(),
+                ago_ms: millis(now.since(decided.at)),
+            }),
+            listeners: self
+                .listeners
+                .addresses()
+                .map(|bound| ListenerStatus { name: bound.name.clone(), address: bound.address.to_string() })
+                .collect(),
+            generations: self.supervisor.generations().map(|one| self.generation_status(one, now)).rev().collect(),
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        let starting = self.supervisor.generations().any(|one| matches!(one.state, State::Starting { .. }));
+        match self.supervisor.active() {
+            _ if self.supervisor.stopping() => "stopping",
+            Some(_) if starting => "restarting",
+            Some(_) => "serving",
+            None if starting => "starting",
+            None => "down",
+        }
+    }
+
+    fn generation_status(&self, one: &Generation, now: Moment) -> GenerationStatus {
+        let copy = self.copies.get(&one.id);
+        let hammer = one.hammer_at.filter(|_| one.retiring());
+        GenerationStatus {
+            generation: one.id.0,
+            pid: self.pids.get(&one.id).copied().filter(|_| copy.is_some_and(|copy| !copy.main_ended())),
+            state: name(one.state).to_owned(),
+            age_ms: millis(now.since(one.spawned)),
+            open: None,
+            queued: self.listeners.queued(one.id),
+            hammer_ms: hammer.map(|at| millis(at.since(now))),
+            status: copy.and_then(|copy| copy.status.clone()),
+        }
+    }
+}
+
+fn name(state: State) -> &'static str {
+    match state {
+        State::Starting { .. } => "starting",
+        State::Active => "active",
+        State::Guarding { .. } => "guarding",
+        State::Draining { .. } => "draining",
+        State::Stopping { .. } => "stopping",
+        State::Killed => "killed",
+    }
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
