@@ -17,8 +17,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsAcceptor, rustls};
 
-/// How long after the stop signal an open connection may still bring a request.
-const LINGER: Duration = Duration::from_millis(500);
+/// How long after the stop signal an open connection may still bring a request. Before its first one a client has three
+/// round trips to make and keys to compute, so it is longer than in `simple_server`.
+const LINGER: Duration = Duration::from_secs(2);
 /// How long a client may take to agree on keys.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
