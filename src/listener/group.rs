@@ -42,6 +42,15 @@ impl<Who: Copy + PartialEq> Group<Who> {
         self.order.len() > 2 && who != leaver && self.order.last() == Some(&who) && self.index(leaver).is_some()
     }
 
+    /// There are so many members in truth: what is missing in the mirror are `stranger`s, who joined last; what is too
+    /// much are strangers that left.
+    pub(super) fn recount(&mut self, members: usize, stranger: Who) {
+        while self.order.len() < members {
+            self.join(stranger);
+        }
+        while self.order.len() > members && self.leave(stranger) {}
+    }
+
     /// A socket belongs to another generation from now on; its index stays.
     pub(super) fn rename(&mut self, from: Who, to: Who) {
         for member in self.order.iter_mut().filter(|member| **member == from) {
@@ -85,6 +94,19 @@ mod tests {
         assert!(group.misled(C, A) && group.misled(C, B));
         assert!(!group.misled(B, A) && !group.misled(C, C) && !group.misled(C, D));
         assert!(!Group { order: vec![A, B] }.misled(B, A), "nobody else is left");
+    }
+
+    #[test]
+    fn strangers_take_their_places_and_leave_them() {
+        let mut group = Group::default();
+        group.join(A);
+        group.recount(3, D);
+        group.join(B);
+        assert_eq!(group.order, [A, D, D, B]);
+        group.recount(3, D);
+        assert_eq!(group.order, [A, B, D]);
+        group.recount(1, D);
+        assert_eq!(group.order, [A, B], "our own do not leave unnoticed");
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! All listeners together: what the runtime asks for.
 
 use super::bound::{Bound, BoundAddress};
+use super::census::{self, Census};
 use super::error::{BindError, SeatError};
 use super::inherited::Inherited;
 use super::limit;
 use super::port::{Listener, Made, Port};
 use super::said;
-use super::steered::NOBODY;
+use super::steered::{NOBODY, Steered};
 use crate::notice::Notice;
 use crate::plan::ListenerSpec;
 use crate::sys::socket::accept_queue;
@@ -77,6 +78,7 @@ impl Listeners {
     /// # Errors
     /// The listener where none could be made. Nothing is left of those made before it.
     pub fn make_seats(&mut self, generation: GenerationId) -> Result<(), SeatError> {
+        self.recount(|steered| steered.seat(NOBODY).is_none());
         let mut made = Vec::with_capacity(self.list.len());
         for listener in &mut self.list {
             match listener.make() {
@@ -92,6 +94,24 @@ impl Listeners {
             listener.give(generation, seat);
         }
         Ok(())
+    }
+
+    /// Strangers may have joined some of our groups, or left them. Of very many listeners this is not looked at.
+    fn recount(&mut self, which: fn(&Steered) -> bool) {
+        let ports = self.list.iter_mut().map(|listener| &mut listener.port);
+        let mut all: Vec<&mut Steered> = ports
+            .filter_map(|port| if let Port::Steered(steered) = port { Some(steered) } else { None })
+            .filter(|steered| which(steered))
+            .collect();
+        if all.is_empty() || all.len() > census::MOST {
+            return;
+        }
+        let census = Census::take(all.iter().map(|steered| steered.place()));
+        for steered in &mut all {
+            if let Some(members) = census.members(steered.place()) {
+                steered.recount(members);
+            }
+        }
     }
 
     /// Makes the seats of a generation that has ended, with everybody who waits in their queues, those of another. What
@@ -127,6 +147,7 @@ impl Listeners {
     pub fn steer(&mut self, to: GenerationId) -> Vec<Notice> {
         let mut notices = Vec::new();
         self.steered_to = to;
+        self.recount(Steered::has_strangers);
         for listener in &mut self.list {
             match &mut listener.port {
                 Port::Shared(_) => {}

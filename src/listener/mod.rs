@@ -8,6 +8,7 @@
 mod bound;
 mod captured;
 mod capturing;
+mod census;
 mod client;
 mod connection;
 mod diag;

@@ -20,6 +20,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 /// Owns the first socket until the first generation takes it. Generations are numbered from 1.
 pub(super) const NOBODY: GenerationId = GenerationId(0);
 
+/// Owns a socket that somebody else has put into the group: every process of the same user can (socket(7), SO_REUSEPORT).
+const STRANGER: GenerationId = GenerationId(u32::MAX);
+
 /// One generation's socket.
 #[derive(Debug)]
 struct Seat {
@@ -119,6 +122,20 @@ impl Steered {
             begin_to_listen(&socket, options)?;
         }
         Ok(socket)
+    }
+
+    /// Takes note of strangers in the group, or that they are gone: they have indices too. To be called before a seat is
+    /// made, for it stands behind them, and before everybody is sent elsewhere.
+    pub(super) fn recount(&mut self, members: usize) {
+        self.forget_closed();
+        if !self.seats.is_empty() {
+            self.group.recount(members, STRANGER);
+        }
+    }
+
+    /// Whether a stranger is in the group, as far as is known.
+    pub(super) fn has_strangers(&self) -> bool {
+        self.group.index(STRANGER).is_some()
     }
 
     /// The socket just made belongs to this generation.

@@ -138,14 +138,39 @@ fn seats_made_after_the_last_was_released_are_alone_again() {
 fn a_stranger_with_the_flag_gets_nothing() {
     let mut listeners = open(tcp("127.0.0.1:0"), &[ONE]);
     let at = address(&listeners);
-    let stranger = open_beside(at);
-    for generation in [ONE, TWO] {
-        if generation == TWO {
-            listeners.make_seats(TWO).unwrap();
-        }
-        goes_to(&listeners, at, ONE, &[]);
-        assert!(!waits(stranger.as_fd(), 0));
+    let strangers = [open_beside(at), open_beside(at)];
+    for generation in [TWO, THREE] {
+        listeners.make_seats(generation).unwrap();
+        goes_to(&listeners, at, GenerationId(generation.0 - 1), &[]);
+        listeners.steer(generation);
+        goes_to(&listeners, at, generation, &[]);
+        assert!(strangers.iter().all(|stranger| !waits(stranger.as_fd(), 0)));
+        listeners.release(GenerationId(generation.0 - 1));
+        goes_to(&listeners, at, generation, &[]);
     }
+    // Their places are filled by those behind them.
+    drop(strangers);
+    listeners.make_seats(GenerationId(4)).unwrap();
+    listeners.steer(GenerationId(4));
+    goes_to(&listeners, at, GenerationId(4), &[THREE]);
+}
+
+#[test]
+fn a_stranger_at_a_udp_port_gets_nothing() {
+    use nix::sys::socket::{AddressFamily, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt};
+    let mut listeners = open(udp("127.0.0.1:0"), &[ONE]);
+    let at = address(&listeners);
+    let stranger = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    setsockopt(&stranger, sockopt::ReusePort, &true).unwrap();
+    bind(stranger.as_raw_fd(), &SockaddrStorage::from(at)).unwrap();
+    listeners.make_seats(TWO).unwrap();
+    let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for to in [ONE, TWO] {
+        listeners.steer(to);
+        client.send_to(b"x", at).unwrap();
+        assert!(waits(seat(&listeners, to), 1000));
+    }
+    assert!(!waits(stranger.as_fd(), 0));
 }
 
 fn open_beside(at: SocketAddr) -> OwnedFd {

@@ -1,0 +1,101 @@
+//! How many sockets there really are at the addresses of the listeners: ours, and those of strangers that joined them.
+
+use super::connection::Id;
+use super::diag::{AF_INET, AF_INET6, DUMP, Diag, IPPROTO_TCP, LISTEN, SOCK_DIAG_BY_FAMILY, message};
+use super::inet::{Place, Transport};
+use nix::errno::Errno;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+const IPPROTO_UDP: u8 = 17;
+
+/// With more listeners than this no census is taken: it would cost more than making their seats does.
+pub(super) const MOST: usize = 1000;
+
+/// The members of every SO_REUSEPORT group of this machine, counted by address.
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    tcp: Option<HashMap<SocketAddr, usize>>,
+    udp: Option<HashMap<SocketAddr, usize>>,
+}
+
+impl Census {
+    /// Asks the kernel about the transports these places have. Costs a walk through its table of listening sockets.
+    pub(super) fn take(places: impl Iterator<Item = Place>) -> Census {
+        let (mut tcp, mut udp) = (false, false);
+        for place in places {
+            tcp |= place.transport == Transport::Tcp;
+            udp |= place.transport == Transport::Udp;
+        }
+        let count = |wanted: bool, transport| wanted.then(|| counted(transport).ok()).flatten();
+        Census { tcp: count(tcp, Transport::Tcp), udp: count(udp, Transport::Udp) }
+    }
+
+    /// How many sockets there are; None where the kernel does not tell.
+    pub(super) fn members(&self, place: Place) -> Option<usize> {
+        let table = match place.transport {
+            Transport::Tcp => &self.tcp,
+            Transport::Udp => &self.udp,
+        };
+        Some(table.as_ref()?.get(&place.at).copied().unwrap_or(0))
+    }
+}
+
+fn counted(transport: Transport) -> Result<HashMap<SocketAddr, usize>, Errno> {
+    let (protocol, states) = match transport {
+        Transport::Tcp => (IPPROTO_TCP, 1 << LISTEN),
+        Transport::Udp => (IPPROTO_UDP, u32::MAX),
+    };
+    let (diag, mut table) = (Diag::open()?, HashMap::new());
+    for family in [AF_INET, AF_INET6] {
+        diag.dump(&question(family, protocol, states), |body| {
+            // struct inet_diag_sockid stands behind four bytes.
+            if let Some(bytes) = body.get(4..52).and_then(|bytes| bytes.try_into().ok()) {
+                *table.entry(Id { family, bytes }.server()).or_insert(0) += 1;
+            }
+        })?;
+    }
+    Ok(table)
+}
+
+/// `struct inet_diag_req_v2` for all sockets in these states.
+fn question(family: u8, protocol: u8, states: u32) -> Vec<u8> {
+    let mut body = vec![family, protocol, 0, 0];
+    body.extend(states.to_ne_bytes());
+    body.extend([0; 48]);
+    message(SOCK_DIAG_BY_FAMILY, DUMP, &body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[ignore = "a measurement: cargo test --release --lib cost_of_a_census -- --ignored --nocapture"]
+    #[allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+    fn cost_of_a_census() {
+        let _ = crate::listener::raise_file_limit();
+        let sockets: Vec<_> = (0..10_000).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let place = Place { transport: Transport::Tcp, at: sockets[0].local_addr().unwrap(), any: false };
+        for _ in 0..3 {
+            let begin = std::time::Instant::now();
+            assert_eq!(Census::take(std::iter::once(place)).members(place), Some(1));
+            println!("{:?} with {} listeners", begin.elapsed(), sockets.len());
+        }
+    }
+
+    #[test]
+    fn sockets_at_an_address_are_counted() {
+        for at in ["127.0.0.1:0", "[::1]:0"] {
+            let (tcp, udp) = (std::net::TcpListener::bind(at).unwrap(), std::net::UdpSocket::bind(at).unwrap());
+            let place = |transport, at| Place { transport, at, any: false };
+            let places =
+                [place(Transport::Tcp, tcp.local_addr().unwrap()), place(Transport::Udp, udp.local_addr().unwrap())];
+            let census = Census::take(places.into_iter());
+            assert_eq!(places.map(|place| census.members(place)), [Some(1), Some(1)]);
+            drop((tcp, udp));
+            let census = Census::take(places.into_iter());
+            assert_eq!(places.map(|place| census.members(place)), [Some(0), Some(0)]);
+        }
+    }
+}
