@@ -5,7 +5,7 @@ use endless::cli::{self, Args, ClientArgs, Invocation};
 use endless::client;
 use endless::listener::{self, Listeners};
 use endless::notice::{Level, Notice};
-use endless::plan::{Asking, InheritedSocket, Plan, Surroundings, show};
+use endless::plan::{Asking, InheritedSocket, Plan, Surroundings, presets, show};
 use endless::report::{Pids, Reporter};
 use endless::runtime::{Means, Runtime, control, pid_file::PidFile};
 use endless::spawn::{self, Inherited};
@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Ok(Invocation::Check(args)) => check(&args),
         Ok(Invocation::Ask(args)) => ask(&args),
         Ok(Invocation::Exec(command)) => Ok(exec(&command)),
+        Ok(Invocation::Presets) => Ok(answer(&presets::table())),
         Ok(Invocation::Print(text)) => Ok(answer(&text)),
         Err(error) => Ok(complain(&error, CODE_USAGE)),
     };

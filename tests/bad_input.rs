@@ -95,6 +95,8 @@ const LISTENERS: &[Wrong] = &[
         "--stdin",
     ),
     (&["--capture", "sometimes"], "--capture sometimes", "`sometimes` is not known here", "auto, always, never"),
+    (&["--preset", "apache"], "--preset apache", "there is no preset `apache`", "nginx, haproxy"),
+    (&["--preset", "java"], "--preset java (--pass stdin)", "exactly one listener", "one --listen"),
     (&["--listen-pid", "mine"], "--listen-pid mine", "`mine` is not known here", "auto, none"),
     (
         &["--listen-pid", "none", "--pass", "none"],
@@ -106,10 +108,20 @@ const LISTENERS: &[Wrong] = &[
 
 const READINESS: &[Wrong] = &[
     (&["--ready", "soon"], "--ready soon", "there is no mode `soon`", "probe=http:PATH"),
-    (&["--ready", "fd=3"], "--ready fd=3", "`fd` is not in this version", "auto, notify"),
-    (&["--ready", "exec=true"], "--ready exec=true", "`exec` is not in this version", "auto, notify"),
-    (&["--ready", "http=http://localhost/"], "--ready http=", "`http` is not in this version", "auto, notify"),
-    (&["--ready", "tcp=localhost:1"], "--ready tcp=", "`tcp` is not in this version", "auto, notify"),
+    (&["--ready", "fd"], "--ready fd", "which descriptor", "fd=10"),
+    (&["--ready", "fd=1"], "--ready fd=1", "out of range", "from 3"),
+    (&["-l", ":1", "--ready", "fd=3"], "--ready fd=3", "descriptor 3 is taken", "fd=10"),
+    (&["-l", ":1", "--pass", "tableflip", "--ready", "fd=4"], "--ready fd=4", "descriptor 4 is taken", "fd=10"),
+    (&["--ready", "exec"], "--ready exec", "there is no command", "exec="),
+    (&["--ready", "exec= "], "--ready exec= ", "there is no command", "exec="),
+    (&["--ready", "http"], "--ready http", "there is no URL", "http=http://"),
+    (&["--ready", "http=https://localhost/"], "--ready http=https://localhost/", "begin with http://", "http=http://"),
+    (&["--ready", "http=http://localhost:9/a b"], "--ready http=", "a blank in the path", "%20"),
+    (&["-l", ":9", "--ready", "http=http://localhost:9/"], "--ready http=", "is --listen :9 itself", "probe=http:PATH"),
+    (&["--ready", "tcp"], "--ready tcp", "there is no address", "tcp=localhost:9090"),
+    (&["--ready", "tcp=/run/x"], "--ready tcp=/run/x", "no TCP address", "HOST:PORT"),
+    (&["--ready", "tcp=localhost:0"], "--ready tcp=localhost:0", "port 0", "HOST:PORT"),
+    (&["-l", "127.0.0.1:9", "--ready", "tcp=localhost:9"], "--ready tcp=", "--listen 127.0.0.1:9 itself", "probe=http"),
     (&["--ready", "auto=1"], "--ready auto=1", "takes no value", "auto"),
     (&["--ready", "probe"], "--ready probe", "what to ask for", "probe=http:/PATH"),
     (&["--ready", "probe=/x"], "--ready probe=/x", "cannot be probed", "probe=http:/PATH"),
@@ -322,6 +334,7 @@ fn a_command_before_the_dashes_says_where_it_belongs() {
         (&["-l", ":1", "--"], "there is no COMMAND to run", "endless [OPTIONS] -- COMMAND"),
         (&["check"], "there is no COMMAND to run", "endless [OPTIONS] -- COMMAND"),
         (&["exec", "true"], "`true`: exec takes no options", "endless exec -- COMMAND"),
+        (&["presets", "nginx"], "`nginx`: presets takes nothing", "endless presets"),
         (&["exec", "--"], "exec: there is no COMMAND", "endless exec -- COMMAND"),
     ] {
         let message = parse(line).unwrap_err().to_string();

@@ -19,7 +19,7 @@ pub struct ListenerArgs {
     #[arg(short, long, value_name = "[NAME=]ADDRESS[,OPTION]...", env = "ENDLESS_LISTEN", hide_env_values = true)]
     pub listen: Vec<String>,
 
-    /// How the target is told, among others: systemd, server-starter, stdin, none [default: systemd,server-starter]
+    /// How the target is told: systemd, server-starter, stdin, none, einhorn, endless, endless-json, goagain, grace, tableflip, overseer, nginx, unicorn, puma, php-fpm, gunicorn [default: systemd,server-starter]
     ///
     /// `systemd`: LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID. `server-starter`: SERVER_STARTER_PORT and
     /// SERVER_STARTER_GENERATION. `stdin`: the one listener is descriptor 0. `none`: nothing is set; use templates such
@@ -29,6 +29,13 @@ pub struct ListenerArgs {
     /// target serves and its stop signal.
     #[arg(short, long, value_name = "PROTOCOL,...", env = "ENDLESS_PASS", hide_env_values = true)]
     pub pass: Option<String>,
+
+    /// The options a certain server needs: nginx, gunicorn, puma, go-endless and others; endless presets lists them
+    ///
+    /// It sets what the command line does not: the protocol of --pass, the stop signal and so on. `endless check` shows what it
+    /// has set.
+    #[arg(long, value_name = "NAME", env = "ENDLESS_PRESET", hide_env_values = true)]
+    pub preset: Option<String>,
 
     /// Whether LISTEN_PID is set: auto, none [default: auto]
     ///

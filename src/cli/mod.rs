@@ -41,7 +41,8 @@ use std::ffi::OsString;
     override_usage = "endless [OPTIONS] -- COMMAND [ARG]...\n       \
                       endless check [OPTIONS] -- COMMAND [ARG]...\n       \
                       endless exec -- COMMAND [ARG]...\n       \
-                      endless status|restart|stop|hammer|signal [NAME]",
+                      endless status|restart|stop|hammer|signal [NAME]\n       \
+                      endless presets",
     after_help = usage::AFTER_HELP,
     after_long_help = usage::AFTER_LONG_HELP,
     max_term_width = 110,
@@ -71,6 +72,9 @@ pub struct Args {
     /// The long names of the options whose value came from an ENDLESS_ variable.
     #[arg(skip)]
     pub from_environment: Vec<String>,
+    /// The long names of the options whose value came from the preset.
+    #[arg(skip)]
+    pub from_preset: Vec<String>,
 }
 
 /// What a command line asks for.
@@ -84,6 +88,8 @@ pub enum Invocation {
     Exec(Vec<OsString>),
     /// `endless status`, `restart`, `stop`, `hammer` or `signal`: talk to a running one.
     Ask(Box<ClientArgs>),
+    /// `endless presets`: list them.
+    Presets,
     /// `--help` or `--version`: print this on stdout and exit with 0.
     Print(String),
 }
@@ -103,11 +109,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
     if args.peek().is_some_and(|first| client::WORDS.iter().any(|word| first == word)) {
         return parse_client(args);
     }
-    let subcommand = args.next_if(|first| first == "check" || first == "exec");
+    let subcommand = args.next_if(|first| first == "check" || first == "exec" || first == "presets");
     let mut options: Vec<OsString> = args.by_ref().take_while(|arg| arg != "--").collect();
     let target: Vec<OsString> = args.collect();
     let check = match &subcommand {
         Some(word) if word == "exec" => return usage::exec(&options, target),
+        Some(word) if word == "presets" => return usage::presets(&options, &target),
         other => other.is_some(),
     };
     let taken = many::take_listeners(&mut options);

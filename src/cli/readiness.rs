@@ -6,12 +6,15 @@ use clap::Args;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Readiness and restart")]
 pub struct ReadinessArgs {
-    /// When a copy serves: auto, notify, accept, probe=http:PATH, signal=SIG, delay=DUR [default: auto]
+    /// When a copy serves: auto, notify, accept, probe=http:PATH, signal=SIG, fd=N, exec=CMD, http=URL, tcp=ADDR, delay=DUR [default: auto]
     ///
-    /// `auto`: the first of READY=1 (sd_notify) and an accepted connection that endless makes for this copy alone.
+    /// `auto`: the first of READY=1 (sd_notify), the sign of the protocol in use, and an accepted connection that endless makes
+    /// for this copy alone.
     /// `notify`: READY=1. `accept`: that connection was accepted on every TCP and Unix stream listener.
     /// `probe=http:PATH`: a GET of PATH through the public port, answered 2xx or 3xx by the new copy itself.
-    /// `signal=SIG`: SIG sent to endless by a process of the copy. `delay=DUR`: alive for DUR.
+    /// `signal=SIG`: SIG sent to endless by a process of the copy. `fd=N`: a byte written to descriptor N. `exec=CMD`: CMD,
+    /// run by `sh -c` every 250 ms, exits with 0. `http=URL`, `tcp=ADDR`: a GET answered 2xx or 3xx, or a connection, at an
+    /// address of the copy's own. `delay=DUR`: alive for DUR.
     #[arg(short, long, value_name = "MODE", env = "ENDLESS_READY", hide_env_values = true)]
     pub ready: Option<String>,
 

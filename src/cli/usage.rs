@@ -23,6 +23,7 @@ Subcommands:
   endless stop [NAME]                  stop, and wait for the end
   endless hammer [NAME]                kill what is retiring
   endless signal SIGNAL [NAME]         do what that signal to endless does
+  endless presets                      list the presets, and what they set
 
 Durations:
   90s, 2m 30s, 1500ms; a bare number is seconds. -1, never or off switch off
@@ -92,6 +93,23 @@ pub(super) fn exec(options: &[OsString], target: Vec<OsString>) -> Result<Invoca
     }
 }
 
+/// `endless presets`.
+pub(super) fn presets(options: &[OsString], target: &[OsString]) -> Result<Invocation, UsageError> {
+    match options.iter().chain(target).next().map(|word| (word, word.to_str())) {
+        None => Ok(Invocation::Presets),
+        Some((_, Some("-h" | "--help"))) => Ok(Invocation::Print(PRESETS_HELP.to_owned())),
+        Some((word, _)) => {
+            Err(UsageError::new(format_args!("`{}`: presets takes nothing", word.display()), "endless presets"))
+        }
+    }
+}
+
+const PRESETS_HELP: &str = "\
+Usage: endless presets
+
+Lists the presets of --preset: name, what it sets, why.
+";
+
 const EXEC_HELP: &str = "\
 Usage: endless exec -- COMMAND [ARG]...
 
@@ -119,8 +137,9 @@ fn likely_intent(first: &OsStr, stray: &[OsString], target: &[OsString]) -> Stri
     let text = first.to_string_lossy();
     let address =
         text.parse::<u16>().is_ok() || text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    if matches!(&*text, "check" | "exec") || super::client::WORDS.contains(&&*text) {
+    if matches!(&*text, "check" | "exec" | "presets") || super::client::WORDS.contains(&&*text) {
         match &*text {
+            "presets" => "presets stands alone: endless presets".to_owned(),
             "check" | "exec" => format!("a subcommand comes first: endless {text} [OPTIONS] -- COMMAND"),
             _ => format!("a subcommand comes first: endless {text} [NAME]"),
         }

@@ -5,7 +5,7 @@ use super::protocol::GOAGAIN_SIGNAL;
 use super::surroundings::Surroundings;
 use super::{
     Control, Hooks, ListenerSpec, LogFormat, Output, Plan, Protocol, ReadyMode, Retirement, SignalTable, StdinFrom,
-    capture, command, environment, handing, lifecycle, listener, process, readiness, value,
+    capture, command, environment, handing, lifecycle, listener, presets, process, readiness, value,
 };
 use crate::cli::Args;
 use crate::control;
@@ -18,21 +18,25 @@ impl Plan {
     /// # Errors
     /// The first value that is wrong, that contradicts another, or that names what is not there.
     pub fn new(args: &Args, around: &Surroundings) -> Result<Plan, Error> {
-        let plan = read(args, around).and_then(|plan| {
+        let (filled, preset) = presets::apply(args)?.unzip();
+        let args = filled.as_ref().unwrap_or(args);
+        let plan = read(args, around, preset).and_then(|plan| {
             check(&plan, args)?;
             find_command(&plan, around)?;
             Ok(plan)
         });
         plan.map_err(|error| {
             let name = error.flag.trim_start_matches('-');
-            let from_environment = args.from_environment.iter().any(|known| known == name);
-            Error { from_environment, ..error }
+            let among = |list: &[String]| list.iter().any(|known| known == name);
+            let preset = args.listeners.preset.as_deref().filter(|_| among(&args.from_preset)).map(Box::from);
+            Error { from_environment: among(&args.from_environment), preset, ..error }
         })
     }
 }
 
-fn read(args: &Args, around: &Surroundings) -> Result<Plan, Error> {
-    let listeners = listener::list::read(&args.listeners.listen, around)?;
+fn read(args: &Args, around: &Surroundings, preset: Option<presets::Applied>) -> Result<Plan, Error> {
+    let mut listeners = listener::list::read(&args.listeners.listen, around)?;
+    presets::apply_to_listeners(preset.as_ref(), &mut listeners);
     let signals = SignalTable::read(&args.signals)?;
     let handoff = handing::read(args, &listeners)?;
     let name = name(args)?;
@@ -41,7 +45,8 @@ fn read(args: &Args, around: &Surroundings) -> Result<Plan, Error> {
         name,
         command: args.command.clone(),
         capture: capture::read(args.listeners.capture.as_deref(), &listeners)?,
-        readiness: readiness::read(&args.readiness, &listeners)?,
+        readiness: readiness::read(&args.readiness, &listeners, &handoff, around.ipv6)?,
+        preset,
         listeners,
         lifecycle: lifecycle::read(&args.readiness, &args.retirement)?,
         retirement: Retirement::read(&args.retirement, || handoff.stop_signal().map_err(|fault| at_pass(fault, args)))?,

@@ -18,6 +18,8 @@ pub struct Error {
     pub hint: String,
     /// True when the value came from the option's ENDLESS_ variable.
     pub from_environment: bool,
+    /// The preset the value came from.
+    pub preset: Option<Box<str>>,
     /// The exit status this error deserves: 2, or 126 and 127 for a COMMAND that cannot be executed or is not there.
     pub code: u8,
 }
@@ -32,6 +34,10 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(preset) = &self.preset {
+            let value = self.value.as_deref().unwrap_or_default();
+            return write!(f, "--preset {preset} ({} {value}): {}\nhint: {}", self.flag, self.reason, self.hint);
+        }
         match (&self.value, self.from_environment) {
             (Some(value), true) => write!(f, "{}={value}", self.variable())?,
             (None, true) => write!(f, "{}", self.variable())?,
@@ -68,6 +74,7 @@ impl Fault {
             reason: self.reason,
             hint: self.hint,
             from_environment: false,
+            preset: None,
             code: CODE_USAGE,
         }
     }

@@ -1,6 +1,6 @@
 //! What a listener is: its address, its options, its name. The grammar of `-l` lives here.
 
-mod address;
+pub(super) mod address;
 pub(super) mod list;
 mod options;
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod handing;
 mod identity;
 pub mod lifecycle;
 pub mod listener;
+pub mod presets;
 pub mod process;
 pub mod protocol;
 pub mod readiness;
@@ -33,7 +34,7 @@ pub use lifecycle::{Drain, DrainMode, KillMode, Lifecycle, Respawn, Retirement};
 pub use listener::{Address, InheritedRef, ListenerSpec, Resolver, SocketOptions, UnixKind, UnixName};
 pub use process::{EnvChange, Identity, Orphans, ProcessSpec, Rlimit, StdinFrom};
 pub use protocol::{Protocol, Sign};
-pub use readiness::{Readiness, ReadyMode};
+pub use readiness::{Readiness, ReadyMode, Url};
 pub use signals::{Hook, Hooks, SignalAction, SignalTable};
 pub use surroundings::{InheritedSocket, Surroundings};
 
@@ -49,6 +50,8 @@ pub struct Plan {
     pub command: Vec<OsString>,
     /// The listeners in `-l` order, which is the order of their descriptors.
     pub listeners: Vec<ListenerSpec>,
+    /// `--preset`, and what it has set.
+    pub preset: Option<presets::Applied>,
     /// How a copy is told about its listeners.
     pub handoff: HandoffPlan,
     /// `--capture`: whether endless looks at the sockets a copy binds by itself.

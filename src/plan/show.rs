@@ -2,7 +2,8 @@
 
 use super::{
     Address, Capture, Control, Drain, DrainMode, EnvChange, Identity, InheritedRef, KillMode, ListenerSpec, Orphans,
-    Plan, ProcessSpec, Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, command, environment, process,
+    Plan, ProcessSpec, Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, command, environment, presets,
+    process,
 };
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write};
@@ -19,6 +20,7 @@ pub fn render(plan: &Plan, environment: &[(OsString, OsString)]) -> String {
     page.line("name", &plan.name);
     page.line("command", words(&plan.command));
     page.line("file", file(plan, environment));
+    page.optional("preset", plan.preset.as_ref());
     listeners(&mut page, plan);
     readiness(&mut page, plan);
     retirement(&mut page, plan);
@@ -56,6 +58,19 @@ fn file(plan: &Plan, environment: &[(OsString, OsString)]) -> String {
     match command::resolve(command, plan.process.chdir.as_deref(), path) {
         Ok(found) => found.display().to_string(),
         Err(error) => error.to_string(),
+    }
+}
+
+/// What the preset has set, as it would be typed; what the command line says differently is not in it.
+impl fmt::Display for presets::Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}\n{:COLUMN$} sets", self.preset.name, self.preset.why, "")?;
+        for (option, value) in self.preset.options.iter().filter(|(option, _)| self.set.contains(option)) {
+            write!(f, " --{option} {value}")?;
+        }
+        let nonblock = if self.preset.nonblock { " nonblock=yes for listeners that do not say otherwise" } else { "" };
+        let nothing = if self.set.is_empty() && !self.preset.nonblock { " nothing" } else { "" };
+        write!(f, "{nonblock}{nothing}")
     }
 }
 

@@ -1,11 +1,11 @@
-//! Where one copy says that it serves, beside its notify socket: einhorn's socket, a pipe of tableflip's.
+//! Where one copy says that it serves, beside its notify socket: einhorn's socket, a pipe.
 
 use super::Runtime;
 use super::ack::AckSocket;
 use super::notify::NotifyDir;
 use crate::handoff::{Held, tableflip};
 use crate::plan::protocol::{TABLEFLIP_NAMES, TABLEFLIP_READY};
-use crate::plan::{Plan, Protocol, Sign};
+use crate::plan::{Plan, Protocol, ReadyMode, Sign};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -17,8 +17,8 @@ use std::path::Path;
 #[derive(Debug, Default)]
 pub struct Channels {
     ack: Option<AckSocket>,
-    /// The pipe the copy writes a byte to, and the copy's number for it.
-    ready: Option<(OwnedFd, i32)>,
+    /// The pipes the copy writes a byte to, and the copy's numbers for them.
+    ready: Vec<(OwnedFd, i32)>,
     /// The generation before it, and the pipe whose end tells tableflip that this one is gone.
     before: Option<(GenerationId, OwnedFd)>,
 }
@@ -49,6 +49,11 @@ impl Channels {
                 .make_tableflip(before, held, &mut theirs)
                 .map_err(|errno| ("make the pipes of tableflip", errno))?;
         }
+        if let ReadyMode::Fd(number) = plan.readiness.mode {
+            let (read_end, write_end) = ready_pipe().map_err(|errno| ("make a pipe", errno))?;
+            channels.ready.push((read_end, number));
+            theirs.push((write_end, number));
+        }
         Ok((channels, theirs))
     }
 
@@ -59,7 +64,7 @@ impl Channels {
         theirs: &mut Theirs,
     ) -> Result<(), Errno> {
         let (read_end, write_end) = ready_pipe()?;
-        self.ready = Some((read_end, TABLEFLIP_READY));
+        self.ready.push((read_end, TABLEFLIP_READY));
         theirs.push((write_end, TABLEFLIP_READY));
         let (read_end, write_end) = filled_pipe(&tableflip::names(held))?;
         theirs.push((read_end, TABLEFLIP_NAMES));
@@ -75,7 +80,7 @@ impl Channels {
 
     /// What something may arrive on.
     pub fn waiting(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let ready = self.ready.as_ref().map(|(pipe, _)| pipe.as_fd());
+        let ready = self.ready.iter().map(|(pipe, _)| pipe.as_fd());
         self.ack.iter().flat_map(AckSocket::waiting).chain(ready)
     }
 
@@ -84,21 +89,18 @@ impl Channels {
         self.before.take_if(|(before, _)| *before == generation);
     }
 
-    /// The number of the pipe a byte has come through. The pipe is closed after that, or when the copy has closed it.
-    fn wrote(&mut self) -> Option<i32> {
-        let (pipe, number) = self.ready.as_ref()?;
-        let number = *number;
-        match read(pipe, &mut [0u8; 64]) {
-            Err(Errno::EAGAIN | Errno::EINTR) => None,
-            Ok(0) | Err(_) => {
-                self.ready = None;
-                None
-            }
+    /// The numbers of the pipes a byte has come through. A pipe is closed after that, or when the copy has closed it.
+    fn wrote(&mut self) -> Vec<i32> {
+        let mut numbers = Vec::new();
+        self.ready.retain(|(pipe, number)| match read(pipe, &mut [0u8; 64]) {
+            Err(Errno::EAGAIN | Errno::EINTR) => true,
+            Ok(0) | Err(_) => false,
             Ok(_) => {
-                self.ready = None;
-                Some(number)
+                numbers.push(*number);
+                false
             }
-        }
+        });
+        numbers
     }
 }
 
@@ -113,7 +115,7 @@ impl Runtime {
                 self.said_ready(generation, Sign::Ack);
             }
         }
-        if let Some(number) = wrote {
+        for number in wrote {
             self.said_ready(generation, Sign::Pipe(number));
         }
     }

@@ -25,6 +25,9 @@ impl Runtime {
         if let Some(ended) = self.hooks.child_ended(pid, exit, &self.plan.hooks, &self.inherited) {
             return self.hooks_ended(ended);
         }
+        if self.check_ended(pid, exit) {
+            return;
+        }
         let generation = self.copies.values().find(|copy| copy.tree.main() == pid && !copy.main_ended());
         let Some(generation) = generation.map(|copy| copy.generation) else { return };
         self.notified(generation);

@@ -1,6 +1,7 @@
 //! One generation as the loop sees it: its processes, its notify socket, and what it is watched for.
 
 use super::channels::Channels;
+use super::exec_check::ExecCheck;
 use super::notify::NotifySocket;
 use super::readiness::Watch;
 use crate::listener::DrainWatch;
@@ -24,6 +25,8 @@ pub struct Copy {
     pub channels: Channels,
     /// While it is a candidate.
     pub watch: Option<Watch>,
+    /// The command that says when it serves.
+    pub check: Option<ExecCheck>,
     /// Since new connections stopped going to it.
     pub drain: Option<Drain>,
     /// While it is on its way out and the log is a terminal.
@@ -82,6 +85,12 @@ pub struct Progress {
 }
 
 impl Copy {
+    /// True while the main process is the target.
+    #[must_use]
+    pub fn executes(&self) -> bool {
+        matches!(self.main, Main::Running)
+    }
+
     /// True once the main process has ended.
     #[must_use]
     pub fn main_ended(&self) -> bool {

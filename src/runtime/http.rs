@@ -23,14 +23,24 @@ pub struct HttpProbe {
 struct Attempt {
     probe: Probe,
     began: Moment,
+    get: Get,
+}
+
+/// One GET on one connection.
+#[derive(Debug)]
+pub struct Get {
     unsent: Vec<u8>,
     answer: Vec<u8>,
 }
 
 /// What one look at a connection showed.
-enum Seen {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing yet.
     Nothing,
+    /// This status.
     Status(u16),
+    /// No HTTP, or an end.
     Broken,
 }
 
@@ -61,11 +71,7 @@ impl HttpProbe {
 
     fn connect(&self, now: Moment, generation: GenerationId, listeners: &mut Listeners) -> Attempt {
         let probe = listeners.begin_probe(generation);
-        let request = format!(
-            "GET {} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: endless\r\nConnection: close\r\n\r\n",
-            self.path
-        );
-        Attempt { probe, began: now, unsent: request.into_bytes(), answer: Vec::new() }
+        Attempt { probe, began: now, get: Get::new("localhost", &self.path) }
     }
 
     /// Closes what is open.
@@ -78,7 +84,24 @@ impl HttpProbe {
 
 impl Attempt {
     fn look(&mut self) -> Seen {
-        let Some((_, stream)) = self.probe.streams().next() else { return Seen::Broken };
+        match self.probe.streams().next() {
+            Some((_, stream)) => self.get.go_on(stream),
+            None => Seen::Broken,
+        }
+    }
+}
+
+impl Get {
+    /// A request that is still to be sent.
+    #[must_use]
+    pub fn new(host: &str, path: &str) -> Get {
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: endless\r\nConnection: close\r\n\r\n");
+        Get { unsent: request.into_bytes(), answer: Vec::new() }
+    }
+
+    /// Sends what can be sent and reads what is there, without waiting.
+    pub fn go_on(&mut self, stream: &mut (impl Read + Write)) -> Seen {
         if !self.unsent.is_empty() {
             match stream.write(&self.unsent) {
                 Ok(sent) => drop(self.unsent.drain(..sent)),

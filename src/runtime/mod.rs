@@ -10,10 +10,13 @@ mod clients;
 pub mod control;
 mod copy;
 mod drain;
+mod exec_check;
 mod files;
 mod hooks;
 mod http;
+mod image;
 pub mod notify;
+mod outside;
 pub mod pid_file;
 mod readiness;
 mod requests;
@@ -186,6 +189,7 @@ impl Runtime {
             if let Some(watch) = copy.watch.take() {
                 watch.end(&mut self.listeners);
             }
+            copy.check = None;
         }
         if let Some(gone) = self.forget.take() {
             self.pids.remove(&gone);

@@ -2,6 +2,7 @@
 
 use super::bound::Captured;
 use super::http::HttpProbe;
+use super::outside::Outside;
 use crate::listener::{Listeners, Probe, ProbeState};
 use crate::plan::{Plan, ReadyMode, Sign};
 use crate::words::{GenerationId, Moment, ReadySign};
@@ -45,6 +46,8 @@ enum Look {
     Captured(Box<Captured>),
     /// An answer to a GET.
     Answer(Box<HttpProbe>),
+    /// A connection, or an answer, at an address of its own.
+    Outside(Box<Outside>),
     /// That time passes; `guess`: nothing better can be known.
     Time { until: Moment, guess: bool },
 }
@@ -58,6 +61,10 @@ impl Watch {
             (ReadyMode::Signal(signal), _) => (vec![Sign::Signal(*signal)], Look::Nothing),
             (ReadyMode::Delay(delay), _) => (Vec::new(), Look::Time { until: now + *delay, guess: false }),
             (ReadyMode::ProbeHttp(path), _) => (Vec::new(), Look::Answer(Box::new(HttpProbe::new(path.clone())))),
+            (ReadyMode::Fd(number), _) => (vec![Sign::Pipe(*number)], Look::Nothing),
+            (ReadyMode::Exec(_), _) => (Vec::new(), Look::Nothing),
+            (ReadyMode::Http(url), _) => (Vec::new(), Look::Outside(Box::new(Outside::ask(url)))),
+            (ReadyMode::Tcp(at), _) => (Vec::new(), Look::Outside(Box::new(Outside::connect(*at)))),
             (ReadyMode::Auto, Some(sign)) => (vec![sign], Look::Nothing),
             (ReadyMode::Auto, None) => {
                 let said = std::iter::once(Sign::Notify).chain(plan.handoff.signs()).collect();
@@ -100,6 +107,7 @@ impl Watch {
             Look::Time { until, .. } if *until > now => None,
             Look::Time { guess: true, .. } => Some(ReadySign::Guessed(self.settle)),
             Look::Time { .. } => Some(ReadySign::Delayed(now.since(self.began))),
+            Look::Outside(outside) => outside.look(now),
             Look::Captured(captured) => captured.look(now, listeners),
             Look::Answer(probe) => probe.look(now, self.generation, listeners),
             Look::Accept { probe, all, first } => {
@@ -117,7 +125,7 @@ impl Watch {
         match &self.look {
             Look::Nothing => None,
             Look::Time { until, .. } => Some(*until),
-            Look::Accept { .. } | Look::Answer(_) | Look::Captured(_) => {
+            Look::Accept { .. } | Look::Answer(_) | Look::Captured(_) | Look::Outside(_) => {
                 Some(now + (now.since(self.began) / 8).clamp(SHORTEST, LONGEST))
             }
         }

@@ -57,6 +57,7 @@ impl Runtime {
         let now = clock::now();
         self.look_at_candidates(now);
         self.look_at_drains(now);
+        self.run_checks(now);
         self.hooks.kill_overdue(now);
         if let Some(control) = &mut self.control {
             control.expire(now);
@@ -114,8 +115,9 @@ impl Runtime {
         let drains = self.copies.values().filter_map(|copy| copy.drain.as_ref()?.next);
         let progress = self.copies.values().filter_map(|copy| Some(copy.progress.as_ref()?.next));
         let clients = self.control.as_ref().and_then(Control::next_deadline);
+        let checks = self.copies.values().filter(|copy| copy.executes()).filter_map(|copy| copy.check.as_ref()?.next());
         let others = [self.supervisor.next_deadline(), self.hooks.next_deadline(), self.look_again, clients];
-        watches.chain(drains).chain(progress).chain(others.into_iter().flatten()).min()
+        watches.chain(drains).chain(progress).chain(checks).chain(others.into_iter().flatten()).min()
     }
 
     /// Takes what a copy said on its notify socket.

@@ -75,6 +75,10 @@ pub enum ReadySign {
     Acked,
     /// It wrote to this descriptor.
     Wrote(i32),
+    /// The command of `--ready exec=` exited with 0.
+    Checked,
+    /// A connection to an address of its own was made.
+    Connected,
     /// It lived for this long, as asked.
     Delayed(Duration),
     /// It lived for this long; nothing better can be known here.
@@ -90,6 +94,8 @@ impl fmt::Display for ReadySign {
             ReadySign::Signalled(signal) => write!(f, "it sent {signal}"),
             ReadySign::Acked => write!(f, "worker:ack"),
             ReadySign::Wrote(fd) => write!(f, "it wrote to descriptor {fd}"),
+            ReadySign::Checked => write!(f, "its check agreed"),
+            ReadySign::Connected => write!(f, "a connection to it was made"),
             ReadySign::Delayed(after) => write!(f, "alive for {}", humantime::format_duration(*after)),
             ReadySign::Guessed(after) => write!(f, "a guess: alive for {}", humantime::format_duration(*after)),
         }

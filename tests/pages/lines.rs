@@ -36,7 +36,7 @@ fn accept(page: &str, words: &[String]) {
         Ok(Invocation::Ask(args)) => {
             return drop(Asking::new(&args).unwrap_or_else(|error| panic!("{page}: {line}\n{error}")));
         }
-        Ok(Invocation::Exec(_) | Invocation::Print(_)) => return,
+        Ok(Invocation::Exec(_) | Invocation::Presets | Invocation::Print(_)) => return,
         Err(error) => panic!("{page}: {line}\n{error}"),
     };
     let environment = vec![("PATH".into(), "/bin:/usr/bin".into())];

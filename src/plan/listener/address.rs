@@ -59,7 +59,7 @@ impl Resolver {
 }
 
 /// Reads an address.
-pub(super) fn parse(text: &str, resolver: &mut Resolver) -> Result<Address, Fault> {
+pub(in crate::plan) fn parse(text: &str, resolver: &mut Resolver) -> Result<Address, Fault> {
     match text.split_once(':') {
         Some(("unix", name)) => unix(UnixKind::Stream, name),
         Some(("unix-dgram", name)) => unix(UnixKind::Datagram, name),

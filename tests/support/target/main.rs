@@ -23,6 +23,9 @@
 //! | `sick=FILE` | answers 500 until the file is there |
 //! | `options` | prints a line about each inherited socket |
 //! | `as=PROTOCOL` | takes its sockets and says that it serves as a program of that protocol does: `endless`, `tableflip`, … |
+//! | `socket=N` | serves this descriptor |
+//! | `stop=SIG` | ends by this signal too |
+//! | `write=N` | writes a newline to descriptor N |
 //! | `blocking` | waits in accept(2), as servers do that do not poll |
 
 #![allow(clippy::disallowed_methods, clippy::exit, reason = "a program to be run by endless, not a part of it")]
@@ -102,6 +105,7 @@ fn note_order(word: &str, orders: &mut Orders) {
         ("bind", address) => orders.bind = Some(address.to_owned()),
         ("unlink", path) => orders.unlink.push(path.into()),
         ("sick", file) => orders.sick = Some(file.into()),
+        ("stop", name) => orders.stop = Some(number(name) as i32),
         ("as", protocol) => orders.stop = protocols::stops_by(protocol).map(|signal| signal as i32),
         ("ignore", name) => drop(orders.ignore.insert(number(name) as i32)),
         _ => {}
@@ -124,6 +128,8 @@ fn carry_out(word: &str) {
         ("grandchild", _) => leave_behind(false),
         ("daemon", _) => leave_behind(true),
         ("orphan", _) => orphan(),
+        ("socket", number) => serve::use_these(vec![number.parse().unwrap()]),
+        ("write", number) => write_newline(number.parse().unwrap()),
         ("env", name) => say(&format!("{name}={}", env::var(name).unwrap_or_else(|_| "(unset)".to_owned()))),
         ("print", text) => say(text),
         ("cwd", _) => say(&format!("cwd {}", env::current_dir().unwrap().display())),
@@ -133,13 +139,21 @@ fn carry_out(word: &str) {
             nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap()
         )),
         ("options", _) => serve::describe_inherited(),
-        ("sick" | "deaf" | "blocking" | "mortal" | "crash" | "bind" | "unlink" | "ignore", _) => {}
+        ("sick" | "stop" | "deaf" | "blocking" | "mortal" | "crash" | "bind" | "unlink" | "ignore", _) => {}
         _ => panic!("no word `{word}`"),
     }
 }
 
 fn number(name: &str) -> Signal {
     format!("SIG{name}").parse().unwrap()
+}
+
+fn write_newline(number: i32) {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the word says that it was opened for us, and nothing else here uses it.
+    let mut pipe = unsafe { fs::File::from_raw_fd(number) };
+    pipe.write_all(b"\n").unwrap();
+    say(&format!("wrote to {number}"));
 }
 
 fn hang() {

@@ -1,0 +1,87 @@
+//! What a child executes: the command looked up, its arguments and environment with everything about the listeners in them.
+
+use super::Runtime;
+use super::start::not_made;
+use crate::handoff::{self, Template};
+use crate::notice::Notice;
+use crate::plan::{Plan, ReadyMode, build_environment, command};
+use crate::words::{Failure, GenerationId};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::RawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// An environment, or a part of one.
+pub type Variables = Vec<(OsString, OsString)>;
+
+/// Ready for execve(2).
+pub struct Image {
+    /// The file.
+    pub program: CString,
+    /// Its arguments.
+    pub argv: Vec<CString>,
+    /// Its environment.
+    pub envp: Vec<CString>,
+    /// The numbers of the listeners' descriptors.
+    pub numbers: Vec<RawFd>,
+    /// Whether LISTEN_PID is added.
+    pub listen_pid: bool,
+    /// The environment once more, where a check is to be run in it.
+    pub environment: Option<Variables>,
+    /// What could not be said to the target.
+    pub left_out: Vec<Notice>,
+}
+
+impl Runtime {
+    /// Made anew for every copy. `extra`: variables about what only this copy has.
+    pub(super) fn image(&self, generation: GenerationId, extra: Variables) -> Result<Image, Failure> {
+        let Plan { handoff: plan, listeners: specs, process, command, .. } = &self.plan;
+        let numbers = plan.numbers(specs);
+        let template = Template::new(plan, &self.held, &numbers, generation);
+        let mut environment = build_environment(process, std::env::vars_os(), |text| template.expand(text))
+            .map_err(|error| not_told(&error))?;
+        let handed = handoff::prepare(plan, specs, &self.held, generation, &mut environment)
+            .map_err(|error| not_told(&error))?;
+        environment.extend(extra);
+        let program = self.program(&environment)?;
+        let checks = matches!(self.plan.readiness.mode, ReadyMode::Exec(_));
+        Ok(Image {
+            program: c_string(program.as_os_str())?,
+            argv: command.iter().map(|arg| c_string(&template.expand(arg))).collect::<Result<_, _>>()?,
+            environment: checks.then(|| environment.clone()),
+            envp: environment.into_iter().map(variable).collect::<Result<_, _>>()?,
+            numbers: handed.numbers,
+            listen_pid: handed.listen_pid,
+            left_out: handed.notices,
+        })
+    }
+
+    /// Looked up in the PATH the target gets, as a shell would.
+    fn program(&self, environment: &[(OsString, OsString)]) -> Result<PathBuf, Failure> {
+        let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+        let chdir = self.plan.process.chdir.as_deref();
+        let name = &self.plan.command[0];
+        command::resolve(name, chdir, path).map_err(|error| Failure::NotExecuted {
+            step: format!("execute {}", Path::new(name).display()),
+            errno: error.errno(),
+        })
+    }
+}
+
+/// The target cannot be told what it is to be told. A failure is one line of the log, its hint in brackets.
+fn not_told(error: &dyn std::fmt::Display) -> Failure {
+    let text = error.to_string();
+    let (reason, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+    not_made(&format!("make the environment: {reason} ({hint})"), 0)
+}
+
+fn c_string(text: &OsStr) -> Result<CString, Failure> {
+    CString::new(text.as_bytes()).map_err(|_| not_made("pass a NUL byte in an argument or the environment", 0))
+}
+
+fn variable((name, value): (OsString, OsString)) -> Result<CString, Failure> {
+    let mut text = name.into_vec();
+    text.push(b'=');
+    text.extend_from_slice(value.as_bytes());
+    c_string(OsStr::from_bytes(&text))
+}
