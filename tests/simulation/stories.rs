@@ -294,7 +294,7 @@ fn a_client_waits_for_active_for_the_probation_or_until_the_old_one_is_gone() {
           4010 | ready 4        | steer 4
           6010 | tick           | drain 2
           6020 | drained 2      | stop 2 retired
-          6030 | exit 2 0       |
+          6030 | exit 2 0       | stop 2 survived
           6030 | gone 2         | release 2
           7000 | hammer-gone    | kill 1
           7001 | exit 1 KILL    |
@@ -317,9 +317,9 @@ fn a_restart_that_waits_for_the_old_one_fails_when_the_old_one_serves_again() {
           5010 | ready 3      | steer 3
           6000 | stop-client  | answer 2 failed: endless is stopping, stop 1 stopped, stop 3 stopped
           6001 | stop-client  |
-          6010 | exit 1 0     |
+          6010 | exit 1 0     | stop 1 survived
           6010 | gone 1       | release 1
-          6011 | exit 3 0     |
+          6011 | exit 3 0     | stop 3 survived
           6011 | gone 3       | release 3, answer 3 done, answer 4 done, finish 0",
     );
 }
