@@ -5,7 +5,8 @@ use super::census::{self, Census};
 use super::error::{BindError, SeatError};
 use super::inherited::Inherited;
 use super::limit;
-use super::port::{Listener, Made, Port};
+use super::port::{Circumstances, Listener, Made, Port};
+use super::programs::Programs;
 use super::said;
 use super::steered::{NOBODY, Steered};
 use crate::notice::Notice;
@@ -14,6 +15,7 @@ use crate::sys::socket::accept_queue;
 use crate::words::GenerationId;
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 
 /// Every listener of the plan, in `-l` order.
 #[derive(Debug)]
@@ -42,11 +44,12 @@ impl Listeners {
         files: u64,
     ) -> Result<(Listeners, Vec<Notice>), BindError> {
         let crowded = !limit::room_for_seats(specs.len(), files);
+        let around = Circumstances { passed, crowded, programs: Rc::new(Programs::new(specs.len())) };
         let list = Vec::with_capacity(specs.len());
         let mut listeners = Listeners { list, steered_to: NOBODY, asked: BTreeSet::new() };
         let mut sharing = Vec::with_capacity(specs.len());
         for spec in specs {
-            match Listener::bind(spec, passed, crowded) {
+            match Listener::bind(spec, &around) {
                 Ok((listener, shares)) => {
                     listeners.list.push(listener);
                     sharing.push(shares);

@@ -26,6 +26,7 @@ mod options;
 mod port;
 mod probe;
 mod program;
+mod programs;
 mod queue;
 mod said;
 mod shared;

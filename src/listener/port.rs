@@ -6,6 +6,7 @@ use super::error::{BIND, Fault, Problem};
 use super::holder;
 use super::inet::{Place, Transport};
 use super::inherited::{Inherited, adopt};
+use super::programs::Programs;
 use super::shared::Shared;
 use super::steered::{First, NOBODY, Steered};
 use super::unix_path::UnixPath;
@@ -13,6 +14,7 @@ use crate::plan::{Address, ListenerSpec, SocketOptions, UnixKind, UnixName};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// A listener that is open.
 #[derive(Debug)]
@@ -60,25 +62,32 @@ pub(super) enum Made {
     Named(super::unix_path::Named),
 }
 
+/// What binding a listener depends on beside its own flag.
+#[derive(Debug)]
+pub(super) struct Circumstances<'a> {
+    /// What [`super::inherited`] returned.
+    pub(super) passed: &'a [Inherited],
+    /// There are too many listeners for two sets of seats.
+    pub(super) crowded: bool,
+    /// How steering programs are put on groups.
+    pub(super) programs: Rc<Programs>,
+}
+
 impl Listener {
-    /// Binds one listener, shared when `crowded`.
-    pub(super) fn bind(
-        spec: &ListenerSpec,
-        passed: &[Inherited],
-        crowded: bool,
-    ) -> Result<(Listener, Sharing), Problem> {
+    /// Binds one listener.
+    pub(super) fn bind(spec: &ListenerSpec, around: &Circumstances<'_>) -> Result<(Listener, Sharing), Problem> {
         let options = &spec.options;
-        let sharing = match (crowded, options.share) {
+        let sharing = match (around.crowded, options.share) {
             (_, true) => Sharing::Always("share=yes"),
             (true, false) => Sharing::TooMany,
             (false, false) => Sharing::None,
         };
         let (port, address, sharing) = match &spec.address {
             Address::Tcp { at, any } => {
-                inet(Place { transport: Transport::Tcp, at: *at, any: *any }, options, sharing)?
+                inet(Place { transport: Transport::Tcp, at: *at, any: *any }, options, sharing, &around.programs)?
             }
             Address::Udp { at, any } => {
-                inet(Place { transport: Transport::Udp, at: *at, any: *any }, options, sharing)?
+                inet(Place { transport: Transport::Udp, at: *at, any: *any }, options, sharing, &around.programs)?
             }
             Address::Unix { kind, name: UnixName::Path(path) } => {
                 let sharing = match (kind, sharing) {
@@ -94,7 +103,7 @@ impl Listener {
                 (Port::Shared(socket), address, Sharing::Always("an abstract name"))
             }
             Address::Inherited(which) => {
-                let (socket, address) = adopt(which, passed, options)?;
+                let (socket, address) = adopt(which, around.passed, options)?;
                 (Port::Shared(socket), address, Sharing::Always("passed in"))
             }
         };
@@ -198,9 +207,14 @@ impl Listener {
     }
 }
 
-fn inet(place: Place, options: &SocketOptions, sharing: Sharing) -> Result<(Port, BoundAddress, Sharing), Problem> {
+fn inet(
+    place: Place,
+    options: &SocketOptions,
+    sharing: Sharing,
+    programs: &Rc<Programs>,
+) -> Result<(Port, BoundAddress, Sharing), Problem> {
     let done = if sharing == Sharing::None {
-        Steered::first(place, options).map(|first| match first {
+        Steered::first(place, options, programs).map(|first| match first {
             First::Steered(steered) => (steered.place(), Port::Steered(steered), Sharing::None),
             First::Plain(socket, place, errno) => {
                 let accepts = place.transport == Transport::Tcp;

@@ -9,13 +9,15 @@ use super::hushed::Hushed;
 use super::inet::{Place, Transport};
 use super::options::begin_to_listen;
 use super::program::Steering;
+use super::programs::Programs;
 use crate::plan::SocketOptions;
-use crate::sys::socket::{listens, set_nonblocking, steer};
+use crate::sys::socket::{listens, set_nonblocking};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, SockaddrStorage, bind, setsockopt, shutdown, sockopt};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// Owns the first socket until the first generation takes it. Generations are numbered from 1.
 pub(super) const NOBODY: GenerationId = GenerationId(0);
@@ -40,6 +42,7 @@ pub(super) struct Steered {
     probe: Option<(SocketAddr, GenerationId)>,
     /// The program that is on the group.
     attached: Option<Steering>,
+    programs: Rc<Programs>,
 }
 
 /// What the first socket of an address turned out to be.
@@ -52,10 +55,15 @@ pub(super) enum First {
 }
 
 /// The first socket of an address, alone there, with the program that sends everybody to it.
-fn found(place: Place, options: &SocketOptions) -> Result<(OwnedFd, Place, Result<(), Errno>), Fault> {
-    let program = Steering::default().program();
-    let join =
-        |socket: &OwnedFd| setsockopt(socket, sockopt::ReusePort, &true).and_then(|()| steer(socket.as_fd(), &program));
+fn found(
+    place: Place,
+    options: &SocketOptions,
+    programs: &Programs,
+) -> Result<(OwnedFd, Place, Result<(), Errno>), Fault> {
+    let join = |socket: &OwnedFd| {
+        setsockopt(socket, sockopt::ReusePort, &true)?;
+        programs.put(socket.as_fd(), &Steering::default())
+    };
     if place.transport == Transport::Udp {
         // A socket that has a group of its own before it is bound shares its address with nobody, with the flag or
         // without (udp_lib_lport_inuse in the kernel): a busy port is an error here too.
@@ -79,8 +87,8 @@ fn found(place: Place, options: &SocketOptions) -> Result<(OwnedFd, Place, Resul
 
 impl Steered {
     /// Binds the first socket.
-    pub(super) fn first(place: Place, options: &SocketOptions) -> Result<First, Fault> {
-        let (socket, place, steered) = found(place, options)?;
+    pub(super) fn first(place: Place, options: &SocketOptions, programs: &Rc<Programs>) -> Result<First, Fault> {
+        let (socket, place, steered) = found(place, options, programs)?;
         if let Err(errno) = steered {
             return Ok(First::Plain(socket, place, errno));
         }
@@ -94,6 +102,7 @@ impl Steered {
             active: NOBODY,
             probe: None,
             attached: Some(Steering::default()),
+            programs: Rc::clone(programs),
         }))
     }
 
@@ -111,9 +120,9 @@ impl Steered {
     /// the first of a new group.
     pub(super) fn make(&mut self, options: &SocketOptions) -> Result<OwnedFd, Fault> {
         self.forget_closed();
-        if self.seats.is_empty() {
+        if self.group.is_empty() {
             self.attached = Some(Steering::default());
-            let (socket, _, steered) = found(self.place, options)?;
+            let (socket, _, steered) = found(self.place, options, &self.programs)?;
             return steered.during("steer it").map(|()| socket);
         }
         let join = |socket: &OwnedFd| setsockopt(socket, sockopt::ReusePort, &true).during("set SO_REUSEPORT");
@@ -267,7 +276,7 @@ impl Steered {
         }
         let mut members = self.seats.iter().filter(|seat| self.group.index(seat.owner).is_some());
         let Some(member) = members.next() else { return Ok(()) };
-        steer(member.socket.as_fd(), &wanted.program())?;
+        self.programs.put(member.socket.as_fd(), &wanted)?;
         self.attached = Some(wanted);
         Ok(())
     }

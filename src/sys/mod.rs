@@ -1,5 +1,6 @@
 //! The only `unsafe` in the program: what nix does not offer, each behind a safe face with its argument.
 
+pub mod bpf;
 #[forbid(unsafe_code)]
 pub mod clock;
 pub mod descriptors;

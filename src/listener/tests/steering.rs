@@ -100,6 +100,19 @@ fn a_seat_its_copy_shut_down_leaves_the_mirror_and_comes_back() {
 }
 
 #[test]
+fn a_seat_beside_one_its_copy_shut_down_is_steered_when_a_third_comes() {
+    let mut listeners = open(tcp("127.0.0.1:0"), &[ONE]);
+    let at = address(&listeners);
+    nix::sys::socket::shutdown(seat(&listeners, ONE).as_raw_fd(), nix::sys::socket::Shutdown::Both).unwrap();
+    listeners.make_seats(TWO).unwrap();
+    listeners.make_seats(THREE).unwrap();
+    listeners.steer(TWO);
+    goes_to(&listeners, at, TWO, &[THREE]);
+    listeners.steer(THREE);
+    goes_to(&listeners, at, THREE, &[TWO]);
+}
+
+#[test]
 fn a_moved_seat_keeps_its_queue_and_is_put_back() {
     let spec = with(tcp("127.0.0.1:0"), |options| options.backlog = Some(7));
     let mut listeners = open(spec, &[ONE]);
