@@ -10,6 +10,7 @@ mod output;
 mod process;
 mod readiness;
 mod retirement;
+mod short;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -110,20 +111,41 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         return parse_client(args);
     }
     let subcommand = args.next_if(|first| first == "check" || first == "exec" || first == "presets");
-    let mut options: Vec<OsString> = args.by_ref().take_while(|arg| arg != "--").collect();
+    let options: Vec<OsString> = args.by_ref().take_while(|arg| arg != "--").collect();
     let target: Vec<OsString> = args.collect();
     let check = match &subcommand {
         Some(word) if word == "exec" => return usage::exec(&options, target),
         Some(word) if word == "presets" => return usage::presets(&options, &target),
         other => other.is_some(),
     };
+    let plain = if short::has_variables() { None } else { short::read(&options) };
+    let mut args = match plain {
+        Some(args) => args,
+        None => match by_clap(options)? {
+            Read::Options(args) => *args,
+            Read::Print(text) => return Ok(Invocation::Print(text)),
+        },
+    };
+    usage::refuse_stray_words(&args.command, &target)?;
+    args.command = target;
+    let args = Box::new(args);
+    Ok(if check { Invocation::Check(args) } else { Invocation::Run(args) })
+}
+
+/// What clap makes of the words before `--`.
+enum Read {
+    Options(Box<Args>),
+    Print(String),
+}
+
+fn by_clap(mut options: Vec<OsString>) -> Result<Read, UsageError> {
     let taken = many::take_listeners(&mut options);
     options.insert(0, OsString::from("endless"));
     let command = command().mut_arg("command", |arg| arg.last(false).trailing_var_arg(true));
     let mut matches = match command.try_get_matches_from(options) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return Ok(Invocation::Print(error.render().to_string()));
+            return Ok(Read::Print(error.render().to_string()));
         }
         Err(error) => return Err(UsageError::from_clap(&error, "endless")),
     };
@@ -132,10 +154,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         Args::from_arg_matches_mut(&mut matches).map_err(|error| UsageError::from_clap(&error, "endless"))?;
     ordered.apply(&mut args);
     environment::put_first(&mut args, taken);
-    usage::refuse_stray_words(&args.command, &target)?;
-    args.command = target;
-    let args = Box::new(args);
-    Ok(if check { Invocation::Check(args) } else { Invocation::Run(args) })
+    Ok(Read::Options(Box::new(args)))
 }
 
 /// `endless status` and the other words for a running one.

@@ -138,6 +138,46 @@ fn thousands_of_listeners_take_the_short_way_and_mean_the_same() {
     }
 }
 
+fn clap_says(line: &[&str]) -> Args {
+    match by_clap(line.iter().map(OsString::from).collect()) {
+        Ok(Read::Options(args)) => *args,
+        Ok(Read::Print(text)) => panic!("{line:?}: {text}"),
+        Err(error) => panic!("{line:?}: {error}"),
+    }
+}
+
+#[test]
+fn the_short_way_and_clap_agree() {
+    let short = |line: &[&str]| short::read(&line.iter().map(OsString::from).collect::<Vec<_>>());
+    let names = short::ONCE.iter().map(|(long, short, _)| (long, short));
+    let names = names.chain(short::AGAIN.iter().map(|(long, short, _)| (long, short)));
+    for name in names.flat_map(|(long, short)| [*long, *short]).filter(|name| !name.is_empty()) {
+        let line = ["-l", ":1", name, "a=b,c", "--listen=:2"];
+        assert_eq!(short(&line), Some(clap_says(&line)), "{name}");
+    }
+    assert_eq!(short(&[]), Some(clap_says(&[])));
+    assert_eq!(short(&["--hammer=5s"]), Some(clap_says(&["--hammer=5s"])));
+}
+
+#[test]
+fn the_short_way_leaves_faults_and_everything_unusual_to_clap() {
+    let lines: [&[&str]; 10] = [
+        &["--hammer", "1", "--hammer", "2"],
+        &["--hammer"],
+        &["--hammer", ""],
+        &["--hammer", "-1"],
+        &["-l:80"],
+        &["-l=:80"],
+        &["-q"],
+        &["word", "another"],
+        &["--help"],
+        &["-e", "A=1"],
+    ];
+    for line in lines {
+        assert_eq!(short::read(&line.iter().map(OsString::from).collect::<Vec<_>>()), None, "{line:?}");
+    }
+}
+
 /// Runs `shown_args` in a process of its own, with these variables.
 #[allow(clippy::disallowed_methods, reason = "a test may start a process")]
 fn with_variables(variables: &[(&str, &str)]) -> String {
