@@ -1,5 +1,7 @@
 //! `endless`: parse, plan, bind, run. A table of contents.
 
+#![no_main]
+
 use anyhow::Result;
 use endless::cli::{self, Args, ClientArgs, Invocation};
 use endless::client;
@@ -12,12 +14,13 @@ use endless::spawn::{self, Inherited};
 use endless::words::{CODE_FAILURE, CODE_USAGE};
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
 
 /// Of more listeners than this, one line tells how many there are.
 const TOLD_ONE_BY_ONE: usize = 32;
 
-fn main() -> ExitCode {
+endless::begin_with!(begin);
+
+fn begin() -> u8 {
     let inherited = Inherited::capture();
     let code = match cli::parse(std::env::args_os()) {
         Ok(Invocation::Run(args)) => run(&args, inherited),
@@ -28,10 +31,10 @@ fn main() -> ExitCode {
         Ok(Invocation::Print(text)) => Ok(answer(&text)),
         Err(error) => Ok(complain(&error, CODE_USAGE)),
     };
-    ExitCode::from(code.unwrap_or_else(|error| {
+    code.unwrap_or_else(|error| {
         let code = error.downcast_ref::<endless::plan::Error>().map_or(CODE_FAILURE, |error| error.code);
         complain(&format_args!("{error:#}"), code)
-    }))
+    })
 }
 
 /// The main job. Everything is checked, locked and bound before the first process starts.
@@ -103,7 +106,8 @@ fn exec(command: &[OsString]) -> u8 {
 fn answer(text: &str) -> u8 {
     use std::io::Write;
     // Nobody reads it any more: no reason to fail (endless --help | head -1).
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     0
 }
 

@@ -107,7 +107,7 @@ impl Listener {
                 (Port::Shared(socket), address, Sharing::Always("passed in"))
             }
         };
-        let ListenerSpec { name, typed, flag, .. } = spec.clone();
+        let (name, typed, flag) = (spec.name.clone(), spec.typed.clone(), spec.flag.clone());
         let bound = Bound { name, typed, flag, address, number: options.fd };
         Ok((Listener { bound, options: options.clone(), port }, sharing))
     }

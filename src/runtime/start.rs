@@ -91,7 +91,8 @@ impl Runtime {
     }
 
     fn make_seats(&mut self, generation: GenerationId, seats: Seats) -> Result<(), Failure> {
-        if self.copies.is_empty() {
+        // Before the first start they are as they were made.
+        if self.copies.is_empty() && generation != GenerationId(1) {
             self.listeners.reset_shared();
         }
         if let Some(active) = self.supervisor.active() {

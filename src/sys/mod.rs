@@ -10,4 +10,5 @@ pub mod process;
 pub mod seccomp;
 pub mod signals;
 pub mod socket;
+pub mod start;
 pub mod terminal;

@@ -1,0 +1,37 @@
+//! The beginning of the program, without Rust's runtime.
+//!
+//! The runtime reads /proc/self/maps to find the end of the stack, and makes a second stack on which to say that the first
+//! has overflowed. That is a good part of the time endless needs until its target runs. What it does besides is done here.
+
+use nix::fcntl::{OFlag, open};
+use nix::libc;
+use nix::sys::stat::Mode;
+use std::mem::forget;
+use std::os::fd::AsRawFd;
+
+/// Makes a function without arguments, which returns the exit status, the beginning of the program. Whatever it leaves in
+/// the buffer of standard output is lost.
+#[macro_export]
+macro_rules! begin_with {
+    ($begin:path) => {
+        // SAFETY: the C library calls the function of this name, once and with these arguments, and it is the only one.
+        #[unsafe(no_mangle)]
+        extern "C" fn main(_: i32, _: *const *const std::ffi::c_char) -> i32 {
+            $crate::sys::start::prepare();
+            i32::from($begin())
+        }
+    };
+}
+
+/// What Rust's runtime does, too: a write to a closed pipe is an error and not the end, and 0, 1 and 2 are open, so that
+/// nothing else is opened there and then written to by mistake.
+pub fn prepare() {
+    // SAFETY: no function of ours is named; SIGPIPE can be ignored.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    while let Ok(null) = open("/dev/null", OFlag::O_RDWR, Mode::empty()) {
+        if null.as_raw_fd() > 2 {
+            break;
+        }
+        forget(null);
+    }
+}
