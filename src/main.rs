@@ -13,7 +13,6 @@ use endless::runtime::{Means, Runtime, control, pid_file::PidFile};
 use endless::spawn::{self, Inherited};
 use endless::words::{CODE_FAILURE, CODE_USAGE};
 use std::ffi::OsString;
-use std::path::Path;
 
 /// Of more listeners than this, one line tells how many there are.
 const TOLD_ONE_BY_ONE: usize = 32;
@@ -63,8 +62,8 @@ fn plan(args: &Args, passed: &[listener::Inherited]) -> Result<Plan> {
     let socket = |one: &listener::Inherited| InheritedSocket { fd: one.number, name: one.name.clone() };
     let around = Surroundings {
         inherited: passed.iter().map(socket).collect(),
-        // Made by the kernel's IPv6; a [::] that cannot be bound all the same becomes 0.0.0.0 when it is bound.
-        ipv6: Path::new("/proc/net/if_inet6").exists(),
+        // A [::] that cannot be bound all the same becomes 0.0.0.0 when it is bound.
+        ipv6: listener::has_ipv6(),
         environment: std::env::vars_os().collect(),
     };
     Ok(Plan::new(args, &around)?)

@@ -44,6 +44,7 @@ pub use capturing::Verdict;
 pub use client::ProbeStream;
 pub use drain::DrainWatch;
 pub use error::{BindError, Fault, Holder, Problem, SeatError};
+pub use inet::has_ipv6;
 pub use inherited::{Inherited, inherited};
 pub use limit::raise_file_limit;
 pub use listeners::Listeners;

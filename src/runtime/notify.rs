@@ -4,11 +4,11 @@
 //! Descriptors that come along are closed by the kernel, because no room for them is offered: that answers a BARRIER.
 
 use crate::words::GenerationId;
-use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, recv, socket};
-use std::fs::{DirBuilder, Permissions};
+use nix::sys::stat::{Mode, umask};
+use std::fs::DirBuilder;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The longest datagram that is read; longer ones lose their end.
@@ -91,15 +91,22 @@ impl NotifyDir {
 
 /// A directory left by an endless that was killed and had the same pid is emptied and used again.
 fn make_dir(path: &Path) -> std::io::Result<()> {
-    let made = DirBuilder::new().mode(0o711).create(path);
-    match made {
+    let make = || without_umask(|| DirBuilder::new().mode(0o711).create(path));
+    match make() {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             std::fs::remove_dir_all(path)?;
-            DirBuilder::new().mode(0o711).create(path)
+            make()
         }
         made => made,
-    }?;
-    std::fs::set_permissions(path, Permissions::from_mode(0o711))
+    }
+}
+
+/// With a mode that is exactly the one asked for. chmod(2) afterwards would be one more write to a file system.
+fn without_umask<T>(make: impl FnOnce() -> T) -> T {
+    let before = umask(Mode::empty());
+    let made = make();
+    umask(before);
+    made
 }
 
 impl Drop for NotifyDir {
@@ -119,11 +126,10 @@ impl NotifySocket {
     fn bind(path: PathBuf) -> nix::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
-        bind(socket.as_raw_fd(), &UnixAddr::new(&path)?)?;
-        let socket = Self { socket, path };
+        let address = UnixAddr::new(&path)?;
         // The copy may run as somebody else; the directory's name is what keeps strangers out.
-        std::fs::set_permissions(&socket.path, Permissions::from_mode(0o777)).map_err(|_| Errno::last())?;
-        Ok(socket)
+        without_umask(|| bind(socket.as_raw_fd(), &address))?;
+        Ok(Self { socket, path })
     }
 
     /// What NOTIFY_SOCKET says.

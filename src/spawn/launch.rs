@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::unistd::{Gid, Pid, getegid, geteuid, getgid, getgroups, getuid, pipe2, setpgid};
+use nix::unistd::{Gid, Pid, getegid, geteuid, getgid, getgroups, getuid, pipe2};
 use std::ffi::{CStr, CString, OsString};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -168,13 +168,9 @@ fn start(
         capture,
     };
     let blocked = AllBlocked::new();
-    let forked = process::fork(|token| child::run(token, &mut prepared));
+    let spawned = process::spawn(|token| child::run(token, &mut prepared));
     drop(blocked);
-    let pid = forked.map_err(|e| LaunchError::new("fork", e))?;
-    // Both sides do it, so that the group exists for whoever comes first. It fails once the child has executed: done
-    // by then.
-    let _ = setpgid(pid, pid);
-    Ok(pid)
+    spawned.map_err(|e| LaunchError::new("fork", e))
 }
 
 /// The descriptors and their numbers, once it is certain that these can be had. The limit of open files keeps them
