@@ -105,8 +105,7 @@ fn exec(command: &[OsString]) -> u8 {
 fn answer(text: &str) -> u8 {
     use std::io::Write;
     // Nobody reads it any more: no reason to fail (endless --help | head -1).
-    let mut out = std::io::stdout();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = std::io::stdout().write_all(text.as_bytes());
     0
 }
 

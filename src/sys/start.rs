@@ -6,11 +6,11 @@
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::stat::Mode;
+use std::io::Write;
 use std::mem::forget;
 use std::os::fd::AsRawFd;
 
-/// Makes a function without arguments, which returns the exit status, the beginning of the program. Whatever it leaves in
-/// the buffer of standard output is lost.
+/// Makes a function without arguments, which returns the exit status, the beginning of the program.
 #[macro_export]
 macro_rules! begin_with {
     ($begin:path) => {
@@ -18,7 +18,9 @@ macro_rules! begin_with {
         #[unsafe(no_mangle)]
         extern "C" fn main(_: i32, _: *const *const std::ffi::c_char) -> i32 {
             $crate::sys::start::prepare();
-            i32::from($begin())
+            let code = $begin();
+            $crate::sys::start::finish();
+            i32::from(code)
         }
     };
 }
@@ -34,4 +36,10 @@ pub fn prepare() {
         }
         forget(null);
     }
+}
+
+/// Writes what is left in the buffer of standard output.
+pub fn finish() {
+    // Nobody reads it any more: no reason to fail.
+    let _ = std::io::stdout().flush();
 }
