@@ -106,8 +106,8 @@ impl Runtime {
     ///
     /// # Errors
     /// When a signal handler cannot be installed.
-    pub fn new(plan: Plan, means: Means) -> std::io::Result<Self> {
-        let signals = Signals::install(requests::handled(&plan))?;
+    pub fn new(plan: Plan, mut means: Means) -> std::io::Result<Self> {
+        let signals = Signals::install(requests::handled(&plan), &mut means.inherited)?;
         let seed = clock::now().0.subsec_nanos();
         let mut runtime = Self {
             supervisor: Supervisor::new(plan.lifecycle.clone(), u64::from(seed)),

@@ -1,5 +1,6 @@
 //! Signals to endless as things to read: a pipe that a handler writes to, and who sent what.
 
+use crate::sys::signals::Inherited;
 use crate::words::Sig;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
@@ -22,13 +23,14 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Installs the handlers. SIGCHLD is always among them.
+    /// Installs the handlers, after `inherited` has noted what was there. SIGCHLD is always among them.
     ///
     /// # Errors
     /// When the pipe or a handler cannot be made.
-    pub fn install(signals: impl Iterator<Item = Sig>) -> std::io::Result<Self> {
+    pub fn install(signals: impl Iterator<Item = Sig>, inherited: &mut Inherited) -> std::io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
-        let numbers = signals.chain([Sig::CHLD]).map(|signal| signal.0);
+        let numbers: Vec<i32> = signals.chain([Sig::CHLD]).map(|signal| signal.0).collect();
+        inherited.will_change(&numbers);
         Ok(Self { delivery: SignalDelivery::with_pipe(read, write, WithOrigin::default(), numbers)? })
     }
 

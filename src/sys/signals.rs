@@ -78,10 +78,12 @@ fn full() -> libc::sigset_t {
 /// What endless itself was started with, and what every process it starts gets back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Inherited {
-    /// The signals that were ignored: nohup(1) and the like.
+    /// The signals that were ignored: nohup(1) and the like; of those that endless changes.
     pub ignored: SignalSet,
     /// The signals that were blocked.
     pub blocked: SignalSet,
+    /// The signals whose dispositions endless changes. The others need no care: they pass through execve(2) as they are.
+    changed: SignalSet,
 }
 
 impl Inherited {
@@ -89,15 +91,25 @@ impl Inherited {
     #[must_use]
     pub fn capture() -> Inherited {
         let mut ignored = SignalSet::default();
-        for signal in ALL.filter(|signal| is_ignored(*signal)) {
-            ignored.insert(signal);
+        if PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
+            ignored.insert(libc::SIGPIPE);
         }
-        if !PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
-            ignored.remove(libc::SIGPIPE);
+        Inherited { ignored, blocked: blocked(), changed: SignalSet::default() }
+    }
+
+    /// Tells that the dispositions of these signals will be changed.
+    pub fn will_change(&mut self, signals: &[i32]) {
+        for &signal in signals {
+            self.changed.insert(signal);
+            if is_ignored(signal) {
+                self.ignored.insert(signal);
+            }
         }
-        Inherited { ignored, blocked: blocked() }
     }
 }
+
+/// The signals that Rust's runtime changes, where it was not left out.
+const OF_RUNTIME: [i32; 3] = [libc::SIGPIPE, libc::SIGSEGV, libc::SIGBUS];
 
 /// Rust's runtime ignores SIGPIPE before `main`, so `main` comes too late to see how it was inherited. The function
 /// below runs earlier, with the constructors of the program: std itself finds its arguments that way on glibc. It
@@ -161,9 +173,10 @@ impl Drop for AllBlocked {
     }
 }
 
-/// Sets every disposition to what was inherited: ignored, or the default. Makes no allocation.
+/// Sets every disposition that may have been changed to what was inherited: ignored, or the default. Makes no allocation.
 pub fn restore_dispositions(inherited: &Inherited) {
-    for signal in ALL {
+    let changed = SignalSet(inherited.changed.0 | inherited.ignored.0);
+    for signal in ALL.filter(|signal| changed.contains(*signal) || OF_RUNTIME.contains(signal)) {
         set_disposition(signal, inherited.ignored.contains(signal));
     }
 }
