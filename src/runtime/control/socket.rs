@@ -19,6 +19,8 @@ pub(super) struct Socket {
     pub(super) listener: UnixListener,
     path: PathBuf,
     inode: u64,
+    /// In the directory of the default sockets, which the last one takes away.
+    default: bool,
 }
 
 /// What became of `--control`.
@@ -50,8 +52,13 @@ pub fn open(wanted: &Wanted) -> Result<Opened> {
         }
         Wanted::Default(None) => skipped("XDG_RUNTIME_DIR is not set to a directory of this user".to_owned()),
         Wanted::Default(Some(path)) => {
-            match directory(path.parent().unwrap_or(path)).and_then(|()| Socket::bind(path)) {
-                Ok(socket) => Opened { control: Some(super::Control::new(socket)), notice: None },
+            let bound = || directory(path.parent().unwrap_or(path)).and_then(|()| Socket::bind(path));
+            // Between the two another endless may have ended and taken the empty directory away.
+            match bound().or_else(|_| bound()) {
+                Ok(mut socket) => {
+                    socket.default = true;
+                    Opened { control: Some(super::Control::new(socket)), notice: None }
+                }
                 Err(error) => skipped(format!("{}: {error:#}", path.display())),
             }
         }
@@ -84,7 +91,7 @@ impl Socket {
         let listener = listener.context("cannot bind it")?;
         listener.set_nonblocking(true)?;
         let inode = fs::symlink_metadata(path)?.ino();
-        Ok(Socket { listener, path: path.to_owned(), inode })
+        Ok(Socket { listener, path: path.to_owned(), inode, default: false })
     }
 }
 
@@ -121,6 +128,10 @@ impl Drop for Socket {
     fn drop(&mut self) {
         if fs::symlink_metadata(&self.path).is_ok_and(|there| there.ino() == self.inode) {
             let _ = fs::remove_file(&self.path);
+        }
+        if let Some(directory) = self.path.parent().filter(|_| self.default) {
+            // Refused while another socket is in it.
+            let _ = fs::remove_dir(directory);
         }
     }
 }
