@@ -14,6 +14,8 @@ fn life(setup: Setup) -> Endless {
     endless.signal(Signal::SIGHUP);
     wait_serving(&endless, 3);
     endless.wait_with(&["target 1 ", "got SIGTERM"]);
+    endless.signal(Signal::SIGUSR2);
+    endless.wait("[STOP - Hammer Time]");
     assert_eq!(endless.stop(), 0);
     endless
 }
@@ -23,7 +25,7 @@ fn wait_serving(endless: &Endless, generation: u32) {
     endless.wait_with(&[&format!("target {generation} "), ": serves"]);
 }
 
-const OPTIONS: &str = "-l 127.0.0.1:0 --probation 0 --hammer 300ms";
+const OPTIONS: &str = "-l 127.0.0.1:0 --probation 0 --hammer never";
 
 /// The lines that are not the target's.
 fn own(endless: &Endless) -> Vec<String> {
@@ -90,9 +92,19 @@ fn every_line_of_json_is_an_object_with_its_fields() {
         assert!(fields.iter().all(|field| value.get(*field).is_some()), "{line}");
         events.push(event);
     }
-    for event in
-        ["listening", "starting", "ready", "asked", "failed", "retiring", "stopping", "exited", "gone", "finished"]
-    {
+    for event in [
+        "listening",
+        "starting",
+        "ready",
+        "asked",
+        "failed",
+        "retiring",
+        "stopping",
+        "hammered",
+        "exited",
+        "gone",
+        "finished",
+    ] {
         assert!(events.iter().any(|one| one == event), "no {event} in {events:?}");
     }
 }

@@ -173,11 +173,11 @@ fn a_signal_of_somebody_else_is_no_readiness() {
 
 #[test]
 fn a_candidate_that_is_not_ready_in_time_is_killed_and_the_old_copy_goes_on() {
-    let mut endless = endless("-l 127.0.0.1:0 --ready-timeout 1s --probation 0").start(&["2:hang"]);
+    let mut endless = endless("-l 127.0.0.1:0 --ready-timeout 5s --probation 0").start(&["2:hang"]);
     endless.ready(1);
     endless.signal(Signal::SIGHUP);
     let starting = endless.wait("starting generation 2");
-    let line = endless.wait("generation 2 failed: it was not ready after 1s");
+    let line = endless.wait("generation 2 failed: it was not ready after 5s");
     assert!(line.contains("generation 1 (pid") && line.ends_with("goes on"), "{line}");
     let candidate: Pid = crate::support::pid_in(&starting);
     until("it is gone", || (!processes::alive(candidate)).then_some(()));

@@ -57,9 +57,11 @@ pub fn zombies_of(parent: Pid) -> Vec<Pid> {
     all().into_iter().filter(of).filter(dead).collect()
 }
 
-/// The environment a process was executed with (proc_pid_environ(5)).
+/// The environment a process was executed with (proc_pid_environ(5)). In the middle of execve(2) it is empty.
+#[track_caller]
 pub fn environment(pid: Pid) -> BTreeMap<String, String> {
-    let all = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let read = || fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let all = super::until("it has an environment", || Some(read()).filter(|all| !all.is_empty()));
     let text = String::from_utf8_lossy(&all);
     text.split('\0').filter_map(|one| one.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
 }
