@@ -26,7 +26,7 @@ fn a_pid_file_holds_our_pid_and_nobody_else_gets_it() {
     assert_eq!(fs::read_to_string(&path).unwrap(), content);
     assert_eq!(fs::metadata(&path).unwrap().ino(), inode, "the living holder's file was not touched");
     assert_eq!(first.stop(), 0);
-    assert_eq!(fs::read_dir(first.dir()).unwrap().count(), 0, "removed at the end");
+    assert_eq!(first.left(), [""; 0], "removed at the end");
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn the_status_file_is_whole_at_any_time_and_lists_every_living_generation() {
     endless.wait_with(&["target 11 ", "got SIGTERM"]);
     endless.signal(Signal::SIGTERM);
     assert_eq!(endless.ended_clean(), 137);
-    assert_eq!(fs::read_dir(endless.dir()).unwrap().count(), 0, "removed at the end, and no fresh one left beside it");
+    assert_eq!(endless.left(), [""; 0], "removed at the end, and no fresh one left beside it");
 }
 
 #[test]

@@ -198,6 +198,13 @@ impl Endless {
         self.dir.path().join(name)
     }
 
+    /// The files in that directory, but the one every endless of a user keeps its control socket in, when it is empty.
+    pub fn left(&self) -> Vec<String> {
+        let _ = fs::remove_dir(self.file("endless"));
+        let names = fs::read_dir(self.dir()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.to_string_lossy().into_owned()).collect()
+    }
+
     /// Makes an empty file there: what `wait=` and `crash=` wait for.
     pub fn touch(&self, name: &str) {
         fs::write(self.file(name), "").unwrap();
