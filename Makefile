@@ -1,5 +1,5 @@
 # The commands of README.md and CONTRIBUTING.md.
-.PHONY: build demo test lint pages bench flaky install
+.PHONY: build demo test lint pages bench servers flaky install
 
 build:
 	cargo build --release
@@ -23,6 +23,10 @@ pages:
 
 bench:
 	bench/run
+
+# Every recipe of docs/servers.md with ten restarts; writes the table. Some ten minutes; what is not installed is left out.
+servers:
+	ENDLESS_SERVERS=all ENDLESS_SERVERS_RESTARTS=10 ENDLESS_SERVERS_TABLE=1 cargo test --test servers recipes -- --nocapture
 
 # make flaky TEST=restart RUNS=50: one test file again and again with both cores busy.
 RUNS ?= 50

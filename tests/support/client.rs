@@ -91,6 +91,8 @@ pub enum Loss {
     Cut,
     /// Neither an answer nor an end within [`PATIENCE`].
     Silent,
+    /// A whole answer, and not the one asked for: its status is not 2xx.
+    Denied,
 }
 
 /// A new connection.

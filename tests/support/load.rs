@@ -10,6 +10,9 @@ use std::time::Duration;
 /// Between two requests of one client: leaves the processors to the servers.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// Between two requests of a client that keeps its connection and does not hurry.
+const LEISURE: Duration = Duration::from_millis(20);
+
 /// How a client asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -19,6 +22,10 @@ pub enum Kind {
     KeepAlive,
     /// A new connection for each request, whose answer takes 200 ms.
     Slow,
+    /// The same with 300 ms.
+    Slower,
+    /// A kept connection with 20 ms between an answer and the next request, as a person's browser has at the least.
+    Leisurely,
 }
 
 /// What became of the requests of all clients.
@@ -112,7 +119,8 @@ fn run(server: &Server, kind: Kind, end: &AtomicBool, answered: &AtomicUsize) ->
         let answer = match kind {
             Kind::New => ask(server, "/", &mut None),
             Kind::Slow => ask(server, "/sleep/200", &mut None),
-            Kind::KeepAlive => ask(server, "/", &mut kept),
+            Kind::Slower => ask(server, "/sleep/300", &mut None),
+            Kind::KeepAlive | Kind::Leisurely => ask(server, "/", &mut kept),
         };
         match answer {
             Ok(()) => {
@@ -122,7 +130,7 @@ fn run(server: &Server, kind: Kind, end: &AtomicBool, answered: &AtomicUsize) ->
             Err(Loss::Unanswered) if reused => count.raced += 1,
             Err(loss) => count.lost.push((kind, loss)),
         }
-        thread::sleep(PAUSE);
+        thread::sleep(if kind == Kind::Leisurely { LEISURE } else { PAUSE });
     }
     count
 }
@@ -134,6 +142,9 @@ fn ask(server: &Server, path: &str, kept: &mut Option<Box<dyn Stream>>) -> Resul
         None => server.open()?,
     };
     let answer = request(&mut stream, path)?;
+    if !answer.split(' ').nth(1).is_some_and(|status| status.starts_with('2')) {
+        return Err(Loss::Denied);
+    }
     if !answer.to_ascii_lowercase().contains("connection: close") {
         *kept = Some(stream);
     }

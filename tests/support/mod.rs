@@ -88,6 +88,16 @@ impl Setup {
         Setup::of(command, options)
     }
 
+    /// A whole command line as people type it, `endless` in front. To be started with [`Setup::start_line`].
+    pub fn line(line: &str) -> Setup {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("exec {line}"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let first = Path::new(ENDLESS).parent().map(Path::to_path_buf);
+        command.env("PATH", std::env::join_paths(first.into_iter().chain(std::env::split_paths(&path))).unwrap());
+        Setup { target: Vec::new(), ..Setup::of(command, "") }
+    }
+
     fn of(mut command: Command, options: &str) -> Setup {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let dir = Arc::new(tempfile::Builder::new().prefix("endless-test-").tempdir().unwrap());
@@ -140,9 +150,16 @@ impl Setup {
         self.run()
     }
 
+    /// Starts a whole command line.
+    pub fn start_line(self) -> Endless {
+        self.run()
+    }
+
     fn run(mut self) -> Endless {
         let (read, write) = std::io::pipe().unwrap();
-        self.command.arg("--").args(&self.target);
+        if !self.target.is_empty() {
+            self.command.arg("--").args(&self.target);
+        }
         self.command.stdout(write.try_clone().unwrap()).stderr(write);
         let child = self.command.spawn().unwrap();
         // Its ends of the pipe are closed with it.

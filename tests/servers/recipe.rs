@@ -1,0 +1,86 @@
+//! The recipes of docs/servers.md: what stands there is what is run.
+//!
+//! A recipe is a comment `<!-- recipe NAME: KEY=VALUE... -->` and the first indented line that begins with `endless` after it.
+//! Keys: `needs=` programs, `npm=` packages, `files=` from the folder apps, `build=` of a Go program, `backend` at 127.0.0.1:8001,
+//! `stop=cuts` where the server's own stop is not graceful, `ci` where it runs in every test run.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// One server with one set-up.
+#[derive(Debug, Clone, Default)]
+pub struct Recipe {
+    pub name: String,
+    pub line: String,
+    pub needs: Vec<String>,
+    pub npm: Vec<String>,
+    pub files: Vec<String>,
+    pub build: Option<String>,
+    pub backend: bool,
+    pub cuts: bool,
+    pub ci: bool,
+}
+
+/// The page.
+pub fn page() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/servers.md")
+}
+
+/// All recipes, in the order of the page.
+pub fn all() -> Vec<Recipe> {
+    let text = std::fs::read_to_string(page()).unwrap();
+    let parts = text.split("<!-- recipe ").skip(1);
+    parts.map(read).collect()
+}
+
+fn read(part: &str) -> Recipe {
+    let (mark, rest) = part.split_once("-->").expect("the end of a recipe's mark");
+    let (name, keys) = mark.split_once(':').expect("NAME: in a recipe's mark");
+    let line =
+        rest.lines().find_map(|line| line.strip_prefix("    endless ")).expect("a line that begins with endless");
+    let mut recipe = Recipe { name: name.trim().into(), line: format!("endless {line}"), ..Recipe::default() };
+    let list = |text: &str| text.split(',').map(str::to_owned).collect();
+    for key in keys.split_whitespace() {
+        match key.split_once('=').unwrap_or((key, "")) {
+            ("needs", value) => recipe.needs = list(value),
+            ("npm", value) => recipe.npm = list(value),
+            ("files", value) => recipe.files = list(value),
+            ("build", value) => recipe.build = Some(value.to_owned()),
+            ("backend", _) => recipe.backend = true,
+            ("stop", "cuts") => recipe.cuts = true,
+            ("ci", _) => recipe.ci = true,
+            other => panic!("{}: no key {other:?}", recipe.name),
+        }
+    }
+    recipe
+}
+
+impl Recipe {
+    /// What is not installed, if anything.
+    pub fn missing(&self) -> Option<String> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = |name: &str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
+        let program = self.needs.iter().find(|name| !found(name) && !python_module(name)).cloned();
+        program.or_else(|| self.npm.iter().find(|package| !node_module(package)).map(|name| format!("npm:{name}")))
+    }
+}
+
+/// `needs=python:NAME` is a module.
+fn python_module(name: &str) -> bool {
+    let Some(module) = name.strip_prefix("python:") else { return false };
+    quiet(Command::new("python3").args(["-c", &format!("import {module}")]))
+}
+
+fn node_module(name: &str) -> bool {
+    quiet(Command::new("node").args(["-e", &format!("require('{name}')")]).env("NODE_PATH", node_path()))
+}
+
+/// Where npm keeps what was installed for everybody.
+pub fn node_path() -> String {
+    let root = Command::new("npm").args(["root", "-g"]).output();
+    root.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+}
+
+fn quiet(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
