@@ -2,17 +2,19 @@
 
 #![no_main]
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use endless::cli::{self, Args, ClientArgs, Invocation};
 use endless::client;
 use endless::listener::{self, Listeners};
 use endless::notice::{Level, Notice};
-use endless::plan::{Asking, InheritedSocket, Plan, Surroundings, presets, show};
-use endless::report::{Pids, Reporter};
-use endless::runtime::{Means, Runtime, control, pid_file::PidFile};
+use endless::plan::{Asking, EventsTo, InheritedSocket, Plan, Surroundings, presets, show};
+use endless::report::{Pids, Reporter, Sink};
+use endless::runtime::{Means, Runtime, control, detach, pid_file::PidFile};
 use endless::spawn::{self, Inherited};
 use endless::words::{CODE_FAILURE, CODE_USAGE};
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 /// Of more listeners than this, one line tells how many there are.
 const TOLD_ONE_BY_ONE: usize = 32;
@@ -30,21 +32,45 @@ fn begin() -> u8 {
         Ok(Invocation::Print(text)) => Ok(answer(&text)),
         Err(error) => Ok(complain(&error, CODE_USAGE)),
     };
-    code.unwrap_or_else(|error| {
-        let code = error.downcast_ref::<endless::plan::Error>().map_or(CODE_FAILURE, |error| error.code);
-        complain(&format_args!("{error:#}"), code)
-    })
+    code.unwrap_or_else(|error| fail(&error))
+}
+
+fn fail(error: &anyhow::Error) -> u8 {
+    let code = error.downcast_ref::<endless::plan::Error>().map_or(CODE_FAILURE, |error| error.code);
+    complain(&format_args!("{error:#}"), code)
+}
+
+fn open_events(events: &EventsTo) -> std::io::Result<Sink> {
+    match events {
+        EventsTo::File(path) => Sink::open(path),
+        EventsTo::Descriptor(number) => Ok(Sink::of(endless::sys::socket::duplicate(*number)?)),
+    }
 }
 
 /// The main job. Everything is checked, locked and bound before the first process starts.
 fn run(args: &Args, inherited: Inherited) -> Result<u8> {
     let passed = listener::inherited();
     let plan = plan(args, &passed)?;
+    if !plan.files.detach {
+        return run_plan(plan, &passed, inherited, None);
+    }
+    detach::detach(|waiting| run_plan(plan, &passed, inherited, Some(waiting)).unwrap_or_else(|error| fail(&error)))
+}
+
+fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, waiting: Option<OwnedFd>) -> Result<u8> {
     let file_limit = Some(listener::raise_file_limit());
     let pid_file = plan.pid_file.as_deref().map(PidFile::claim).transpose()?;
     let control = control::open(&plan.control)?;
-    let (listeners, notices) = Listeners::bind(&plan.listeners, &passed)?;
+    let (listeners, notices) = Listeners::bind(&plan.listeners, passed)?;
+    let open =
+        |flag: &'static str, path: &Option<PathBuf>| path.as_deref().map(Sink::open).transpose().with_context(|| flag);
+    let (log, output) = (open("--log-file", &plan.files.log)?, open("--output", &plan.files.output)?);
+    let events = plan.files.events.as_ref().map(open_events).transpose().context("--events")?;
+    if waiting.is_some() {
+        detach::let_go()?;
+    }
     let reporter = Reporter::new(plan.output, std::env::var("JOURNAL_STREAM").ok().as_deref());
+    let reporter = reporter.into_files(log, events);
     tell_of(&reporter, notices);
     tell_of(&reporter, control.notice.into_iter().collect());
     if let Err(errno) = spawn::become_subreaper() {
@@ -52,7 +78,8 @@ fn run(args: &Args, inherited: Inherited) -> Result<u8> {
             format!("processes that leave a copy's tree cannot be kept track of (PR_SET_CHILD_SUBREAPER: {errno})");
         reporter.tell(&Notice::Note { level: Level::Problem, text }, &Pids::new());
     }
-    let runtime = Runtime::new(plan, Means { listeners, inherited, file_limit, reporter, control: control.control })?;
+    let control = control.control;
+    let runtime = Runtime::new(plan, Means { listeners, inherited, file_limit, reporter, control, output, waiting })?;
     let code = runtime.run();
     drop(pid_file);
     Ok(code)

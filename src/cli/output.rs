@@ -27,6 +27,26 @@ pub struct OutputArgs {
     #[arg(long, value_name = "PATH", env = "ENDLESS_CONTROL", hide_env_values = true)]
     pub control: Option<PathBuf>,
 
+    /// Append endless' log to this file instead of stderr; `--on USR1=reopen` opens it again
+    #[arg(long, value_name = "FILE", env = "ENDLESS_LOG_FILE", hide_env_values = true)]
+    pub log_file: Option<PathBuf>,
+
+    /// Append what the target prints to this file; `--on USR1=reopen` opens it again
+    ///
+    /// The target's standard output and error go through endless then. When a copy fails, its last lines are in the log.
+    #[arg(long, value_name = "FILE", env = "ENDLESS_OUTPUT", hide_env_values = true)]
+    pub output: Option<PathBuf>,
+
+    /// Write a line of JSON for everything that happens: to a file, fd:N, or - for standard output
+    #[arg(long, value_name = "FILE", env = "ENDLESS_EVENTS", hide_env_values = true)]
+    pub events: Option<PathBuf>,
+
+    /// Return when the first copy serves (0) or has failed (its code), and go on in the background
+    ///
+    /// Needs --log-file. What the target prints goes there too, unless --output says where.
+    #[arg(long, env = "ENDLESS_DETACH", hide_env_values = true, value_parser = BoolishValueParser::new())]
+    pub detach: bool,
+
     /// How endless writes to stderr: text, json [default: text]
     #[arg(long, value_name = "FORMAT", env = "ENDLESS_LOG_FORMAT", hide_env_values = true)]
     pub log_format: Option<String>,

@@ -5,7 +5,7 @@ use super::protocol::GOAGAIN_SIGNAL;
 use super::surroundings::Surroundings;
 use super::{
     Control, Hooks, ListenerSpec, LogFormat, Output, Plan, Protocol, ReadyMode, Retirement, SignalTable, StdinFrom,
-    capture, command, environment, handing, lifecycle, listener, presets, process, readiness, value,
+    capture, command, environment, files, handing, lifecycle, listener, presets, process, readiness, value,
 };
 use crate::cli::Args;
 use crate::control;
@@ -56,6 +56,7 @@ fn read(args: &Args, around: &Surroundings, preset: Option<presets::Applied>) ->
         process: process::read(&args.process, args.readiness.orphans.as_deref())?,
         pid_file: file("--pid-file", args.output.pid_file.as_deref())?,
         status_file: file("--status-file", args.output.status_file.as_deref())?,
+        files: files::read(&args.output)?,
         output: output(args)?,
     })
 }
@@ -78,7 +79,7 @@ fn name(args: &Args) -> Result<String, Error> {
 }
 
 /// A file endless is going to write: its directory must be there.
-fn file(flag: &str, path: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+pub(super) fn file(flag: &str, path: Option<&Path>) -> Result<Option<PathBuf>, Error> {
     let Some(path) = path else { return Ok(None) };
     let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
     let fault = match parent {

@@ -10,6 +10,7 @@ pub mod command;
 mod dotenv;
 pub mod environment;
 pub mod error;
+mod files;
 mod handing;
 mod identity;
 pub mod lifecycle;
@@ -29,6 +30,7 @@ pub use ask::{Asking, Starter, Task};
 pub use capture::Capture;
 pub use environment::{EnvError, build_environment};
 pub use error::{Error, Fault};
+pub use files::{EventsTo, Files};
 pub use handing::HandoffPlan;
 pub use lifecycle::{Drain, DrainMode, KillMode, Lifecycle, Respawn, Retirement};
 pub use listener::{Address, InheritedRef, ListenerSpec, Resolver, SocketOptions, UnixKind, UnixName};
@@ -74,6 +76,8 @@ pub struct Plan {
     pub status_file: Option<PathBuf>,
     /// `--control`.
     pub control: Control,
+    /// The files it appends to.
+    pub files: Files,
     /// How endless speaks.
     pub output: Output,
 }

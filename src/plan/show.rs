@@ -1,9 +1,9 @@
 //! What `endless check` prints: the plan as a person reads it.
 
 use super::{
-    Address, Capture, Control, Drain, DrainMode, EnvChange, Identity, InheritedRef, KillMode, ListenerSpec, Orphans,
-    Plan, ProcessSpec, Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, command, environment, presets,
-    process,
+    Address, Capture, Control, Drain, DrainMode, EnvChange, EventsTo, Identity, InheritedRef, KillMode, ListenerSpec,
+    Orphans, Plan, ProcessSpec, Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, command, environment,
+    presets, process,
 };
 use std::ffi::{OsStr, OsString};
 use std::fmt::{self, Write};
@@ -28,6 +28,16 @@ pub fn render(plan: &Plan, environment: &[(OsString, OsString)]) -> String {
     target(&mut page, &plan.process);
     page.optional("pid file", plan.pid_file.as_ref().map(|path| path.display()));
     page.optional("status file", plan.status_file.as_ref().map(|path| path.display()));
+    page.optional("log file", plan.files.log.as_ref().map(|path| path.display()));
+    page.optional("output", plan.files.output.as_ref().map(|path| path.display()));
+    match &plan.files.events {
+        Some(EventsTo::File(path)) => page.line("events", path.display()),
+        Some(EventsTo::Descriptor(number)) => page.line("events", format_args!("descriptor {number}")),
+        None => {}
+    }
+    if plan.files.detach {
+        page.line("detach", "yes");
+    }
     match &plan.control {
         Control::None | Control::Default(None) => page.line("control", "none"),
         Control::At(path) | Control::Default(Some(path)) => page.line("control", path.display()),

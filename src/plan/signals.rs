@@ -24,6 +24,8 @@ pub enum SignalAction {
     Forward(Sig),
     /// Job control: stop the target's group, then endless.
     Suspend,
+    /// Open the log file, the events and the output again.
+    Reopen,
     /// Nothing of endless' own; hooks run.
     Ignore,
 }
@@ -47,7 +49,7 @@ pub struct Hook {
 }
 
 /// The actions there are, for hints.
-const ACTIONS: &str = "restart, stop, hammer, forward[=SIG], suspend or ignore";
+const ACTIONS: &str = "restart, stop, hammer, forward[=SIG], reopen, suspend or ignore";
 
 impl Default for SignalTable {
     /// What signals do without `--on`.
@@ -101,7 +103,8 @@ fn on(text: &str) -> Result<(Sig, SignalAction), Fault> {
         "suspend" => SignalAction::Suspend,
         "ignore" => SignalAction::Ignore,
         "forward" => SignalAction::Forward(signal),
-        "reopen" | "upgrade" => {
+        "reopen" => SignalAction::Reopen,
+        "upgrade" => {
             return Err(Fault::new(format!("the action `{action}` is not in this version"), ACTIONS));
         }
         _ => match action.strip_prefix("forward=") {
@@ -193,6 +196,7 @@ impl std::fmt::Display for SignalAction {
             SignalAction::Stop => f.write_str("stop"),
             SignalAction::Hammer => f.write_str("hammer"),
             SignalAction::Forward(signal) => write!(f, "forward={}", signal.name()),
+            SignalAction::Reopen => f.write_str("reopen"),
             SignalAction::Suspend => f.write_str("suspend"),
             SignalAction::Ignore => f.write_str("ignore"),
         }

@@ -1,10 +1,13 @@
 //! How facts are told: a [`Notice`] becomes a line of text or of JSON on stderr, and the generations a status file.
 //!
-//! Rendering is pure; only [`Reporter::tell`] writes.
+//! Rendering is pure; only [`Reporter::tell`] and [`Sink`] write.
 
 pub mod json;
+mod sink;
 pub mod status_file;
 pub mod text;
+
+pub use sink::Sink;
 
 use crate::notice::{Level, Notice};
 use crate::plan::{LogFormat, Output};
@@ -17,7 +20,7 @@ use std::time::SystemTime;
 pub type Pids = BTreeMap<GenerationId, i32>;
 
 /// endless' voice on stderr.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Reporter {
     output: Output,
     /// endless' own pid, which every line begins with.
@@ -26,6 +29,10 @@ pub struct Reporter {
     stamped: bool,
     /// True when somebody is watching.
     on_terminal: bool,
+    /// `--log-file`, instead of stderr.
+    log: Option<Sink>,
+    /// `--events`.
+    events: Option<Sink>,
 }
 
 impl Reporter {
@@ -33,7 +40,24 @@ impl Reporter {
     #[must_use]
     pub fn new(output: Output, journal: Option<&str>) -> Self {
         let on_terminal = output.format == LogFormat::Text && std::io::stderr().is_terminal();
-        Self { output, pid: std::process::id(), stamped: !is_stderr(journal), on_terminal }
+        Self { output, pid: std::process::id(), stamped: !is_stderr(journal), on_terminal, log: None, events: None }
+    }
+
+    /// Lets the log go to a file, and a line for each event to another.
+    #[must_use]
+    pub fn into_files(self, log: Option<Sink>, events: Option<Sink>) -> Self {
+        let to_file = log.is_some();
+        Self { log, events, stamped: self.stamped || to_file, on_terminal: self.on_terminal && !to_file, ..self }
+    }
+
+    /// Opens the files again by their paths. Returns what could not be.
+    pub fn reopen(&mut self) -> Vec<String> {
+        let sinks = [("--log-file", &mut self.log), ("--events", &mut self.events)];
+        let failed = |(flag, sink): (&str, &mut Option<Sink>)| {
+            let error = sink.as_mut()?.reopen().err()?;
+            Some(format!("{flag} cannot be opened again: {error}"))
+        };
+        sinks.into_iter().filter_map(failed).collect()
     }
 
     /// Whether the log is text on a terminal.
@@ -45,6 +69,7 @@ impl Reporter {
     /// Writes one line, in one write(2), when the verbosity asks for it. A stderr that cannot be written is no reason to
     /// fail: errors are ignored.
     pub fn tell(&self, notice: &Notice, pids: &Pids) {
+        self.tell_event(notice, pids);
         if !self.shows(text::level(notice)) {
             return;
         }
@@ -56,7 +81,28 @@ impl Reporter {
             }
             LogFormat::Json => format!("{}\n", json::render(notice, pids, self.pid, now)),
         };
-        let _ = std::io::stderr().write_all(line.as_bytes());
+        match &self.log {
+            None => drop(std::io::stderr().write_all(line.as_bytes())),
+            Some(log) => {
+                if let Err(error) = log.write(line.as_bytes()) {
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "endless[{}]: --log-file cannot be written: {error}; the log is lost until it can be",
+                        self.pid
+                    );
+                }
+            }
+        }
+    }
+
+    /// Whatever changes is an event; a note is not.
+    fn tell_event(&self, notice: &Notice, pids: &Pids) {
+        let Some(events) = self.events.as_ref().filter(|_| !matches!(notice, Notice::Note { .. })) else { return };
+        let line = format!("{}\n", json::render(notice, pids, self.pid, SystemTime::now()));
+        if let Err(error) = events.write(line.as_bytes()) {
+            let text = format!("--events cannot be written: {error}; events are lost until they can be");
+            self.tell(&Notice::Note { level: Level::Problem, text }, pids);
+        }
     }
 
     fn shows(&self, level: Level) -> bool {

@@ -35,6 +35,10 @@ impl Runtime {
                 let refused = matches!(notice, Notice::Refused { what: "restart", .. });
                 self.failed |= refused || matches!(notice, Notice::Failed { .. });
                 self.tell(&notice);
+                self.tell_waiting_ready(&notice);
+                if let Notice::Failed { generation, .. } = notice {
+                    self.tell_last_lines(generation);
+                }
             }
             Action::Finish(code) => self.finish = Some(code),
         }

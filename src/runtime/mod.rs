@@ -9,13 +9,16 @@ mod children;
 mod clients;
 pub mod control;
 mod copy;
+pub mod detach;
 mod drain;
 mod exec_check;
 mod files;
 mod hooks;
 mod http;
 mod image;
+mod manager;
 pub mod notify;
+mod output;
 mod outside;
 pub mod pid_file;
 mod readiness;
@@ -30,9 +33,9 @@ use crate::handoff::Held;
 use crate::listener::Listeners;
 use crate::notice::Notice;
 use crate::plan::{Plan, Rlimit, Sign};
-use crate::report::{Pids, Reporter};
+use crate::report::{Pids, Reporter, Sink};
 use crate::spawn::Inherited;
-use crate::supervisor::{Event, Generation, State, Supervisor};
+use crate::supervisor::{Event, Generation, Request, State, Supervisor, What};
 pub use crate::sys::clock;
 use crate::sys::memory;
 use crate::words::{GenerationId, Moment};
@@ -40,10 +43,13 @@ use capture::Capture;
 use control::Control;
 use copy::Copy;
 use hooks::RunningHooks;
+use manager::{Manager, Variables};
 use notify::NotifyDir;
+use output::Output;
 use signals::Signals;
 use status::Decided;
 use std::collections::{BTreeMap, VecDeque};
+use std::os::fd::OwnedFd;
 
 /// What one run of endless holds besides the plan: everything made before the first generation starts.
 #[derive(Debug)]
@@ -58,6 +64,10 @@ pub struct Means {
     pub reporter: Reporter,
     /// The control socket.
     pub control: Option<Control>,
+    /// Where what the target prints goes.
+    pub output: Option<Sink>,
+    /// Who waits for the first generation (`--detach`).
+    pub waiting: Option<OwnedFd>,
 }
 
 /// Everything the loop holds.
@@ -81,6 +91,9 @@ pub struct Runtime {
     notify_dir: Option<NotifyDir>,
     hooks: RunningHooks,
     control: Option<Control>,
+    output: Option<Output>,
+    manager: Option<Manager>,
+    waiting: Option<OwnedFd>,
     began: Moment,
     /// How the newest start ended.
     decided: Option<Decided>,
@@ -125,6 +138,9 @@ impl Runtime {
             notify_dir: None,
             hooks: RunningHooks::default(),
             control: means.control,
+            output: means.output.map(Output::new),
+            manager: find_manager(),
+            waiting: means.waiting,
             began: clock::now(),
             decided: None,
             events: VecDeque::from([Event::Begin]),
@@ -154,6 +170,8 @@ impl Runtime {
             self.decide();
             if let Some(code) = self.finish.filter(|_| !self.hooks.any()) {
                 self.remove_status();
+                self.drain_output();
+                self.tell_waiting_failed(code);
                 if let Some(control) = self.control.take() {
                     control.close(clock::now());
                 }
@@ -167,6 +185,9 @@ impl Runtime {
     /// Tells the supervisor what happened and does what it says, until nothing new has come of it.
     fn decide(&mut self) {
         while let Some(event) = self.events.pop_front() {
+            if let (Event::Request(Request { what: What::Restart, .. }), Some(manager)) = (&event, &mut self.manager) {
+                manager.reloading(clock::now());
+            }
             let restful = matches!(event, Event::Gone(_) | Event::Ready(..));
             if let Event::Gone(generation) = event {
                 self.forget = Some(generation);
@@ -178,6 +199,10 @@ impl Runtime {
             self.tidy(restful);
         }
         self.write_status();
+        if let Some(manager) = &mut self.manager {
+            let (starting, stopping) = (self.supervisor.attempting(), self.supervisor.stopping());
+            manager.update(clock::now(), self.supervisor.active(), starting, stopping);
+        }
     }
 
     /// Ends the watches that are decided, and forgets the pid of a generation once its end was told. When nothing is left
@@ -208,4 +233,15 @@ impl Runtime {
             self.tell(&notice);
         }
     }
+}
+
+fn find_manager() -> Option<Manager> {
+    let variable = |name| std::env::var(name).ok();
+    let (usec, pid) = (variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"));
+    let socket = std::env::var_os("NOTIFY_SOCKET");
+    Manager::find(&Variables {
+        socket: socket.as_deref(),
+        watchdog_usec: usec.as_deref(),
+        watchdog_pid: pid.as_deref(),
+    })
 }

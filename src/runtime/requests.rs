@@ -51,15 +51,17 @@ impl Runtime {
 
     /// Does what is no decision of the supervisor, and says what is.
     pub(super) fn begin_action(&mut self, action: SignalAction) -> What {
-        if action == SignalAction::Suspend {
-            self.suspend();
+        match action {
+            SignalAction::Suspend => self.suspend(),
+            SignalAction::Reopen => self.reopen(),
+            _ => {}
         }
         match action {
             SignalAction::Restart => What::Restart,
             SignalAction::Stop => What::Stop,
             SignalAction::Hammer => What::Hammer,
             SignalAction::Forward(signal) => What::Forward(signal),
-            SignalAction::Suspend | SignalAction::Ignore => What::Nothing,
+            SignalAction::Suspend | SignalAction::Reopen | SignalAction::Ignore => What::Nothing,
         }
     }
 
@@ -128,6 +130,7 @@ fn name(action: SignalAction) -> &'static str {
         SignalAction::Stop => "stop",
         SignalAction::Hammer => "hammer",
         SignalAction::Forward(_) => "forward",
+        SignalAction::Reopen => "reopen",
         SignalAction::Suspend => "suspend",
         SignalAction::Ignore => "nothing but hooks",
     }

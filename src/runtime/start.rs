@@ -55,9 +55,11 @@ impl Runtime {
         if generation == GenerationId(1) {
             self.tell_all(image.left_out);
         }
+        let output = self.output_of(generation)?;
         let seats = self.listeners.seats(generation);
         let mut fds: Vec<(BorrowedFd<'_>, RawFd)> = seats.into_iter().zip(image.numbers.iter().copied()).collect();
         fds.extend(theirs.iter().map(|(end, number)| (end.as_fd(), *number)));
+        fds.extend(output.iter().flat_map(|end| [(end.as_fd(), 1), (end.as_fd(), 2)]));
         let launched = spawn::launch(&Launch {
             program: &image.program,
             argv: &image.argv,

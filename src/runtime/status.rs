@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Decided {
     generation: u32,
     ok: bool,
-    reason: String,
+    pub(super) reason: String,
     at: Moment,
 }
 

@@ -2,6 +2,8 @@
 
 use super::control::{ClientId, Control};
 use super::copy::Main;
+use super::manager::Manager;
+use super::output::Output;
 use super::{Runtime, clock};
 use crate::notice::Notice;
 use crate::plan::Sign;
@@ -20,6 +22,7 @@ enum Source {
     /// Hung up when no process is left under the filter.
     Capture(GenerationId, bool),
     Channel(GenerationId),
+    Printed(GenerationId),
     Door,
     /// Gone when it has closed its end.
     Client(ClientId, bool),
@@ -50,6 +53,7 @@ impl Runtime {
                 Source::Notify(generation) => self.notified(generation),
                 Source::Capture(generation, over) => self.capture_ready(generation, over),
                 Source::Channel(generation) => self.channel_spoke(generation),
+                Source::Printed(generation) => self.printed(generation),
                 Source::Door => self.clients_arrive(),
                 Source::Client(id, gone) => self.client_speaks(id, gone),
             }
@@ -61,6 +65,9 @@ impl Runtime {
         self.hooks.kill_overdue(now);
         if let Some(control) = &mut self.control {
             control.expire(now);
+        }
+        if let Some(manager) = &mut self.manager {
+            manager.tick(now);
         }
         if self.look_again.is_some_and(|at| at <= now) {
             self.reap();
@@ -91,6 +98,10 @@ impl Runtime {
             sources.push(Source::Capture(*generation, false));
             fds.push(PollFd::new(capture.as_fd(), PollFlags::POLLIN));
         }
+        for (generation, pipe) in self.output.iter().flat_map(Output::pipes) {
+            sources.push(Source::Printed(generation));
+            fds.push(PollFd::new(pipe, PollFlags::POLLIN));
+        }
         if let Some(control) = &self.control {
             if let Some(door) = control.door() {
                 sources.push(Source::Door);
@@ -114,9 +125,10 @@ impl Runtime {
         let watches = executing.filter_map(|copy| copy.watch.as_ref()?.next());
         let drains = self.copies.values().filter_map(|copy| copy.drain.as_ref()?.next);
         let progress = self.copies.values().filter_map(|copy| Some(copy.progress.as_ref()?.next));
+        let manager = self.manager.as_ref().and_then(Manager::next_deadline);
         let clients = self.control.as_ref().and_then(Control::next_deadline);
+        let others = [self.supervisor.next_deadline(), self.hooks.next_deadline(), self.look_again, clients, manager];
         let checks = self.copies.values().filter(|copy| copy.executes()).filter_map(|copy| copy.check.as_ref()?.next());
-        let others = [self.supervisor.next_deadline(), self.hooks.next_deadline(), self.look_again, clients];
         watches.chain(drains).chain(progress).chain(checks).chain(others.into_iter().flatten()).min()
     }
 

@@ -12,7 +12,7 @@ use std::process::Command;
 
 const PAGE: &str = "man/endless.1";
 
-const SECTIONS: [&str; 23] = [
+const SECTIONS: [&str; 24] = [
     "NAME",
     "SYNOPSIS",
     "DESCRIPTION",
@@ -27,6 +27,7 @@ const SECTIONS: [&str; 23] = [
     "SIGNALS",
     "HOOKS",
     "CONTROL",
+    "SERVICE MANAGERS",
     "OPTIONS",
     "ENVIRONMENT",
     "ENVIRONMENT OF THE TARGET",

@@ -1,0 +1,72 @@
+//! The files endless appends to: its log, its events, the target's output.
+
+use super::error::{Error, Fault};
+use super::value;
+use crate::cli::OutputArgs;
+use std::fs::OpenOptions;
+use std::os::fd::RawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// `--log-file`, `--output`, `--events` and `--detach`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Files {
+    /// The log goes there and not to stderr.
+    pub log: Option<PathBuf>,
+    /// The target's stdout and stderr go there.
+    pub output: Option<PathBuf>,
+    /// A line for each event.
+    pub events: Option<EventsTo>,
+    /// endless returns when the first generation serves, and goes on in a session of its own.
+    pub detach: bool,
+}
+
+/// `--events`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventsTo {
+    /// A file.
+    File(PathBuf),
+    /// An open descriptor; 1 for `-`.
+    Descriptor(RawFd),
+}
+
+pub(super) fn read(args: &OutputArgs) -> Result<Files, Error> {
+    let log = writable("--log-file", args.log_file.as_deref())?;
+    let output = writable("--output", args.output.as_deref())?;
+    let events = match args.events.as_deref() {
+        None => None,
+        Some(path) if path == Path::new("-") => Some(EventsTo::Descriptor(1)),
+        Some(path) => match path.to_str().and_then(|text| text.strip_prefix("fd:")) {
+            Some(number) => {
+                let typed = path.to_string_lossy();
+                let number = value::number(number, 0, 1_000_000).map_err(|fault| fault.at("--events", &*typed))?;
+                if !Path::new(&format!("/proc/self/fd/{number}")).exists() {
+                    let fault = Fault::new(format!("descriptor {number} is not open"), "check the redirection");
+                    return Err(fault.at("--events", &*typed));
+                }
+                Some(EventsTo::Descriptor(number))
+            }
+            None => writable("--events", Some(path))?.map(EventsTo::File),
+        },
+    };
+    if args.detach && log.is_none() {
+        let fault = Fault::new("nobody would see the log", "--log-file FILE with it");
+        return Err(fault.at_switch("--detach"));
+    }
+    Ok(Files { output: output.or_else(|| log.clone().filter(|_| args.detach)), log, events, detach: args.detach })
+}
+
+/// A file that lines can be appended to. It is made, so that this is certain.
+fn writable(flag: &str, path: Option<&Path>) -> Result<Option<PathBuf>, Error> {
+    let Some(path) = super::build::file(flag, path)? else { return Ok(None) };
+    match OpenOptions::new().append(true).create(true).custom_flags(nix::libc::O_NONBLOCK).open(&path) {
+        Ok(_) => Ok(Some(path)),
+        Err(error) => {
+            let reason = match error.raw_os_error() {
+                Some(nix::libc::ENXIO) => "nobody reads this FIFO".to_owned(),
+                _ => format!("cannot be written: {error}"),
+            };
+            Err(Fault::new(reason, "a file this user can append to").at(flag, path.to_string_lossy()))
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! endless towards the service manager that started it (sd_notify(3)): ready, reloading, stopping, alive.
+
+use crate::sys::clock;
+use crate::words::{GenerationId, Moment};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, sendto, socket};
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+/// While something takes its time the manager is asked for this much more,
+const MORE: Duration = Duration::from_secs(60);
+/// this often.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// What endless is doing, as the manager sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Starting,
+    Serving,
+    Reloading,
+    Stopping,
+}
+
+/// The manager's socket, and what it was told.
+#[derive(Debug)]
+pub(super) struct Manager {
+    socket: OwnedFd,
+    address: UnixAddr,
+    doing: Doing,
+    serving: Option<GenerationId>,
+    more_at: Option<Moment>,
+    watchdog: Option<Duration>,
+    alive_at: Option<Moment>,
+}
+
+/// The manager's variables.
+pub(super) struct Variables<'a> {
+    pub(super) socket: Option<&'a OsStr>,
+    pub(super) watchdog_usec: Option<&'a str>,
+    pub(super) watchdog_pid: Option<&'a str>,
+}
+
+impl Manager {
+    /// None where no manager listens.
+    pub(super) fn find(variables: &Variables<'_>) -> Option<Manager> {
+        let name = variables.socket?.as_bytes();
+        let address = match name.split_first()? {
+            (b'@', name) => UnixAddr::new_abstract(name).ok()?,
+            (b'/', _) => UnixAddr::new(OsStr::from_bytes(name)).ok()?,
+            _ => return None,
+        };
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None).ok()?;
+        let ours = variables.watchdog_pid.is_none_or(|pid| pid == std::process::id().to_string());
+        let length = variables.watchdog_usec.filter(|_| ours).and_then(|text| text.parse().ok());
+        // Twice as often as it is due, as sd_watchdog_enabled(3) says.
+        let watchdog = length.filter(|length| *length > 0).map(|length| Duration::from_micros(length) / 2);
+        let now = clock::now();
+        Some(Manager {
+            socket,
+            address,
+            doing: Doing::Starting,
+            serving: None,
+            more_at: Some(now + EVERY),
+            watchdog,
+            alive_at: watchdog.map(|_| now),
+        })
+    }
+
+    /// A restart was asked for. `Type=notify-reload` waits from its signal on for this.
+    pub(super) fn reloading(&mut self, now: Moment) {
+        if self.doing == Doing::Serving {
+            self.doing = Doing::Reloading;
+            self.more_at = Some(now + EVERY);
+            self.say(&format!("RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=restarting", now.0.as_micros()));
+        }
+    }
+
+    /// Tells what has become of it since. `starting`: a start or restart is under way.
+    pub(super) fn update(&mut self, now: Moment, serving: Option<GenerationId>, starting: bool, stopping: bool) {
+        if stopping {
+            if self.doing != Doing::Stopping {
+                self.doing = Doing::Stopping;
+                self.say("STOPPING=1\nSTATUS=stopping");
+                self.ask_for_more(now);
+            }
+            return;
+        }
+        let decided = !starting && serving.is_some();
+        if decided && matches!(self.doing, Doing::Starting | Doing::Reloading) {
+            self.doing = Doing::Serving;
+            self.more_at = None;
+            self.serving = None;
+            self.say("READY=1");
+        }
+        if self.doing == Doing::Serving && serving != self.serving {
+            self.serving = serving;
+            let status = serving.map_or("nothing serves".to_owned(), |id| format!("generation {id} serves"));
+            self.say(&format!("STATUS={status}"));
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Moment> {
+        self.more_at.into_iter().chain(self.alive_at).min()
+    }
+
+    /// Says what is due.
+    pub(super) fn tick(&mut self, now: Moment) {
+        if self.more_at.is_some_and(|at| at <= now) {
+            self.ask_for_more(now);
+        }
+        if let (Some(every), true) = (self.watchdog, self.alive_at.is_some_and(|at| at <= now)) {
+            self.alive_at = Some(now + every);
+            self.say("WATCHDOG=1");
+        }
+    }
+
+    fn ask_for_more(&mut self, now: Moment) {
+        self.more_at = Some(now + EVERY);
+        self.say(&format!("EXTEND_TIMEOUT_USEC={}", MORE.as_micros()));
+    }
+
+    /// A manager that does not listen is no reason to fail.
+    fn say(&self, text: &str) {
+        let _ = sendto(self.socket.as_raw_fd(), text.as_bytes(), &self.address, MsgFlags::MSG_DONTWAIT);
+    }
+}
