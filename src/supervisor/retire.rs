@@ -6,8 +6,9 @@ use crate::plan::DrainMode;
 use crate::words::{Exit, Failure, GenerationId, HookPoint, Moment};
 use std::time::Duration;
 
-/// A server stuck in a blocking accept is woken this long after its stop signal.
-const SHUT_AFTER: Duration = Duration::from_millis(50);
+/// A server stuck in a blocking accept is woken this long after its stop signal. One that looks for a stop ten times a second
+/// has closed its listeners by then; an event loop that has not would fail in accept(2) again and again.
+const SHUT_AFTER: Duration = Duration::from_millis(250);
 
 impl Supervisor {
     /// The generation that was active until now is kept whole beside the new one.

@@ -74,7 +74,7 @@ impl Ledger {
         let due = seen.drain.filter(|_| seen.serving()).map(|drain| drain + self.policy.drain.limit);
         promise(4, due.is_none_or(|due| due >= next), || format!("the drain of generation {id} was over at {due:?}"))?;
         let wake = seen.stop.filter(|_| !seen.shut && seen.seats == Owned::Here && !seen.ended());
-        let wake = wake.map(|stop| stop + Duration::from_millis(50));
+        let wake = wake.map(|stop| stop + Duration::from_millis(250));
         promise(4, wake.is_none_or(|due| due >= next), || format!("the seats of {id} were to be shut at {wake:?}"))?;
         // An older one beside the active one: its guard ends with the probation.
         let active = self.steered.filter(|active| *active > id && seen.serving() && seen.drain.is_none());

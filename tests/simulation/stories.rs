@@ -147,7 +147,7 @@ fn what_ignores_its_stop_signal_is_woken_and_hammered() {
             10 | ready 1     |
           1000 | restart     | spawn 2
           1010 | ready 2     | steer 2, answer 1 done 2, stop 1 retired
-          1060 | tick        | shut 1
+          1260 | tick        | shut 1
          61010 | tick        | kill 1
          61020 | exit 1 KILL |
          61020 | gone 1      | release 1",
@@ -163,7 +163,7 @@ fn the_hammer_can_be_asked_for() {
            500 | hammer  | answer 1 done 1
           1000 | restart | spawn 2
           1010 | ready 2 | steer 2, answer 2 done 2, stop 1 retired
-          1060 | tick    | shut 1
+          1260 | tick    | shut 1
          99000 | hammer  | kill 1, answer 3 done 2",
     );
 }
@@ -175,10 +175,10 @@ fn a_second_stop_hammers() {
         "    0 | begin       | spawn 1
             10 | ready 1     |
           1000 | TERM        | stop 1 stopped
-          1050 | tick        | shut 1
-          1200 | TERM        | kill 1
-          1210 | exit 1 KILL |
-          1210 | gone 1      | release 1, answer 1 done, answer 2 done, finish 137",
+          1250 | tick        | shut 1
+          1300 | TERM        | kill 1
+          1310 | exit 1 KILL |
+          1310 | gone 1      | release 1, answer 1 done, answer 2 done, finish 137",
     );
 }
 
@@ -234,7 +234,7 @@ fn what_a_stopped_main_process_leaves_behind_is_stopped_and_hammered_too() {
           1000 | restart     | spawn 2
           1010 | ready 2     | steer 2, answer 1 done 2, stop 1 retired
           1020 | exit 1 TERM | stop 1 survived
-          1060 | tick        | shut 1
+          1260 | tick        | shut 1
          61010 | tick        | kill 1
          61020 | gone 1      | release 1",
     );
