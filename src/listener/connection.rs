@@ -14,7 +14,7 @@ const FRESH: Duration = Duration::from_secs(1);
 /// The clock's ticks are coarse: shorter than this tells nothing.
 const LEAST_SILENCE: Duration = Duration::from_millis(10);
 /// No silence in which the server had its turn last has to be longer.
-const MOST_SILENCE: Duration = Duration::from_secs(1);
+pub(super) const MOST_SILENCE: Duration = Duration::from_secs(1);
 
 /// A connection's ends, interface and cookie. The cookie is the socket's own number: a later connection with the same ends
 /// has another, and it stays the same from the handshake on.
@@ -108,21 +108,33 @@ impl Connection {
         })
     }
 
-    /// How far it is. A silence of `patience` means that nothing is going on, whoever's turn it is: a request that old is
-    /// not waited for.
-    pub(super) fn phase(&self, patience: Duration) -> Phase {
+    /// How far it is. A silence of less than `least` says nothing. One of `patience` says that nothing is going on, whoever's
+    /// turn it is: a request that old is not waited for.
+    pub(super) fn phase(&self, least: Duration, patience: Duration) -> Phase {
         let unread_end = u32::from(self.state == CLOSE_WAIT);
         match (self.state, self.inode) {
             (SYN_RECV | NEW_SYN_RECV, _) => Phase::HalfOpen,
             (ESTABLISHED | CLOSE_WAIT, 0) => Phase::Queued,
             (_, 0) => Phase::Over,
             (ESTABLISHED | CLOSE_WAIT, _) => match self.info {
-                Some(info) if self.unread <= unread_end && info.quiet(self.unacked, patience) => Phase::Quiet,
+                Some(info) if self.unread <= unread_end && info.quiet(self.unacked, least, patience) => Phase::Quiet,
                 _ => Phase::Busy,
             },
             // FIN_WAIT1: the server said its last word and waits until it has arrived.
             _ => Phase::Busy,
         }
+    }
+}
+
+impl Connection {
+    /// How long ago anything went either way.
+    pub(super) fn silence(&self) -> Duration {
+        self.info.map(|info| info.sent.min(info.received)).unwrap_or_default()
+    }
+
+    /// How many segments of data came in and went out.
+    pub(super) fn segments(&self) -> Option<(u32, u32)> {
+        self.info.map(|info| (info.segments_in, info.segments_out))
     }
 }
 
@@ -142,12 +154,12 @@ impl Info {
     }
 
     /// Whether nothing is going on.
-    fn quiet(&self, unacked: u32, patience: Duration) -> bool {
+    fn quiet(&self, unacked: u32, least: Duration, patience: Duration) -> bool {
         let silence = self.sent.min(self.received);
         if self.unsent > 0 {
             return false;
         }
-        silence >= patience || self.wanted_silence(unacked).is_some_and(|wanted| silence >= wanted)
+        silence >= patience || self.wanted_silence(unacked).is_some_and(|wanted| silence >= wanted.max(least))
     }
 
     /// How much silence means that nothing is going on. None: it is the server's turn.
@@ -160,11 +172,20 @@ impl Info {
             // In the same tick. The client acknowledges what it has before it asks again, so an answer that is not
             // acknowledged, or was so later, came after the request.
             _ if unacked > 0 || self.acked < self.received => Duration::ZERO,
+            _ if self.balanced() => Duration::ZERO,
             _ => MOST_SILENCE,
         };
         // The client, too, may be about to speak: twice the way there and back, in case it is in the middle of a handshake.
         let wanted = answered.max(self.round_trip.saturating_mul(2)).min(MOST_SILENCE);
         Some(wanted.max(LEAST_SILENCE))
+    }
+}
+
+impl Info {
+    /// Where every request is one segment and every answer the same number of them, one that is not answered spoils the sum.
+    /// After a few requests it does not come out even by chance.
+    fn balanced(&self) -> bool {
+        self.segments_in >= 4 && self.segments_out.is_multiple_of(self.segments_in)
     }
 }
 
@@ -216,7 +237,14 @@ mod tests {
     }
 
     fn quiet(info: Info) -> bool {
-        established(info).phase(PATIENCE) == Phase::Quiet
+        established(info).phase(Duration::ZERO, PATIENCE) == Phase::Quiet
+    }
+
+    #[test]
+    fn too_short_a_silence_says_nothing() {
+        let answered = established(info(200, 204));
+        assert_eq!(answered.phase(ms(201), PATIENCE), Phase::Busy);
+        assert_eq!(answered.phase(ms(200), PATIENCE), Phase::Quiet);
     }
 
     #[test]
@@ -248,8 +276,10 @@ mod tests {
         assert!(!quiet(info(996, 996)));
         assert!(quiet(info(1000, 1000)));
         assert!(quiet(Info { acked: ms(12), ..one_tick }));
+        assert!(quiet(Info { segments_in: 5, segments_out: 10, ..one_tick }));
+        assert!(!quiet(Info { segments_in: 5, segments_out: 8, ..one_tick }), "two for each of four requests");
         let unacked = Connection { unacked: 90, ..established(one_tick) };
-        assert_eq!(unacked.phase(PATIENCE), Phase::Quiet);
+        assert_eq!(unacked.phase(Duration::ZERO, PATIENCE), Phase::Quiet);
     }
 
     #[test]
@@ -272,7 +302,7 @@ mod tests {
     #[test]
     fn what_is_unread_or_unsent_is_in_the_middle() {
         let settled = established(info(5000, 5004));
-        assert_eq!(Connection { unread: 1, ..settled }.phase(PATIENCE), Phase::Busy);
+        assert_eq!(Connection { unread: 1, ..settled }.phase(Duration::ZERO, PATIENCE), Phase::Busy);
         assert!(!quiet(Info { unsent: 1, ..info(5000, 5004) }));
     }
 
@@ -286,19 +316,22 @@ mod tests {
     #[test]
     fn a_half_closed_client_still_waits_for_its_answer() {
         let asked = Connection { state: CLOSE_WAIT, ..established(info(500, 200)) };
-        assert_eq!(asked.phase(PATIENCE), Phase::Busy);
+        assert_eq!(asked.phase(Duration::ZERO, PATIENCE), Phase::Busy);
         let gone = Connection { state: CLOSE_WAIT, unread: 1, ..established(info(200, 204)) };
-        assert_eq!(gone.phase(PATIENCE), Phase::Quiet, "only its end is unread");
+        assert_eq!(gone.phase(Duration::ZERO, PATIENCE), Phase::Quiet, "only its end is unread");
     }
 
     #[test]
     fn states_and_owners() {
         let one = established(info(50, 54));
-        assert_eq!(Connection { inode: 0, ..one }.phase(PATIENCE), Phase::Queued);
-        assert_eq!(Connection { inode: 0, state: 4, ..one }.phase(PATIENCE), Phase::Over);
-        assert_eq!(Connection { state: 4, ..one }.phase(PATIENCE), Phase::Busy);
-        assert_eq!(Connection { inode: 0, state: SYN_RECV, info: None, ..one }.phase(PATIENCE), Phase::HalfOpen);
-        assert_eq!(Connection { info: None, ..one }.phase(PATIENCE), Phase::Busy);
+        assert_eq!(Connection { inode: 0, ..one }.phase(Duration::ZERO, PATIENCE), Phase::Queued);
+        assert_eq!(Connection { inode: 0, state: 4, ..one }.phase(Duration::ZERO, PATIENCE), Phase::Over);
+        assert_eq!(Connection { state: 4, ..one }.phase(Duration::ZERO, PATIENCE), Phase::Busy);
+        assert_eq!(
+            Connection { inode: 0, state: SYN_RECV, info: None, ..one }.phase(Duration::ZERO, PATIENCE),
+            Phase::HalfOpen
+        );
+        assert_eq!(Connection { info: None, ..one }.phase(Duration::ZERO, PATIENCE), Phase::Busy);
     }
 
     #[test]

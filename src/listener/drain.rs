@@ -4,7 +4,7 @@
 //! that. So the connections there are soon after, half-open ones included, are written down, and the drain is about these.
 //! The few that came in between are another generation's, and most of them are over in a moment.
 
-use super::connection::{Connection, Id, Phase};
+use super::connection::{Connection, Id, MOST_SILENCE, Phase};
 use super::diag::Diag;
 use super::half_close::HalfClose;
 use super::inet::Transport;
@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// Up to this many connections are asked about one by one, which is cheaper than a walk through the kernel's table.
 const ONE_BY_ONE: usize = 1000;
+/// An answer may come in parts, and the first soon. A connection that was used lately is watched for this long.
+const WATCHED: Duration = Duration::from_millis(300);
 
 /// Watches one generation's seats and connections. Begin it soon after new connections were steered elsewhere.
 #[derive(Debug)]
@@ -43,6 +45,12 @@ pub(super) struct Old {
     pub(super) inode: u32,
     pub(super) phase: Phase,
     pub(super) half_close: HalfClose,
+    /// When it was looked at first.
+    since: Option<Moment>,
+    /// Segments in and out at the last look.
+    segments: Option<(u32, u32)>,
+    /// It was seen to send again without having received anything in between.
+    streams: bool,
 }
 
 impl Listeners {
@@ -65,13 +73,7 @@ impl Listeners {
             let here = |place: &SocketAddr| place.port() == server.port() && covers(place.ip(), server.ip());
             places.iter().any(here) && !foreign.contains(&one.id.cookie())
         };
-        // What is busy cannot be told without a patience; the first look will.
-        let first = |one: Connection| Old {
-            id: one.id,
-            inode: one.inode,
-            phase: one.phase(Duration::MAX),
-            half_close: HalfClose::Not,
-        };
+        let first = |one: Connection| Old::new(&one);
         let old: Vec<Old> = found.into_iter().filter(ours).map(first).filter(|old| old.phase != Phase::Over).collect();
         let half_open = old.iter().filter(|old| old.phase == Phase::HalfOpen).map(|old| old.id).collect();
         DrainWatch { generation, diag, ports, half_open, old, unix, unix_waits: (0, 0) }
@@ -118,7 +120,7 @@ impl DrainWatch {
     pub fn queue_over(&mut self, listeners: &Listeners) -> bool {
         while let (Some(diag), Some(id)) = (&self.diag, self.half_open.last()) {
             if let Ok(Some(connection)) = diag.connection(id)
-                && connection.phase(Duration::MAX) == Phase::HalfOpen
+                && connection.phase(Duration::ZERO, Duration::MAX) == Phase::HalfOpen
             {
                 return false;
             }
@@ -133,10 +135,10 @@ impl DrainWatch {
         if let Some(diag) = &self.diag {
             // What the kernel does not tell this time stays as it was.
             if self.old.len() <= ONE_BY_ONE {
-                self.old.retain_mut(|old| old.take(diag.connection(&old.id), patience));
+                self.old.retain_mut(|old| old.take(diag.connection(&old.id), now, patience));
             } else if let Ok(found) = diag.connections(&self.ports) {
                 let found: HashMap<Id, Connection> = found.into_iter().map(|one| (one.id, one)).collect();
-                self.old.retain_mut(|old| old.take(Ok(found.get(&old.id).copied()), patience));
+                self.old.retain_mut(|old| old.take(Ok(found.get(&old.id).copied()), now, patience));
             }
             self.unix_waits = self.unix.look(diag, now).unwrap_or(self.unix_waits);
         }
@@ -171,15 +173,47 @@ impl DrainWatch {
 }
 
 impl Old {
+    fn new(one: &Connection) -> Old {
+        // What is busy cannot be told without a patience; the first look will.
+        let phase = one.phase(Duration::ZERO, Duration::MAX);
+        let (since, segments) = (None, one.segments());
+        Old { id: one.id, inode: one.inode, phase, half_close: HalfClose::Not, since, segments, streams: false }
+    }
+
     /// Takes what the kernel says now. False when the connection is over.
-    fn take(&mut self, found: Result<Option<Connection>, Errno>, patience: Duration) -> bool {
+    fn take(&mut self, found: Result<Option<Connection>, Errno>, now: Moment, patience: Duration) -> bool {
         match found {
             Ok(Some(connection)) => {
-                (self.inode, self.phase) = (connection.inode, connection.phase(patience));
+                let since = *self.since.get_or_insert(now);
+                if let (Some(before), Some(after)) = (self.segments, connection.segments()) {
+                    self.streams = before.0 == after.0 && (self.streams || before.1 != after.1);
+                }
+                self.segments = connection.segments();
+                self.inode = connection.inode;
+                self.phase = connection.phase(self.least_silence(now.since(since)), patience);
                 self.phase != Phase::Over
             }
             Ok(None) => false,
             Err(_) => true,
         }
+    }
+
+    /// What silence may mean that nothing is going on, after it was watched for so long.
+    fn least_silence(&self, watched: Duration) -> Duration {
+        match watched {
+            _ if self.streams => MOST_SILENCE,
+            _ if watched < WATCHED => WATCHED,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// How long it was looked at.
+    pub(super) fn watched(&self, now: Moment) -> Duration {
+        self.since.map(|since| now.since(since)).unwrap_or_default()
+    }
+
+    /// Whether it is quiet still, by what the kernel says now.
+    pub(super) fn still_quiet(&self, now: &Connection, patience: Duration) -> bool {
+        self.segments == now.segments() && now.phase(Duration::ZERO, patience) == Phase::Quiet
     }
 }

@@ -20,6 +20,12 @@ use std::time::Duration;
 /// A server that has not closed by then does not take the hint.
 const TIME_TO_CLOSE: Duration = Duration::from_millis(200);
 
+/// A client that pauses asks again some time: best is the beginning of a pause, or one that lasts.
+const EARLY: Duration = Duration::from_millis(20);
+const LASTING: Duration = Duration::from_millis(100);
+/// Where a socket is not found in the processes for this long, nobody may look into them.
+const TIME_TO_FIND: Duration = Duration::from_secs(2);
+
 /// What was done about a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HalfClose {
@@ -58,7 +64,9 @@ impl DrainWatch {
         let mut refused = Ok(());
         for old in old.iter_mut().filter(|old| old.phase == Phase::Quiet && old.half_close == HalfClose::Not) {
             let Some(open) = open.get(&old.inode) else {
-                old.half_close = HalfClose::Impossible;
+                if old.watched(now) >= TIME_TO_FIND {
+                    old.half_close = HalfClose::Impossible;
+                }
                 continue;
             };
             match descriptor(&mut processes, open) {
@@ -91,5 +99,6 @@ fn descriptor(processes: &mut HashMap<i32, OwnedFd>, open: &OpenSocket) -> Resul
 }
 
 fn still_quiet(diag: &Diag, old: &Old, patience: Duration) -> bool {
-    matches!(diag.connection(&old.id), Ok(Some(now)) if now.phase(patience) == Phase::Quiet)
+    let Ok(Some(now)) = diag.connection(&old.id) else { return false };
+    old.still_quiet(&now, patience) && (now.silence() <= EARLY || now.silence() >= LASTING)
 }

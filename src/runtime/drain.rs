@@ -7,6 +7,7 @@ use crate::plan::DrainMode;
 use crate::spawn::ProcessTable;
 use crate::supervisor::Event;
 use crate::words::{GenerationId, Moment};
+use nix::errno::Errno;
 use std::time::Duration;
 
 /// After the flip the old generation keeps what it was just given for at least this long: a connection that was accepted
@@ -18,7 +19,9 @@ const LEAST_DRAIN: Duration = Duration::from_millis(100);
 const SHORT_PAUSE: Duration = Duration::from_millis(10);
 /// The pause between two looks at connections; where they are to be closed between two requests it has to be shorter.
 const PAUSE: Duration = Duration::from_millis(50);
-const SOFT_PAUSE: Duration = Duration::from_millis(20);
+const SOFT_PAUSE: Duration = Duration::from_millis(5);
+/// What processes have open is read again after this long.
+const OPEN_HOLDS: Duration = Duration::from_secs(1);
 /// A pause is at least this many times as long as the look before it: many connections take long to look at.
 const PAUSES_PER_LOOK: u32 = 5;
 /// A drain that lasts this long is worth a look at which connections are not its own at all.
@@ -118,32 +121,45 @@ impl Runtime {
 
     /// Whether no connection of the generation is in the middle of a request. With `soft`, the quiet ones are made to end.
     fn connections_quiet(&mut self, generation: GenerationId, now: Moment) -> bool {
-        let policy = self.plan.lifecycle.drain;
+        let soft = self.plan.lifecycle.drain.mode == DrainMode::Soft;
+        let patience = self.patience(generation, now);
         let Some(copy) = self.copies.get_mut(&generation) else { return false };
-        let Some(watch) = copy.drain.as_mut().and_then(|drain| drain.watch.as_mut()) else { return false };
-        let waits = watch.look(now, policy.limit);
+        let Some(drain) = copy.drain.as_mut() else { return false };
+        let Some(watch) = drain.watch.as_mut() else { return false };
+        let known = drain.open.as_ref().is_some_and(|(at, _)| now.since(*at) < OPEN_HOLDS);
+        if soft && !known && watch.closable() > 0 {
+            // Before the look: it takes longer than a client may pause.
+            drain.open = Some((now, copy.tree.sockets(&ProcessTable::read())));
+        }
+        let waits = watch.look(now, patience);
         let mut quiet = waits.quiet();
-        if policy.mode == DrainMode::Soft {
-            if watch.closable() > 0 {
-                let open = copy.tree.sockets(&ProcessTable::read());
-                if let Err(errno) = watch.half_close(now, policy.limit, &open)
-                    && !std::mem::replace(&mut self.told.not_soft, true)
-                {
-                    let text = format!(
-                        "connections of a copy cannot be closed halfway ({}): --drain soft does what quiet does",
-                        errno.desc()
-                    );
-                    self.tell(&Notice::Note { level: Level::Problem, text });
-                }
-                quiet = false;
-            } else {
-                quiet &= !watch.closing(now);
+        if soft {
+            let open = drain.open.as_ref().map_or(&[][..], |(_, open)| open);
+            let refused = watch.half_close(now, patience, open).err();
+            quiet &= watch.closable() == 0 && !watch.closing(now);
+            if let Some(errno) = refused {
+                self.tell_not_soft(errno);
             }
         }
         if !waits.quiet() {
             self.search_newer(generation, now);
         }
         quiet
+    }
+
+    fn tell_not_soft(&mut self, errno: Errno) {
+        if !std::mem::replace(&mut self.told.not_soft, true) {
+            let why = errno.desc();
+            let text =
+                format!("connections of a copy cannot be closed halfway ({why}): --drain soft does what quiet does");
+            self.tell(&Notice::Note { level: Level::Problem, text });
+        }
+    }
+
+    /// A connection that was silent for longer than the drain may last, when it began, is not waited for.
+    fn patience(&self, generation: GenerationId, now: Moment) -> Duration {
+        let asked = self.copies.get(&generation).and_then(|copy| copy.drain.as_ref()?.asked);
+        self.plan.lifecycle.drain.limit + asked.map(|asked| now.since(asked)).unwrap_or_default()
     }
 
     /// Connections that came in the moment of the flip may be the newer generation's: after a while that is looked up, once.
@@ -171,12 +187,13 @@ impl Runtime {
 
     /// The stop signal is about to be sent. When the drain was not over, its limit was, and what that cuts is told.
     pub(super) fn end_drain(&mut self, generation: GenerationId) {
-        let policy = self.plan.lifecycle.drain;
+        let now = clock::now();
+        let (patience, limit) = (self.patience(generation, now), self.plan.lifecycle.drain.limit);
         let Some(drain) = self.copies.get_mut(&generation).and_then(|copy| copy.drain.as_mut()) else { return };
         let unfinished = drain.next.take().is_some() && drain.asked.is_some();
         if let (true, Some(watch)) = (unfinished, &mut drain.watch) {
-            let waits = watch.look(clock::now(), policy.limit);
-            self.tell(&Notice::DrainLimit { generation, limit: policy.limit, waits });
+            let waits = watch.look(now, patience);
+            self.tell(&Notice::DrainLimit { generation, limit, waits });
         }
     }
 
@@ -193,7 +210,7 @@ impl Runtime {
     }
 
     fn tell_progress(&mut self, now: Moment) {
-        let patience = self.plan.lifecycle.drain.limit;
+        let limit = self.plan.lifecycle.drain.limit;
         let mut notices = Vec::new();
         for copy in self.copies.values_mut() {
             let Some(progress) = copy.progress.as_mut().filter(|progress| progress.next <= now) else { continue };
@@ -202,7 +219,7 @@ impl Runtime {
             if let (Some(one), Some(watch)) = (one, copy.drain.as_mut().and_then(|drain| drain.watch.as_mut())) {
                 notices.push(Notice::Waiting {
                     generation: copy.generation,
-                    waits: watch.look(now, patience),
+                    waits: watch.look(now, limit + now.since(progress.since)),
                     since: now.since(progress.since),
                     hammer: one.hammer_at.map(|at| at.since(now)),
                 });
@@ -222,7 +239,7 @@ impl Drain {
     /// What a generation has is written down shortly.
     fn new(since: Moment) -> Drain {
         let next = Some(since + SHORT_PAUSE);
-        Drain { since, watch: None, asked: None, next, quiet: 0, searched: false }
+        Drain { since, watch: None, asked: None, next, quiet: 0, searched: false, open: None }
     }
 
     fn due(&self, now: Moment) -> bool {

@@ -13,6 +13,7 @@ mod support;
 mod capture;
 mod check;
 mod control;
+mod drain;
 mod events;
 mod exhaustion;
 mod exit_codes;

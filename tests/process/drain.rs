@@ -1,0 +1,308 @@
+//! Old copies are waited for until nothing is asked of them: a server that dies of its stop signal loses nothing.
+
+use crate::support::client::read_answer;
+use crate::support::load::{Kind, Load};
+use crate::support::{Endless, Setup, endless, until};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Of the standard library, and without any handler: SIGTERM ends it wherever it is. PROTOCOL is that of HTTP.
+const PYTHON: &str = "
+import http.server, os, socket
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'PROTOCOL'
+    def do_GET(self):
+        body = f\"Hello, world {os.environ['ENDLESS_GENERATION']} {os.getpid()}!\\n\".encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_): pass
+server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler, bind_and_activate=False)
+server.socket = socket.socket(fileno=3)
+server.serve_forever()
+";
+
+const NODE: &str = "
+require('http').createServer((_, answer) =>
+  answer.end(`Hello, world ${process.env.ENDLESS_GENERATION} ${process.pid}!\\n`)).listen({fd: 3})
+";
+
+/// Restarts and waits until the copy before is gone.
+#[track_caller]
+fn replace(endless: &Endless, generation: u32) {
+    endless.restart(generation);
+    endless.gone(generation - 1);
+}
+
+#[track_caller]
+fn loses_nothing(mut endless: Endless, load: Load, restarts: u32) {
+    for generation in 2..2 + restarts {
+        load.wait_for_more(20);
+        replace(&endless, generation);
+    }
+    load.wait_for_more(20);
+    let count = load.finish();
+    assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
+    assert_eq!(endless.stop(), 0);
+}
+
+/// A target that SIGTERM kills wherever it is.
+fn mortal(options: &str) -> Endless {
+    let endless = endless(options).start(&["mortal"]);
+    endless.ready(1);
+    endless
+}
+
+#[test]
+fn a_server_that_dies_at_sigterm_loses_nothing() {
+    let endless = mortal("-l 127.0.0.1:0 --probation 0");
+    let load = Load::start(endless.address(0), &[(Kind::New, 4)]);
+    loses_nothing(endless, load, 20);
+}
+
+#[test]
+fn requests_that_take_long_are_waited_for() {
+    let endless = mortal("-l 127.0.0.1:0 --probation 0");
+    let load = Load::start(endless.address(0), &[(Kind::Slow, 4)]);
+    loses_nothing(endless, load, 10);
+}
+
+#[test]
+fn a_server_at_a_unix_path_that_dies_at_sigterm_loses_nothing() {
+    let endless = mortal("-l {dir}/app.sock --probation 0");
+    let load = Load::start(endless.file("app.sock").as_path(), &[(Kind::New, 4), (Kind::Slow, 1)]);
+    loses_nothing(endless, load, 10);
+}
+
+#[test]
+fn python_loses_nothing() {
+    let endless = endless("-l 127.0.0.1:0 --probation 0").start_command(&[
+        "python3",
+        "-c",
+        &PYTHON.replace("PROTOCOL", "HTTP/1.0"),
+    ]);
+    endless.ready(1);
+    let load = Load::start(endless.address(0), &[(Kind::New, 4)]);
+    loses_nothing(endless, load, 20);
+}
+
+/// Clients of the tests' own: what they could ask, and what got no answer.
+#[derive(Default)]
+struct Tally {
+    end: AtomicBool,
+    answered: AtomicUsize,
+    lost: AtomicUsize,
+}
+
+/// As many clients, each of which runs `one` again and again; false is a lost request.
+fn clients(
+    number: usize,
+    one: impl Fn(&mut Option<TcpStream>) -> bool + Send + Sync + 'static,
+) -> (Arc<Tally>, Vec<thread::JoinHandle<()>>) {
+    let (tally, one) = (Arc::new(Tally::default()), Arc::new(one));
+    let run = |_| {
+        let (tally, one) = (Arc::clone(&tally), Arc::clone(&one));
+        thread::spawn(move || {
+            let mut kept = None;
+            while !tally.end.load(Ordering::SeqCst) {
+                let counter = if one(&mut kept) { &tally.answered } else { &tally.lost };
+                counter.fetch_add(1, Ordering::SeqCst);
+            }
+        })
+    };
+    let threads = (0..number).map(run).collect();
+    (tally, threads)
+}
+
+/// Restarts under these clients. Returns how many requests were lost.
+#[track_caller]
+fn restarts_under(endless: &Endless, work: (Arc<Tally>, Vec<thread::JoinHandle<()>>), more: usize) -> usize {
+    let (tally, threads) = work;
+    let wait_for_more = || {
+        let enough = tally.answered.load(Ordering::SeqCst) + more;
+        until("more is answered", || (tally.answered.load(Ordering::SeqCst) >= enough).then_some(()));
+    };
+    for generation in 2..=21 {
+        wait_for_more();
+        replace(endless, generation);
+    }
+    wait_for_more();
+    tally.end.store(true, Ordering::SeqCst);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    tally.lost.load(Ordering::SeqCst)
+}
+
+fn connect(at: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+fn ask(stream: &mut TcpStream) -> bool {
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").is_ok() && read_answer(stream).is_ok()
+}
+
+#[test]
+fn a_handshake_that_ends_late_is_waited_for() {
+    let mut endless = mortal("-l 127.0.0.1:0 --probation 0");
+    let at = endless.address(0);
+    let late = move |_: &mut Option<TcpStream>| {
+        // With TCP_DEFER_ACCEPT a client keeps the last acknowledgement of the handshake back, for 200 ms at most.
+        use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
+        use std::os::fd::AsRawFd;
+        let client = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        let option = nix::libc::TCP_DEFER_ACCEPT;
+        endless::sys::socket::set_option(std::os::fd::AsFd::as_fd(&client), nix::libc::IPPROTO_TCP, option, 1).unwrap();
+        connect(client.as_raw_fd(), &SockaddrStorage::from(at)).unwrap();
+        let mut client = TcpStream::from(client);
+        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        thread::sleep(Duration::from_millis(150));
+        ask(&mut client)
+    };
+    let lost = restarts_under(&endless, clients(20, late), 40);
+    assert_eq!(lost, 0, "{:#?}", endless.said());
+    assert_eq!(endless.stop(), 0);
+}
+
+/// Twenty clients that keep their connections and pause 30 ms between requests. A connection that was closed in the pause is
+/// replaced, as every HTTP client does; what counts is a request that was sent and not answered.
+fn few_are_cut(command: &[&str]) {
+    let mut endless = endless("-l 127.0.0.1:0 --probation 0 --drain soft").start_command(command);
+    endless.ready(1);
+    let at = endless.address(0);
+    let pausing = move |kept: &mut Option<TcpStream>| {
+        thread::sleep(Duration::from_millis(30));
+        let mut stream = kept.take().filter(still_open).unwrap_or_else(|| connect(at));
+        let answered = ask(&mut stream);
+        *kept = Some(stream).filter(|_| answered);
+        answered
+    };
+    let lost = restarts_under(&endless, clients(20, pausing), 400);
+    println!("{lost} of 400 cut in the middle of a request");
+    assert!(lost <= 5, "{lost}; {:#?}", endless.said());
+    assert_eq!(endless.stop(), 0);
+}
+
+fn still_open(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let closed = matches!(stream.peek(&mut [0]), Ok(0));
+    stream.set_nonblocking(false).unwrap();
+    !closed
+}
+
+#[test]
+fn node_ends_idle_connections_between_requests() {
+    few_are_cut(&["node", "-e", NODE]);
+}
+
+#[test]
+fn python_ends_idle_connections_between_requests() {
+    few_are_cut(&["python3", "-c", &PYTHON.replace("PROTOCOL", "HTTP/1.1")]);
+}
+
+/// Opens a number of connections and keeps them until it is told to end.
+const CROWD: &str = "
+import resource, socket, sys
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+host, port = sys.argv[1].rsplit(':', 1)
+kept = [socket.create_connection((host, int(port))) for _ in range(10000)]
+print('open', flush=True)
+sys.stdin.read()
+";
+
+#[test]
+fn ten_thousand_idle_connections_cost_little() {
+    let mut endless = crowded().start_command(&["python3", "-c", ACCEPT_ALL]);
+    endless.ready(1);
+    let mut crowd = Command::new("python3")
+        .args(["-c", CROWD, &endless.address(0).to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(crowd.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "open\n");
+    endless.wait("has 10000");
+    let before = processor_time(endless.pid());
+    endless.restart(2);
+    endless.wait_with(&["retiring generation 1"]);
+    let began = Instant::now();
+    endless.wait_with(&["sending SIGTERM to generation 1"]);
+    let (took, cost) = (began.elapsed(), processor_time(endless.pid()) - before);
+    println!("drained in {took:?}; the restart cost {cost:?} of processor time");
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(cost < Duration::from_secs(1), "{cost:?}");
+    drop(crowd.stdin.take());
+    crowd.wait().unwrap();
+    assert_eq!(endless.stop(), 0);
+}
+
+/// Accepts, and says when it has many.
+const ACCEPT_ALL: &str = "
+import resource, socket
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+listener, kept = socket.socket(fileno=3), []
+while True:
+    kept.append(listener.accept()[0])
+    if len(kept) == 10000: print('has 10000', flush=True)
+";
+
+/// The guard is long enough for the last of many connections to be more than fresh.
+fn crowded() -> Setup {
+    endless("-l 127.0.0.1:0 --probation 2s")
+}
+
+fn processor_time(pid: nix::unistd::Pid) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// Sends a line of a request's head again and again until this was said: a request that does not end.
+#[track_caller]
+fn ask_slowly(stream: &mut TcpStream, endless: &Endless, until_said: &str) -> String {
+    stream.write_all(b"GET / HTTP/1.1\r\n").unwrap();
+    until("it is said", || {
+        // The server may be gone with the line.
+        let _ = stream.write_all(b"More: to come\r\n");
+        endless.said().into_iter().find(|line| line.contains(until_said))
+    })
+}
+
+#[test]
+fn what_the_limit_cuts_is_told() {
+    let mut endless = mortal("-l 127.0.0.1:0 --probation 0 --drain quiet=1s");
+    let mut stream = connect(endless.address(0));
+    endless.signal(nix::sys::signal::Signal::SIGHUP);
+    let line = ask_slowly(&mut stream, &endless, "still has 1 open connection");
+    assert!(line.contains("1 in the middle of a request after 1s (--drain)"), "{line}");
+    endless.gone(1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_terminal_shows_what_is_waited_for() {
+    let pty = "import pty, sys; pty.spawn(sys.argv[1:])";
+    let words = ["python3", "-c", pty];
+    let endless = Setup::behind(&words, "-l 127.0.0.1:0 --probation 0 --drain quiet=30s").start(&["mortal"]);
+    let first = endless.ready(1);
+    let mut stream = connect(endless.address(0));
+    let parent = crate::support::processes::status(first, "PPid").unwrap().parse().unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(parent), nix::sys::signal::Signal::SIGHUP).unwrap();
+    let line = ask_slowly(&mut stream, &endless, "waiting for generation 1 ");
+    assert!(line.contains(": 1 open connection, 1 in the middle of a request; the hammer falls in 5"), "{line}");
+    stream.write_all(b"\r\n").unwrap();
+    read_answer(&mut stream).unwrap();
+    drop(stream);
+    endless.gone(1);
+}
