@@ -16,6 +16,7 @@ const PYTHON: &str = "
 import http.server, os, socket
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'PROTOCOL'
+    wbufsize = 65536
     def do_GET(self):
         body = f\"Hello, world {os.environ['ENDLESS_GENERATION']} {os.getpid()}!\\n\".encode()
         self.send_response(200)
