@@ -37,7 +37,6 @@ use crate::report::{Pids, Reporter, Sink};
 use crate::spawn::Inherited;
 use crate::supervisor::{Event, Generation, Request, State, Supervisor, What};
 pub use crate::sys::clock;
-use crate::sys::memory;
 use crate::words::{GenerationId, Moment};
 use capture::Capture;
 use control::Control;
@@ -112,6 +111,8 @@ pub struct Runtime {
     /// A restart has failed since then.
     failed: bool,
     finish: Option<u8>,
+    /// Something happened less than a moment ago.
+    awake: bool,
 }
 
 impl Runtime {
@@ -152,6 +153,7 @@ impl Runtime {
             told: drain::ToldOnce::default(),
             failed: false,
             finish: None,
+            awake: true,
         };
         match NotifyDir::make(runtime.plan.process.identity.is_some()) {
             Ok(dir) => runtime.notify_dir = Some(dir),
@@ -188,7 +190,6 @@ impl Runtime {
             if let (Event::Request(Request { what: What::Restart, .. }), Some(manager)) = (&event, &mut self.manager) {
                 manager.reloading(clock::now());
             }
-            let restful = matches!(event, Event::Gone(_) | Event::Ready(..));
             if let Event::Gone(generation) = event {
                 self.forget = Some(generation);
                 self.copies.values_mut().for_each(|copy| copy.channels.gone(generation));
@@ -196,7 +197,7 @@ impl Runtime {
             for action in self.supervisor.handle(clock::now(), event) {
                 self.carry_out(action);
             }
-            self.tidy(restful);
+            self.tidy();
         }
         self.write_status();
         if let Some(manager) = &mut self.manager {
@@ -205,9 +206,8 @@ impl Runtime {
         }
     }
 
-    /// Ends the watches that are decided, and forgets the pid of a generation once its end was told. When nothing is left
-    /// but one generation that serves, the pages that were only needed for getting here are given back.
-    fn tidy(&mut self, restful: bool) {
+    /// Ends the watches that are decided, and forgets the pid of a generation once its end was told.
+    fn tidy(&mut self) {
         let waiting = |one: &&Generation| matches!(one.state, State::Starting { .. });
         let candidate = self.supervisor.generations().find(waiting).map(|one| one.id);
         for copy in self.copies.values_mut().filter(|copy| Some(copy.generation) != candidate) {
@@ -218,9 +218,6 @@ impl Runtime {
         }
         if let Some(gone) = self.forget.take() {
             self.pids.remove(&gone);
-        }
-        if restful && self.copies.len() == 1 && candidate.is_none() {
-            memory::release_startup_pages();
         }
     }
 

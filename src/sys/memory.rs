@@ -1,14 +1,14 @@
-//! Giving memory back that only the start needed.
+//! Giving memory back that is not needed while nothing happens.
 
 use nix::libc;
 use std::ffi::c_void;
 
-/// Gives back the pages of our own program file that are in memory and unchanged: code and constants of the start-up.
+/// Gives back the pages of our own program file that are in memory and unchanged: code and constants.
 ///
 /// It is a hint: what is needed again comes back from the file (MADV_DONTNEED, madvise(2)). Only segments that were
 /// never writable are touched; what the dynamic linker relocated and then protected (RELRO) lies in writable ones. Text
 /// relocations would be lost, and no linker makes them for this program: position-independent code has none.
-pub fn release_startup_pages() {
+pub fn release_code_pages() {
     // SAFETY: the callback has the type asked for, takes no data, and is called before this returns.
     unsafe { libc::dl_iterate_phdr(Some(release_segments), std::ptr::null_mut()) };
 }

@@ -91,7 +91,7 @@ fn memory(name: &str) -> u64 {
 #[ignore = "run by the test below"]
 fn release_memory() {
     let before = (memory("Pss_File"), memory("Pss_Anon"));
-    endless::sys::memory::release_startup_pages();
+    endless::sys::memory::release_code_pages();
     let after = (memory("Pss_File"), memory("Pss_Anon"));
     println!("{before:?} then {after:?}");
     assert!(after.0 < before.0);
