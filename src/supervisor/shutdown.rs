@@ -27,6 +27,9 @@ impl Shutdown {
 
 impl Supervisor {
     pub(super) fn stop_asked(&mut self, now: Moment, request: Request) {
+        if self.shutdown.as_ref().is_some_and(|shutdown| shutdown.finished) {
+            return self.answer(vec![request], &Outcome::Done(None));
+        }
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.requests.push(request);
             if request.wait == Wait::Nobody && shutdown.requests.len() > 1 {

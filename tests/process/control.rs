@@ -83,16 +83,20 @@ fn ctrl_c_ends_the_waiting_and_not_the_restart() {
 
 #[test]
 fn a_restart_that_endless_does_not_outlive_is_answered() {
-    let mut endless = endless(QUICK).start(&["2:hang"]);
-    endless.ready(1);
+    let mut endless = endless(QUICK).start(&["1:ignore=TERM", "2:wait={dir}/never"]);
+    let old = endless.ready(1);
     let waiting = endless.client("restart");
     endless.wait("starting generation 2");
-    let (one, two) = (endless.client("stop"), endless.client("stop"));
+    let one = endless.client("stop");
+    endless.wait("sending SIGTERM to generation 1");
+    let mut two = endless.control();
+    two.say("{\"version\":1,\"request\":\"stop\"}\n");
     let said = waiting.end();
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains("endless is stopping"), "{said:?}");
-    let (one, two) = (one.end(), two.end());
-    assert_eq!((one.code, two.code), (0, 0), "{one:?} {two:?} {:#?}", endless.said());
+    nix::sys::signal::kill(old, Signal::SIGKILL).unwrap();
+    let (one, two) = (one.end(), two.hear().unwrap());
+    assert!(one.code == 0 && two["ok"] == true, "{one:?} {two} {:#?}", endless.said());
     assert_eq!(endless.ended_clean(), 0);
     assert_eq!(endless.count("Hammer Time"), 0, "a second client that stops is no hammer");
 }

@@ -8,7 +8,7 @@ mod socket;
 
 pub use socket::{Opened, open};
 
-use crate::control::{self, Answer, Request};
+use crate::control::{self, Answer, Ask, Request};
 use crate::supervisor::{Outcome, Ticket};
 use crate::words::Moment;
 use client::Client;
@@ -180,14 +180,18 @@ impl Control {
         self.clients.retain(|_, client| client.deadline().is_none_or(|deadline| deadline > now));
     }
 
-    /// endless is about to exit: whoever has asked something that was not read yet is told so, and what is not taken at once
+    /// endless is about to exit: whoever has asked something that was not read yet is told so (it is what a stop asks for), and what is not taken at once
     /// is waited for, shortly. The connections close with the process, so that their end is its end.
     pub fn close(mut self, now: Moment) {
         self.accept(now);
         for id in self.clients.keys().copied().collect::<Vec<_>>() {
             self.hear(id, false, now);
             while let Some(request) = self.next(id, now) {
-                self.tell(id, &Answer::refused(request.id, "endless is stopping"), now);
+                let answer = match request.ask {
+                    Ask::Stop => Answer::done(request.id, None),
+                    _ => Answer::refused(request.id, "endless is stopping"),
+                };
+                self.tell(id, &answer, now);
             }
         }
         let slow = |client: &&mut Client| client.flags().contains(PollFlags::POLLOUT);
