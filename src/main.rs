@@ -9,7 +9,7 @@ use endless::listener::{self, Listeners};
 use endless::notice::{Level, Notice};
 use endless::plan::{Asking, EventsTo, InheritedSocket, Plan, Surroundings, presets, show};
 use endless::report::{Pids, Reporter, Sink};
-use endless::runtime::{Means, Runtime, control, detach, pid_file::PidFile};
+use endless::runtime::{Means, Runtime, control, detach, pid_file::PidFile, reload::Source};
 use endless::spawn::{self, Inherited};
 use endless::words::{CODE_FAILURE, CODE_USAGE};
 use std::ffi::OsString;
@@ -79,7 +79,13 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
         reporter.tell(&Notice::Note { level: Level::Problem, text }, &Pids::new());
     }
     let control = control.control;
-    let runtime = Runtime::new(plan, Means { listeners, inherited, file_limit, reporter, control, output, waiting })?;
+    let source = plan.lifecycle.rereads.then(|| Source {
+        args: std::env::args_os().collect(),
+        passed: passed.to_vec(),
+        ipv6: listener::has_ipv6(),
+    });
+    let runtime =
+        Runtime::new(plan, Means { listeners, inherited, file_limit, reporter, control, source, output, waiting })?;
     let code = runtime.run();
     drop(pid_file);
     Ok(code)

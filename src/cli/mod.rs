@@ -3,6 +3,7 @@
 //! Everything before the first `--` is endless' own, everything after it is the target's and is never looked at here.
 
 mod client;
+mod config;
 mod environment;
 mod listeners;
 mod many;
@@ -111,17 +112,25 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         return parse_client(args);
     }
     let subcommand = args.next_if(|first| first == "check" || first == "exec" || first == "presets");
-    let options: Vec<OsString> = args.by_ref().take_while(|arg| arg != "--").collect();
+    let mut options: Vec<OsString> = args.by_ref().take_while(|arg| arg != "--").collect();
     let target: Vec<OsString> = args.collect();
     let check = match &subcommand {
         Some(word) if word == "exec" => return usage::exec(&options, target),
         Some(word) if word == "presets" => return usage::presets(&options, &target),
         other => other.is_some(),
     };
-    let plain = if short::has_variables() { None } else { short::read(&options) };
+    let file = configuration(&options)?;
+    let (merged, target) = match file {
+        Some(file) => {
+            options.splice(0..0, file.options);
+            (true, if target.is_empty() { file.command } else { target })
+        }
+        None => (false, target),
+    };
+    let plain = if merged || short::has_variables() { None } else { short::read(&options) };
     let mut args = match plain {
         Some(args) => args,
-        None => match by_clap(options)? {
+        None => match by_clap(options, merged)? {
             Read::Options(args) => *args,
             Read::Print(text) => return Ok(Invocation::Print(text)),
         },
@@ -138,10 +147,11 @@ enum Read {
     Print(String),
 }
 
-fn by_clap(mut options: Vec<OsString>) -> Result<Read, UsageError> {
+/// `merged`: what comes later wins.
+fn by_clap(mut options: Vec<OsString>, merged: bool) -> Result<Read, UsageError> {
     let taken = many::take_listeners(&mut options);
     options.insert(0, OsString::from("endless"));
-    let command = command().mut_arg("command", |arg| arg.last(false).trailing_var_arg(true));
+    let command = command().args_override_self(merged).mut_arg("command", |arg| arg.last(false).trailing_var_arg(true));
     let mut matches = match command.try_get_matches_from(options) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
@@ -155,6 +165,25 @@ fn by_clap(mut options: Vec<OsString>) -> Result<Read, UsageError> {
     ordered.apply(&mut args);
     environment::put_first(&mut args, taken);
     Ok(Read::Options(Box::new(args)))
+}
+
+/// The file of `--config`, where there is one. It and the command line are each looked at alone, so that what is said twice
+/// in one of them is an error, and what is said in both is not.
+fn configuration(options: &[OsString]) -> Result<Option<config::Config>, UsageError> {
+    let Some(path) = config::path(options, std::env::var_os("ENDLESS_CONFIG")) else { return Ok(None) };
+    let wrong = |why: String, hint: &str| UsageError::new(format_args!("--config {}: {why}", path.display()), hint);
+    let text = std::fs::read(&path).map_err(|error| wrong(error.to_string(), "a file this user can read"))?;
+    let file =
+        config::read(&text).map_err(|why| wrong(why, "arguments as on the command line, split as a shell does"))?;
+    let alone = |options: &[OsString]| {
+        let words = std::iter::once(OsString::from("endless")).chain(options.iter().cloned());
+        command().try_get_matches_from(words).err().filter(clap::Error::use_stderr)
+    };
+    match (alone(&file.options), alone(options)) {
+        (Some(error), _) => Err(wrong(UsageError::fault(&error), "endless --help lists the options")),
+        (None, Some(error)) => Err(UsageError::from_clap(&error, "endless")),
+        (None, None) => Ok(Some(file)),
+    }
 }
 
 /// `endless status` and the other words for a running one.

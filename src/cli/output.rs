@@ -8,6 +8,14 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Files and output")]
 pub struct OutputArgs {
+    /// Read arguments from this file too, and again at every restart
+    ///
+    /// It holds options as on the command line, split as a shell splits words, with # comments; then `--` and COMMAND, if it
+    /// is not on the command line, whose options win. Listeners come and go with the new copy. A file with an error stops
+    /// the restart and changes nothing.
+    #[arg(long, value_name = "FILE", env = "ENDLESS_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+
     /// What this endless is called [default: the base name of COMMAND]
     #[arg(short, long, value_name = "NAME", env = "ENDLESS_NAME", hide_env_values = true)]
     pub name: Option<String>,

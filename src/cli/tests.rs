@@ -139,7 +139,7 @@ fn thousands_of_listeners_take_the_short_way_and_mean_the_same() {
 }
 
 fn clap_says(line: &[&str]) -> Args {
-    match by_clap(line.iter().map(OsString::from).collect()) {
+    match by_clap(line.iter().map(OsString::from).collect(), false) {
         Ok(Read::Options(args)) => *args,
         Ok(Read::Print(text)) => panic!("{line:?}: {text}"),
         Err(error) => panic!("{line:?}: {error}"),

@@ -65,7 +65,7 @@ impl UsageError {
     /// What clap says, in the form of all other errors: the fault on the first line, its tip as the hint.
     pub(super) fn from_clap(error: &clap::Error, command: &str) -> UsageError {
         let text = error.render().to_string();
-        let fault = text.strip_prefix("error: ").unwrap_or(&text).lines().next().unwrap_or_default().to_owned();
+        let fault = UsageError::fault(error);
         let tips: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: ")).collect();
         match tips.is_empty() {
             true => UsageError::new(fault, format_args!("{command} --help lists the options")),
@@ -73,7 +73,13 @@ impl UsageError {
         }
     }
 
-    fn new(what: impl fmt::Display, hint: impl fmt::Display) -> UsageError {
+    /// What is wrong, without a way out.
+    pub(super) fn fault(error: &clap::Error) -> String {
+        let text = error.render().to_string();
+        text.strip_prefix("error: ").unwrap_or(&text).lines().next().unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn new(what: impl fmt::Display, hint: impl fmt::Display) -> UsageError {
         UsageError { message: format!("{what}\nhint: {hint}") }
     }
 }

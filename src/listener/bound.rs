@@ -1,6 +1,6 @@
 //! What a listener is once it is bound: what the hand-off and the messages go by.
 
-use crate::plan::UnixKind;
+use crate::plan::{ListenerSpec, UnixKind};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +18,14 @@ pub struct Bound {
     pub address: BoundAddress,
     /// The number it is to have in the target, when one was asked for.
     pub number: Option<i32>,
+}
+
+impl Bound {
+    /// The same under the name and the number of another plan.
+    pub(super) fn renamed(&self, spec: &ListenerSpec) -> Bound {
+        let ListenerSpec { name, typed, flag, options, .. } = spec.clone();
+        Bound { name, typed, flag, number: options.fd, address: self.address.clone() }
+    }
 }
 
 /// The address a socket is bound to.

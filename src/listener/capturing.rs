@@ -130,5 +130,10 @@ fn new_listener(place: Place, active: GenerationId) -> Listener {
     let typed = address.to_string();
     let flag = format!("{typed}, which the target bound");
     let bound = Bound { name: typed.replace(':', "-"), typed, flag, address, number: None };
-    Listener { bound, options: SocketOptions::default(), port: Port::Captured(Captured::new(place, active)) }
+    Listener {
+        bound,
+        address: None,
+        options: SocketOptions::default(),
+        port: Port::Captured(Captured::new(place, active)),
+    }
 }

@@ -58,6 +58,8 @@ pub enum Problem {
     NotPassed(String),
     /// The descriptor is no socket.
     NoSocket(i32),
+    /// This option cannot change while the listener is open.
+    Fixed(&'static str),
     /// The descriptor is a stream socket that does not listen.
     NotListening(i32),
 }
@@ -77,7 +79,7 @@ impl Problem {
             Problem::NoSocketThere(_) => Errno::EEXIST,
             Problem::NotOpen(_) | Problem::NotPassed(_) => Errno::EBADF,
             Problem::NoSocket(_) => Errno::ENOTSOCK,
-            Problem::NotListening(_) => Errno::EINVAL,
+            Problem::NotListening(_) | Problem::Fixed(_) => Errno::EINVAL,
         }
     }
 
@@ -91,6 +93,7 @@ impl Problem {
             Problem::NotPassed(_) => "give the number, fd:N, or check LISTEN_FDNAMES",
             Problem::NotOpen(_) => "check the redirection or the service manager that should pass it",
             Problem::NotListening(_) => "call listen() on it before endless is started",
+            Problem::Fixed(_) => "leave it as it is until endless itself is started again",
             Problem::NoSocket(_) => return None,
             Problem::Fault(fault) => return fault.hint(),
         })
@@ -133,6 +136,7 @@ impl fmt::Display for Problem {
             Problem::NotOpen(number) => write!(f, "descriptor {number} is not open"),
             Problem::NotPassed(name) => write!(f, "no descriptor named {name} was passed in"),
             Problem::NoSocket(number) => write!(f, "descriptor {number} is no socket"),
+            Problem::Fixed(option) => write!(f, "{option} cannot change while the listener is open"),
             Problem::NotListening(number) => write!(f, "descriptor {number} is a socket that does not listen"),
         }
     }

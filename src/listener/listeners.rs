@@ -2,6 +2,7 @@
 
 use super::bound::{Bound, BoundAddress};
 use super::census::{self, Census};
+use super::change::Sets;
 use super::error::{BindError, SeatError};
 use super::inherited::Inherited;
 use super::limit;
@@ -21,6 +22,7 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub struct Listeners {
     pub(super) list: Vec<Listener>,
+    pub(super) sets: Sets,
     /// The generation new connections go to; 0 before the first.
     pub(super) steered_to: GenerationId,
     /// The ports a generation has asked for by itself: those it listens on without having asked were chosen by the kernel.
@@ -46,7 +48,8 @@ impl Listeners {
         let crowded = !limit::room_for_seats(specs.len(), files);
         let around = Circumstances { passed, crowded, programs: Rc::new(Programs::new(specs.len())) };
         let list = Vec::with_capacity(specs.len());
-        let mut listeners = Listeners { list, steered_to: NOBODY, asked: BTreeSet::new() };
+        let sets = Sets { plan: (0..specs.len()).collect(), ..Sets::default() };
+        let mut listeners = Listeners { list, sets, steered_to: NOBODY, asked: BTreeSet::new() };
         let mut sharing = Vec::with_capacity(specs.len());
         for spec in specs {
             match Listener::bind(spec, &around) {
@@ -71,8 +74,9 @@ impl Listeners {
     }
 
     /// What is bound, in `-l` order.
-    pub fn addresses(&self) -> impl ExactSizeIterator<Item = &Bound> {
-        self.list.iter().map(|listener| &listener.bound)
+    pub fn addresses(&self) -> impl Iterator<Item = &Bound> {
+        let captured = self.list.iter().filter(|listener| matches!(listener.port, Port::Captured(_)));
+        self.sets.plan.iter().map(|at| &self.list[*at]).chain(captured).map(|listener| &listener.bound)
     }
 
     /// Makes a seat for a generation at every listener. The first generation takes the sockets that were bound; a later
@@ -82,20 +86,22 @@ impl Listeners {
     /// The listener where none could be made. Nothing is left of those made before it.
     pub fn make_seats(&mut self, generation: GenerationId) -> Result<(), SeatError> {
         self.recount(|steered| steered.seat(NOBODY).is_none());
-        let mut made = Vec::with_capacity(self.list.len());
-        for listener in &mut self.list {
+        let mut made = Vec::with_capacity(self.sets.plan.len());
+        for at in &self.sets.plan {
+            let listener = &mut self.list[*at];
             match listener.make() {
-                Ok(seat) => made.push(seat),
+                Ok(seat) => made.push((*at, seat)),
                 Err(problem) => {
                     let error = SeatError::new(&listener.bound.flag, &problem);
-                    made.into_iter().for_each(discard);
+                    made.into_iter().for_each(|(_, seat)| discard(seat));
                     return Err(error);
                 }
             }
         }
-        for (listener, seat) in self.list.iter_mut().zip(made) {
-            listener.give(generation, seat);
+        for (at, seat) in made {
+            self.list[at].give(generation, seat);
         }
+        self.sets.of.insert(generation, self.sets.plan.clone());
         Ok(())
     }
 
@@ -119,17 +125,37 @@ impl Listeners {
 
     /// Makes the seats of a generation that has ended, with everybody who waits in their queues, those of another. What
     /// the copy changed about them is put back. `from` must have no process left that uses them.
-    pub fn move_seats(&mut self, from: GenerationId, to: GenerationId) {
-        for listener in &mut self.list {
-            listener.rename(from, to);
-            listener.restore(to);
+    ///
+    /// # Errors
+    /// A listener the ended one did not have, and where no seat could be made.
+    pub fn move_seats(&mut self, from: GenerationId, to: GenerationId) -> Result<(), SeatError> {
+        let had = self.sets.of.remove(&from).unwrap_or_default();
+        self.sets.of.insert(to, self.sets.plan.clone());
+        for at in 0..self.list.len() {
+            let (wanted, inherited) = (self.has(to, at), self.list[at].address.is_none() || had.contains(&at));
+            let listener = &mut self.list[at];
+            match (wanted, inherited) {
+                (true, true) => {
+                    listener.rename(from, to);
+                    listener.restore(to);
+                }
+                (true, false) => {
+                    let made = listener.make().map_err(|problem| SeatError::new(&listener.bound.flag, &problem))?;
+                    listener.give(to, made);
+                }
+                (false, true) => listener.release(from),
+                (false, false) => {}
+            }
         }
+        self.close_unused();
+        Ok(())
     }
 
     /// A generation's sockets in `-l` order, shared ones included.
     #[must_use]
     pub fn seats(&self, generation: GenerationId) -> Vec<BorrowedFd<'_>> {
-        self.list.iter().filter_map(|listener| listener.seat(generation)).collect()
+        let own = self.sets.of.get(&generation).unwrap_or(&self.sets.plan).iter();
+        own.filter_map(|at| self.list[*at].seat(generation)).collect()
     }
 
     /// True when at least one listener has a seat that only this generation uses.
@@ -151,9 +177,13 @@ impl Listeners {
         let mut notices = Vec::new();
         self.steered_to = to;
         self.recount(Steered::has_strangers);
-        for listener in &mut self.list {
+        for at in 0..self.list.len() {
+            // Another generation's, which goes on with it: it is in its plan alone.
+            let strange = !self.has(to, at);
+            let listener = &mut self.list[at];
             match &mut listener.port {
-                Port::Shared(_) => {}
+                _ if strange => {}
+                Port::Shared(_) | Port::Closed => {}
                 Port::Captured(captured) => {
                     if let Err(errno) = captured.steer(to) {
                         notices.push(said::not_steered(listener, errno));
@@ -183,6 +213,8 @@ impl Listeners {
     pub fn release(&mut self, generation: GenerationId) {
         self.list.iter_mut().for_each(|listener| listener.release(generation));
         self.asked.retain(|(asker, _)| *asker != generation);
+        self.sets.of.remove(&generation);
+        self.close_unused();
     }
 
     /// Puts O_NONBLOCK, the backlog and listening itself of the shared sockets back to what was asked. To be called only
@@ -194,8 +226,10 @@ impl Listeners {
     /// Puts back the public Unix paths that a copy unlinked or replaced, and tells which.
     pub fn check_paths(&mut self, active: GenerationId) -> Vec<Notice> {
         let mut notices = Vec::new();
-        for listener in &mut self.list {
-            if let Port::Path(path) = &mut listener.port {
+        for at in 0..self.list.len() {
+            let known = self.has(active, at);
+            let listener = &mut self.list[at];
+            if let (true, Port::Path(path)) = (known, &mut listener.port) {
                 let custody = path.lead_to(active);
                 notices.extend(said::custody(listener, custody));
             }

@@ -9,6 +9,7 @@ mod bound;
 mod captured;
 mod capturing;
 mod census;
+mod change;
 mod client;
 mod connection;
 mod diag;
@@ -41,6 +42,7 @@ mod tests;
 
 pub use bound::{Bound, BoundAddress};
 pub use capturing::Verdict;
+pub use change::Change;
 pub use client::ProbeStream;
 pub use drain::DrainWatch;
 pub use error::{BindError, Fault, Holder, Problem, SeatError};

@@ -20,6 +20,8 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) bound: Bound,
+    /// The address of the plan; None when copies bind it by themselves, and once it is closed.
+    pub(super) address: Option<Address>,
     pub(super) options: SocketOptions,
     pub(super) port: Port,
 }
@@ -33,6 +35,8 @@ pub(super) enum Port {
     Steered(Steered),
     /// A Unix path; a seat for every generation, or one for all.
     Path(UnixPath),
+    /// None any more.
+    Closed,
     /// An address that copies bind by themselves; nothing is handed to them.
     Captured(Captured),
 }
@@ -109,7 +113,7 @@ impl Listener {
         };
         let (name, typed, flag) = (spec.name.clone(), spec.typed.clone(), spec.flag.clone());
         let bound = Bound { name, typed, flag, address, number: options.fd };
-        Ok((Listener { bound, options: options.clone(), port }, sharing))
+        Ok((Listener { bound, address: Some(spec.address.clone()), options: options.clone(), port }, sharing))
     }
 
     /// The socket a generation uses here.
@@ -118,7 +122,7 @@ impl Listener {
             Port::Shared(shared) => Some(shared.socket.as_fd()),
             Port::Steered(steered) => steered.seat(owner),
             Port::Path(path) => path.seat(owner),
-            Port::Captured(_) => None,
+            Port::Captured(_) | Port::Closed => None,
         }
     }
 
@@ -130,7 +134,7 @@ impl Listener {
     /// All sockets only this generation uses here.
     pub(super) fn own_seats(&self, owner: GenerationId) -> impl Iterator<Item = BorrowedFd<'_>> {
         let (one, captured) = match &self.port {
-            Port::Shared(_) => (None, None),
+            Port::Shared(_) | Port::Closed => (None, None),
             Port::Steered(steered) => (steered.seat(owner), None),
             Port::Path(path) => (path.own_seat(owner), None),
             Port::Captured(captured) => (None, Some(captured)),
@@ -141,7 +145,7 @@ impl Listener {
     /// A socket for the next generation.
     pub(super) fn make(&mut self) -> Result<Made, Problem> {
         Ok(match &mut self.port {
-            Port::Shared(_) | Port::Captured(_) => Made::None,
+            Port::Shared(_) | Port::Captured(_) | Port::Closed => Made::None,
             Port::Steered(steered) if steered.seat(NOBODY).is_some() => Made::First,
             Port::Steered(steered) => Made::Socket(steered.make(&self.options)?),
             Port::Path(path) => path.make(&self.options)?,
@@ -161,7 +165,7 @@ impl Listener {
     /// The seat of one generation becomes another's.
     pub(super) fn rename(&mut self, from: GenerationId, to: GenerationId) {
         match &mut self.port {
-            Port::Shared(_) => {}
+            Port::Shared(_) | Port::Closed => {}
             Port::Steered(steered) => steered.rename(from, to),
             Port::Path(path) => path.rename(from, to),
             Port::Captured(captured) => captured.rename(from, to),
@@ -171,7 +175,7 @@ impl Listener {
     /// Puts back what a copy that is gone may have changed on a seat.
     pub(super) fn restore(&mut self, owner: GenerationId) {
         match &mut self.port {
-            Port::Shared(_) | Port::Captured(_) => {}
+            Port::Shared(_) | Port::Captured(_) | Port::Closed => {}
             Port::Steered(steered) => steered.restore(owner, &self.options),
             Port::Path(path) => path.restore(owner, &self.options),
         }
@@ -180,7 +184,7 @@ impl Listener {
     /// Ends listening on a generation's own seat.
     pub(super) fn shut(&mut self, owner: GenerationId) {
         match &mut self.port {
-            Port::Shared(_) => {}
+            Port::Shared(_) | Port::Closed => {}
             Port::Steered(steered) => steered.shut(owner),
             Port::Path(path) => path.shut(owner),
             Port::Captured(captured) => captured.shut(owner),
@@ -190,7 +194,7 @@ impl Listener {
     /// Closes a generation's own seat.
     pub(super) fn release(&mut self, owner: GenerationId) {
         match &mut self.port {
-            Port::Shared(_) => {}
+            Port::Shared(_) | Port::Closed => {}
             Port::Steered(steered) => steered.release(owner),
             Port::Path(path) => path.release(owner),
             Port::Captured(captured) => captured.release(owner),
@@ -202,7 +206,7 @@ impl Listener {
         match &self.port {
             Port::Shared(shared) => shared.reset(&self.options),
             Port::Path(path) => path.reset_shared(&self.options),
-            Port::Steered(_) | Port::Captured(_) => {}
+            Port::Steered(_) | Port::Captured(_) | Port::Closed => {}
         }
     }
 }

@@ -4,8 +4,8 @@ use super::error::{Error, Fault};
 use super::protocol::GOAGAIN_SIGNAL;
 use super::surroundings::Surroundings;
 use super::{
-    Control, Hooks, ListenerSpec, LogFormat, Output, Plan, Protocol, ReadyMode, Retirement, SignalTable, StdinFrom,
-    capture, command, environment, files, handing, lifecycle, listener, presets, process, readiness, value,
+    Control, Hooks, Lifecycle, ListenerSpec, LogFormat, Output, Plan, Protocol, ReadyMode, Retirement, SignalTable,
+    StdinFrom, capture, command, environment, files, handing, lifecycle, listener, presets, process, readiness, value,
 };
 use crate::cli::Args;
 use crate::control;
@@ -40,6 +40,7 @@ fn read(args: &Args, around: &Surroundings, preset: Option<presets::Applied>) ->
     let signals = SignalTable::read(&args.signals)?;
     let handoff = handing::read(args, &listeners)?;
     let name = name(args)?;
+    let lifecycle = lifecycle::read(&args.readiness, &args.retirement)?;
     Ok(Plan {
         control: control(args, &name, around)?,
         name,
@@ -48,7 +49,7 @@ fn read(args: &Args, around: &Surroundings, preset: Option<presets::Applied>) ->
         readiness: readiness::read(&args.readiness, &listeners, &handoff, around.ipv6)?,
         preset,
         listeners,
-        lifecycle: lifecycle::read(&args.readiness, &args.retirement)?,
+        lifecycle: Lifecycle { rereads: args.output.config.is_some(), ..lifecycle },
         retirement: Retirement::read(&args.retirement, || handoff.stop_signal().map_err(|fault| at_pass(fault, args)))?,
         handoff,
         hooks: Hooks::read(&args.signals, &signals)?,

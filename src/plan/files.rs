@@ -3,7 +3,9 @@
 use super::error::{Error, Fault};
 use super::value;
 use crate::cli::OutputArgs;
+use nix::unistd::{AccessFlags, eaccess};
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::fd::RawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -56,17 +58,20 @@ pub(super) fn read(args: &OutputArgs) -> Result<Files, Error> {
     Ok(Files { output: output.or_else(|| log.clone().filter(|_| args.detach)), log, events, detach: args.detach })
 }
 
-/// A file that lines can be appended to. It is made, so that this is certain.
+/// A file that lines can be appended to. It is made only once something is to run.
 fn writable(flag: &str, path: Option<&Path>) -> Result<Option<PathBuf>, Error> {
     let Some(path) = super::build::file(flag, path)? else { return Ok(None) };
-    match OpenOptions::new().append(true).create(true).custom_flags(nix::libc::O_NONBLOCK).open(&path) {
-        Ok(_) => Ok(Some(path)),
-        Err(error) => {
-            let reason = match error.raw_os_error() {
-                Some(nix::libc::ENXIO) => "nobody reads this FIFO".to_owned(),
-                _ => format!("cannot be written: {error}"),
-            };
-            Err(Fault::new(reason, "a file this user can append to").at(flag, path.to_string_lossy()))
+    let reason = match OpenOptions::new().append(true).custom_flags(nix::libc::O_NONBLOCK).open(&path) {
+        Ok(_) => return Ok(Some(path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            match eaccess(parent, AccessFlags::W_OK) {
+                Ok(()) => return Ok(Some(path)),
+                Err(errno) => format!("it cannot be made in {}: {}", parent.display(), errno.desc()),
+            }
         }
-    }
+        Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => "nobody reads this FIFO".to_owned(),
+        Err(error) => format!("it cannot be written: {error}"),
+    };
+    Err(Fault::new(reason, "a file this user can append to").at(flag, path.to_string_lossy()))
 }

@@ -25,6 +25,8 @@ pub struct Lifecycle {
     pub respawn: Respawn,
     /// `--respawn-limit N/DUR`: give up after more than N ends in DUR. None: never give up.
     pub respawn_limit: Option<(u32, Duration)>,
+    /// `--config`: a restart reads all of this again.
+    pub rereads: bool,
 }
 
 /// `--drain MODE[=DUR]`.
@@ -108,6 +110,7 @@ pub(super) fn read(restart: &ReadinessArgs, retire: &RetirementArgs) -> Result<L
             Some((5, seconds(60))),
             respawn_limit,
         )?,
+        rereads: false,
     };
     if let (Respawn::Never, Some(text)) = (lifecycle.respawn, &restart.respawn_limit) {
         let fault = Fault::new("nothing is respawned with --respawn never", "take one of them away");

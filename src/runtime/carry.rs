@@ -16,6 +16,7 @@ impl Runtime {
     pub(super) fn carry_out(&mut self, action: Action) {
         match action {
             Action::RunHooks { run, point, context } => self.run_hooks(run, point, &context),
+            Action::Reread => self.reread(),
             Action::Spawn { generation, seats } => self.start(generation, seats),
             Action::Steer(to) => self.steer(to),
             Action::Drain(generation) => self.drain(generation),
@@ -34,6 +35,7 @@ impl Runtime {
                 self.decided = Decided::of(&notice, clock::now()).or(self.decided.take());
                 let refused = matches!(notice, Notice::Refused { what: "restart", .. });
                 self.failed |= refused || matches!(notice, Notice::Failed { .. });
+                self.settle_plans(&notice);
                 self.tell(&notice);
                 self.tell_waiting_ready(&notice);
                 if let Notice::Failed { generation, .. } = notice {

@@ -35,7 +35,7 @@ pub struct Image {
 impl Runtime {
     /// Made anew for every copy. `extra`: variables about what only this copy has.
     pub(super) fn image(&self, generation: GenerationId, extra: Variables) -> Result<Image, Failure> {
-        let Plan { handoff: plan, listeners: specs, process, command, .. } = &self.plan;
+        let Plan { handoff: plan, listeners: specs, process, command, .. } = &*self.plan;
         let numbers = plan.numbers(specs);
         let template = Template::new(plan, &self.held, &numbers, generation);
         let mut environment = build_environment(process, std::env::vars_os(), |text| template.expand(text))

@@ -22,6 +22,7 @@ mod output;
 mod outside;
 pub mod pid_file;
 mod readiness;
+pub mod reload;
 mod requests;
 mod sender;
 pub mod signals;
@@ -45,10 +46,12 @@ use hooks::RunningHooks;
 use manager::{Manager, Variables};
 use notify::NotifyDir;
 use output::Output;
+use reload::{Plans, Source};
 use signals::Signals;
 use status::Decided;
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 /// What one run of endless holds besides the plan: everything made before the first generation starts.
 #[derive(Debug)]
@@ -63,6 +66,8 @@ pub struct Means {
     pub reporter: Reporter,
     /// The control socket.
     pub control: Option<Control>,
+    /// What the plan is made from, where it can change (`--config`).
+    pub source: Option<Source>,
     /// Where what the target prints goes.
     pub output: Option<Sink>,
     /// Who waits for the first generation (`--detach`).
@@ -72,7 +77,9 @@ pub struct Means {
 /// Everything the loop holds.
 #[derive(Debug)]
 pub struct Runtime {
-    plan: Plan,
+    /// The plan in force.
+    plan: Rc<Plan>,
+    plans: Option<Plans>,
     listeners: Listeners,
     inherited: Inherited,
     file_limit: Option<Rlimit>,
@@ -126,7 +133,8 @@ impl Runtime {
         let mut runtime = Self {
             supervisor: Supervisor::new(plan.lifecycle.clone(), u64::from(seed)),
             held: means.listeners.addresses().map(Held::from).collect(),
-            plan,
+            plan: Rc::new(plan),
+            plans: means.source.map(Plans::new),
             listeners: means.listeners,
             inherited: means.inherited,
             file_limit: means.file_limit,

@@ -17,6 +17,12 @@ use std::os::fd::{AsFd, BorrowedFd, RawFd};
 impl Runtime {
     /// Starts a generation, or says why not; both come back as events.
     pub(super) fn start(&mut self, generation: GenerationId, seats: Seats) {
+        self.swap_plans();
+        self.start_planned(generation, seats);
+        self.swap_plans();
+    }
+
+    fn start_planned(&mut self, generation: GenerationId, seats: Seats) {
         match self.try_start(generation, seats) {
             Ok(copy) => {
                 self.pids.insert(generation, copy.tree.main().as_raw());
@@ -102,7 +108,10 @@ impl Runtime {
             self.tell_all(notices);
         }
         match seats {
-            Seats::Of(ended) => self.listeners.move_seats(ended, generation),
+            Seats::Of(ended) => {
+                let moved = self.listeners.move_seats(ended, generation);
+                moved.map_err(|error| not_made(&error.step, error.errno))?;
+            }
             Seats::Fresh => {
                 let made = self.listeners.make_seats(generation);
                 made.map_err(|error| not_made(&error.step, error.errno))?;

@@ -1,6 +1,7 @@
 //! What goes into the supervisor and what comes out of it.
 
 use crate::notice::Notice;
+use crate::plan::Lifecycle;
 use crate::words::{Exit, Failure, GenerationId, HookPoint, ReadySign, Sig};
 
 /// The number of one request. Every request gets exactly one [`Action::Answer`].
@@ -66,6 +67,9 @@ pub enum Event {
         /// The reason for the no.
         result: Result<(), String>,
     },
+    /// The configuration was read again, as [`Action::Reread`] asked: what to decide by from the next generation on, or why
+    /// it cannot be used.
+    Reread(Result<Box<Lifecycle>, String>),
     /// The generation's main process executes the target.
     Started(GenerationId),
     /// It could not be made or could not execute the target. `Gone` follows.
@@ -134,6 +138,8 @@ pub enum Action {
         /// What they are told.
         context: HookContext,
     },
+    /// Read the configuration again, for the next generation; answered by [`Event::Reread`].
+    Reread,
     /// Start a generation; answered by `Started` or `NotStarted`.
     Spawn {
         /// Its number.

@@ -3,6 +3,7 @@
 //! It holds no clock, no descriptor, no pid and no path, so that every order of events can be played in a test. A failed
 //! action comes back as an event. The numbered promises it keeps stand in ARCHITECTURE.md.
 
+mod configuration;
 pub mod event;
 pub mod generation;
 mod requests;
@@ -24,6 +25,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone)]
 pub struct Supervisor {
     policy: Lifecycle,
+    /// What each generation was started under, where that can change.
+    policies: BTreeMap<GenerationId, Lifecycle>,
     generations: BTreeMap<GenerationId, Generation>,
     /// The newest ready generation, while its main process lives.
     active: Option<GenerationId>,
@@ -33,7 +36,7 @@ pub struct Supervisor {
     /// Restart requests that came during an attempt; together they are one.
     remembered: Vec<Request>,
     /// The restart whose new generation is on probation.
-    proving: Option<restart::Proving>,
+    proving: Option<waiting::Proving>,
     /// Requests that are done and wait for generations to be gone.
     leaving: Vec<waiting::Leaving>,
     respawn: respawn::Backoff,
@@ -55,6 +58,7 @@ impl Supervisor {
     pub fn new(policy: Lifecycle, seed: u64) -> Self {
         Self {
             policy,
+            policies: BTreeMap::new(),
             generations: BTreeMap::new(),
             active: None,
             steered: None,
@@ -80,6 +84,7 @@ impl Supervisor {
             Event::Begin => self.begin_attempt(Vec::new()),
             Event::Request(request) => self.request(now, request),
             Event::HooksDone { run, result } => self.hooks_done(now, run, result),
+            Event::Reread(result) => self.reread(now, result),
             Event::Started(_) => {}
             Event::NotStarted(id, failure) => self.not_started(now, id, failure),
             Event::Ready(id, sign) => self.ready(now, id, sign),

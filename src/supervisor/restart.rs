@@ -1,39 +1,37 @@
 //! An attempt: from the request for a fresh generation until that one is active or has failed.
 
+use super::waiting::Proving;
 use super::{Action, Generation, HookContext, HookRun, Outcome, Request, Seats, State, Supervisor, Wait};
 use crate::notice::Notice;
+use crate::plan::Lifecycle;
 use crate::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign, Sig};
 
 /// One attempt to bring a fresh generation up. There is at most one at a time.
 #[derive(Debug, Clone)]
 pub(super) struct Attempt {
     /// Who is answered when it ends.
-    requests: Vec<Request>,
+    pub(super) requests: Vec<Request>,
     /// The signals they came by whose `pre:` hooks are still to run.
     signals: Vec<Sig>,
-    stage: Stage,
+    pub(super) stage: Stage,
+    /// What the configuration says now, once it was read again.
+    pub(super) policy: Option<Box<Lifecycle>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// Nothing was done yet.
     Due,
     /// The `pre:` hooks of the signal run.
     Pre(HookRun),
+    /// The configuration is read again.
+    Reading,
     /// The `begin` hooks run.
     Begin(HookRun, GenerationId),
     /// The seats it is to inherit are still held by a process that was killed and has not ended.
     Waiting(GenerationId),
     /// It was started.
     Candidate(GenerationId),
-}
-
-/// A restart that succeeded and whose older generation still stands guard.
-#[derive(Debug, Clone)]
-pub(super) struct Proving {
-    generation: GenerationId,
-    pub(super) until: Moment,
-    requests: Vec<Request>,
 }
 
 impl Supervisor {
@@ -65,17 +63,20 @@ impl Supervisor {
         let mut signals: Vec<Sig> = requests.iter().filter_map(|request| request.signal).collect();
         signals.sort_unstable();
         signals.dedup();
-        self.attempt = Some(Attempt { requests, signals, stage: Stage::Due });
+        self.attempt = Some(Attempt { requests, signals, stage: Stage::Due, policy: None });
         self.next_stage();
     }
 
     /// Runs the `pre:` hooks of the signals that asked, one signal's after the other's, then the `begin` hooks.
-    fn next_stage(&mut self) {
+    pub(super) fn next_stage(&mut self) {
         let Some(signal) = self.attempt.as_mut().map(|attempt| attempt.signals.pop()) else { return };
         let mut context = HookContext { generation: self.active, old: None, reason: String::new() };
         let stage = if let Some(signal) = signal {
             context.reason = format!("{signal} was received");
             Stage::Pre(self.run_hooks(HookPoint::Pre(signal), context))
+        } else if self.to_be_read() {
+            self.out.push(Action::Reread);
+            Stage::Reading
         } else {
             self.last_generation += 1;
             let id = GenerationId(self.last_generation);
@@ -120,7 +121,12 @@ impl Supervisor {
             attempt.stage = stage;
         }
         if stage == Stage::Candidate(id) {
-            let deadline = self.policy.ready_timeout.map(|timeout| now + timeout);
+            let next = self.attempt.as_ref().and_then(|attempt| attempt.policy.as_deref());
+            let policy = next.unwrap_or(&self.policy).clone();
+            let deadline = policy.ready_timeout.map(|timeout| now + timeout);
+            if policy.rereads {
+                self.policies.insert(id, policy);
+            }
             self.generations.insert(id, Generation::new(id, now, deadline));
             let seats = heir_to.map_or(Seats::Fresh, Seats::Of);
             if self.active.is_none() {
@@ -149,6 +155,7 @@ impl Supervisor {
             return;
         }
         let requests = self.attempt.take().map(|attempt| attempt.requests).unwrap_or_default();
+        self.decide_by(id);
         self.proven();
         self.respawn.bereft = None;
         self.respawn.postponed = None;
@@ -180,21 +187,6 @@ impl Supervisor {
         self.go_on();
     }
 
-    /// The generation on probation is beyond doubt, or another has taken its place.
-    pub(super) fn proven(&mut self) {
-        if let Some(proving) = self.proving.take() {
-            self.restarted(proving.requests, proving.generation);
-        }
-    }
-
-    /// The active generation has ended: those who wait for its restart to be done are told.
-    pub(super) fn disproven(&mut self, failure: &Failure) {
-        self.leaving_failed(failure);
-        if let Some(proving) = self.proving.take() {
-            self.answer(proving.requests, &Outcome::Failed(failure.clone()));
-        }
-    }
-
     pub(super) fn not_started(&mut self, now: Moment, id: GenerationId, failure: Failure) {
         if let Some(generation) = self.generations.get_mut(&id) {
             generation.main_lives = false;
@@ -205,7 +197,7 @@ impl Supervisor {
     }
 
     pub(super) fn not_ready_in_time(&mut self, now: Moment, id: GenerationId) {
-        let timeout = self.policy.ready_timeout.unwrap_or_default();
+        let timeout = self.policies.get(&id).unwrap_or(&self.policy).ready_timeout.unwrap_or_default();
         self.attempt_failed(now, Some(id), Failure::NotReady(timeout));
     }
 
@@ -214,9 +206,10 @@ impl Supervisor {
     }
 
     /// Rolls back: what was started is killed with all of it, and what served before goes on.
-    fn attempt_failed(&mut self, now: Moment, id: Option<GenerationId>, failure: Failure) {
+    pub(super) fn attempt_failed(&mut self, now: Moment, id: Option<GenerationId>, failure: Failure) {
         let Some(attempt) = self.attempt.take() else { return };
         if let Some(id) = id {
+            self.respawn.bereft = None;
             self.respawn.postponed = None;
             self.report(Notice::Failed { generation: id, failure: failure.clone(), kept: self.active });
             let made = !matches!(failure, Failure::NotMade { .. } | Failure::NotExecuted { .. });

@@ -133,6 +133,7 @@ impl Supervisor {
     fn hand_back(&mut self, from: GenerationId, to: GenerationId, exit: Exit) {
         self.steer(to);
         self.active = Some(to);
+        self.decide_by(to);
         if let Some(older) = self.generations.get_mut(&to) {
             older.state = State::Active;
             older.hammer_at = None;
@@ -146,6 +147,7 @@ impl Supervisor {
 
     pub(super) fn gone(&mut self, now: Moment, id: GenerationId) {
         let Some(generation) = self.generations.remove(&id) else { return };
+        self.policies.remove(&id);
         if generation.ready.is_some() {
             self.report(Notice::Gone { generation: id });
             let context = HookContext { generation: Some(id), old: None, reason: String::new() };

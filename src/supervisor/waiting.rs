@@ -1,7 +1,7 @@
-//! Requests that are done, and whose askers wait until what they sent away is gone.
+//! Requests that are done but for what their askers wait for: the probation, or that the older generations are gone.
 
 use super::{Action, Outcome, Request, Supervisor, Wait, What};
-use crate::words::{Failure, GenerationId};
+use crate::words::{Failure, GenerationId, Moment};
 
 /// One that waits for these generations.
 #[derive(Debug, Clone)]
@@ -11,7 +11,30 @@ pub(super) struct Leaving {
     outcome: Outcome,
 }
 
+/// A restart that succeeded and whose older generation still stands guard.
+#[derive(Debug, Clone)]
+pub(super) struct Proving {
+    pub(super) generation: GenerationId,
+    pub(super) until: Moment,
+    pub(super) requests: Vec<Request>,
+}
+
 impl Supervisor {
+    /// The generation on probation is beyond doubt, or another has taken its place.
+    pub(super) fn proven(&mut self) {
+        if let Some(proving) = self.proving.take() {
+            self.restarted(proving.requests, proving.generation);
+        }
+    }
+
+    /// The active generation has ended: those who wait for its restart to be done are told.
+    pub(super) fn disproven(&mut self, failure: &Failure) {
+        self.leaving_failed(failure);
+        if let Some(proving) = self.proving.take() {
+            self.answer(proving.requests, &Outcome::Failed(failure.clone()));
+        }
+    }
+
     /// A restart has succeeded; who asked for more than that waits for the older generations.
     pub(super) fn restarted(&mut self, requests: Vec<Request>, id: GenerationId) {
         let older: Vec<_> = self.generations.range(..id).map(|(older, _)| *older).collect();

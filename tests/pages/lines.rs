@@ -37,6 +37,8 @@ fn accept(page: &str, words: &[String]) {
             return drop(Asking::new(&args).unwrap_or_else(|error| panic!("{page}: {line}\n{error}")));
         }
         Ok(Invocation::Exec(_) | Invocation::Presets | Invocation::Print(_)) => return,
+        // The file it names is the reader's.
+        Err(error) if error.to_string().starts_with("--config ") => return,
         Err(error) => panic!("{page}: {line}\n{error}"),
     };
     let environment = vec![("PATH".into(), "/bin:/usr/bin".into())];

@@ -12,7 +12,7 @@ use std::process::Command;
 
 const PAGE: &str = "man/endless.1";
 
-const SECTIONS: [&str; 24] = [
+const SECTIONS: [&str; 25] = [
     "NAME",
     "SYNOPSIS",
     "DESCRIPTION",
@@ -27,6 +27,7 @@ const SECTIONS: [&str; 24] = [
     "SIGNALS",
     "HOOKS",
     "CONTROL",
+    "CONFIGURATION FILE",
     "SERVICE MANAGERS",
     "OPTIONS",
     "ENVIRONMENT",

@@ -12,6 +12,7 @@ mod support;
 
 mod capture;
 mod check;
+mod config;
 mod control;
 mod drain;
 mod events;

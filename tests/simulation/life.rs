@@ -43,8 +43,8 @@ pub fn live(seed: u64, told: bool) -> Lived {
     let mut life = Life {
         supervisor: Supervisor::new(policy.clone(), seed),
         trace: told.then(|| vec![format!("grid {grid} ms, {policy:?}")]),
-        ledger: Ledger::new(policy),
-        world: World::new(dice, grid, may_hang),
+        ledger: Ledger::new(policy.clone()),
+        world: World::new(dice, grid, may_hang, policy.clone()),
         tally: Tally::default(),
     };
     let kept = life.whole(seed % 24);

@@ -19,6 +19,11 @@ impl Ledger {
             Event::Ready(id, _) => self.note_ready(*id),
             Event::Exited(id, exit) => self.note_exit(*id, *exit),
             Event::Gone(id) => self.seen(*id).gone = true,
+            Event::Reread(result) => {
+                if result.is_err() {
+                    self.vetoed();
+                }
+            }
             Event::Begin | Event::Drained(_) | Event::Tick => {}
         }
     }

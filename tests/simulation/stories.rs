@@ -21,11 +21,12 @@ fn defaults() -> Lifecycle {
         hammer: Some(ms(60_000)),
         respawn: Respawn::OnFailure,
         respawn_limit: Some((5, ms(60_000))),
+        rereads: false,
     }
 }
 
 /// Like the defaults, without drain and probation.
-fn plain() -> Lifecycle {
+pub fn plain() -> Lifecycle {
     Lifecycle { probation: ms(0), drain: Drain { mode: DrainMode::Off, limit: ms(0) }, ..defaults() }
 }
 
@@ -321,5 +322,24 @@ fn a_restart_that_waits_for_the_old_one_fails_when_the_old_one_serves_again() {
           6010 | gone 1       | release 1
           6011 | exit 3 0     | stop 3 survived
           6011 | gone 3       | release 3, answer 3 done, answer 4 done, finish 0",
+    );
+}
+
+#[test]
+fn a_restart_reads_the_configuration_again_and_a_broken_one_stops_it() {
+    tell(
+        Lifecycle { rereads: true, ..plain() },
+        "    0 | begin          | spawn 1
+            10 | ready 1        |
+          1000 | restart-broken | read, answer 1 failed: a quote is not closed
+          2000 | restart-mended | read, spawn 2
+          2010 | ready 2        | steer 2, answer 2 done 2, stop 1 retired
+          2060 | tick           | shut 1
+          3010 | tick           | kill 1
+          3011 | exit 1 KILL    |
+          3011 | gone 1         | release 1
+          4000 | exit 2 1       | stop 2 survived
+          4001 | gone 2         |
+          4107 | tick           | spawn 3 on the seats of 2",
     );
 }

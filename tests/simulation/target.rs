@@ -24,6 +24,7 @@ pub fn policy(dice: &mut Dice) -> Lifecycle {
         hammer: dice.pick(&[None, Some(ms(0)), Some(ms(100)), Some(ms(1000)), Some(ms(60_000))]),
         respawn: dice.pick(&[Respawn::OnFailure, Respawn::OnFailure, Respawn::Always, Respawn::Never]),
         respawn_limit: dice.pick(&[None, Some((1, ms(1000))), Some((2, ms(60_000))), Some((5, ms(60_000)))]),
+        rereads: dice.chance(30),
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Teller {
     tickets: u64,
     /// The next hooks of this point say no.
     no: Option<HookPoint>,
+    /// The configuration cannot be read.
+    broken: bool,
 }
 
 impl Teller {
@@ -40,11 +42,23 @@ impl Teller {
             for action in supervisor.handle(now, event) {
                 match action {
                     Action::RunHooks { run, point, .. } => events.insert(0, self.hooks_done(run, point)),
+                    Action::Reread => {
+                        done.push("read".to_owned());
+                        events.insert(0, Event::Reread(self.configuration()));
+                    }
                     other => done.extend(words(&other)),
                 }
             }
         }
         done.join(", ")
+    }
+
+    /// The policy with a hammer of a second, or nothing that can be read.
+    fn configuration(&mut self) -> Result<Box<Lifecycle>, String> {
+        match self.broken {
+            true => Err("a quote is not closed".to_owned()),
+            false => Ok(Box::new(Lifecycle { hammer: Some(ms(1000)), rereads: true, ..crate::stories::plain() })),
+        }
     }
 
     fn hooks_done(&mut self, run: HookRun, point: HookPoint) -> Event {
@@ -64,6 +78,14 @@ impl Teller {
             "gone" => Event::Gone(id),
             "drained" => Event::Drained(id),
             "tick" => Event::Tick,
+            "restart-broken" => {
+                self.broken = true;
+                self.request(What::Restart, None)
+            }
+            "restart-mended" => {
+                self.broken = false;
+                self.request(What::Restart, None)
+            }
             "restart" => self.request(What::Restart, None),
             "restart-active" => self.client(What::Restart, Wait::Active),
             "restart-gone" => self.client(What::Restart, Wait::Gone),
@@ -116,7 +138,7 @@ fn words(action: &Action) -> Option<String> {
         Action::Forward(id, signal) => format!("forward {id} {}", signal.name()),
         Action::Answer(ticket, outcome) => format!("answer {} {}", ticket.0, outcome_words(outcome)),
         Action::Finish(code) => format!("finish {code}"),
-        Action::RunHooks { .. } | Action::Report(_) => return None,
+        Action::RunHooks { .. } | Action::Reread | Action::Report(_) => return None,
     })
 }
 

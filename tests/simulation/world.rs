@@ -2,6 +2,7 @@
 
 use crate::dice::Dice;
 use crate::target::{Nature, OnStop, Rest, Start};
+use endless::plan::Lifecycle;
 use endless::supervisor::{Action, Event, HookRun, Request, StopReason, Ticket, Wait, What};
 use endless::words::{Exit, GenerationId, HookPoint, ReadySign, Sig};
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub struct World {
     pub good: u64,
     /// True when a candidate that hangs is ended by the policy.
     pub may_hang: bool,
+    /// What the configuration says.
+    policy: Lifecycle,
     /// The world's chance.
     pub dice: Dice,
     queue: BTreeMap<Key, Event>,
@@ -37,13 +40,14 @@ pub struct World {
 
 impl World {
     /// A world in which nothing has happened.
-    pub fn new(mut dice: Dice, grid: u64, may_hang: bool) -> World {
+    pub fn new(mut dice: Dice, grid: u64, may_hang: bool, policy: Lifecycle) -> World {
         World {
             now: 0,
             grid,
             calm: false,
             good: dice.pick(&[0, 30, 60, 90]),
             may_hang,
+            policy,
             dice,
             queue: BTreeMap::new(),
             targets: BTreeMap::new(),
@@ -94,6 +98,7 @@ impl World {
     pub fn act(&mut self, action: &Action) {
         match action {
             Action::RunHooks { run, point, .. } => self.run_hooks(*run, *point),
+            Action::Reread => self.reread(),
             Action::Spawn { generation, .. } => self.spawn(*generation),
             Action::Drain(generation) => self.drain(*generation),
             Action::Stop(generation, reason) => self.stop(*generation, *reason),
@@ -112,6 +117,13 @@ impl World {
         let no = !self.calm && self.dice.chance(veto);
         let result = if no { Err("the hook said no".to_owned()) } else { Ok(()) };
         self.owe(self.now + delay, Event::HooksDone { run, result });
+    }
+
+    fn reread(&mut self) {
+        let delay = self.dice.pick(&[0, 0, 1, 10]) * self.grid;
+        let broken = !self.calm && self.dice.chance(20);
+        let result = if broken { Err("a quote is not closed".to_owned()) } else { Ok(Box::new(self.policy.clone())) };
+        self.owe(self.now + delay, Event::Reread(result));
     }
 
     fn spawn(&mut self, generation: GenerationId) {
@@ -246,6 +258,6 @@ pub fn of(event: &Event) -> Option<GenerationId> {
         | Event::Exited(generation, _)
         | Event::Gone(generation)
         | Event::Drained(generation) => Some(*generation),
-        Event::Begin | Event::Request(_) | Event::HooksDone { .. } | Event::Tick => None,
+        Event::Begin | Event::Request(_) | Event::HooksDone { .. } | Event::Reread(_) | Event::Tick => None,
     }
 }

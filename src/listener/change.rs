@@ -1,0 +1,113 @@
+//! Listeners that come and go with a restart: each generation has those of its own plan.
+//!
+//! A listener keeps its place in the list for life, so that a probe can name it; one that is closed leaves the place to the
+//! next.
+
+use super::bound::Bound;
+use super::error::{BindError, Problem};
+use super::inherited::Inherited;
+use super::limit;
+use super::listeners::Listeners;
+use super::port::{Circumstances, Listener, Port};
+use super::programs::Programs;
+use super::said;
+use crate::notice::Notice;
+use crate::plan::{ListenerSpec, SocketOptions};
+use crate::words::GenerationId;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Which listeners belong to whom.
+#[derive(Debug, Default)]
+pub(super) struct Sets {
+    /// Those of the plan, in `-l` order.
+    pub(super) plan: Vec<usize>,
+    /// Those of each generation that has any seats.
+    pub(super) of: BTreeMap<GenerationId, Vec<usize>>,
+}
+
+/// How to go back to the plan before.
+#[derive(Debug)]
+pub struct Change {
+    plan: Vec<usize>,
+    before: Vec<(usize, Bound, SocketOptions)>,
+}
+
+impl Listeners {
+    /// Makes these the listeners of the next generations: what is not open yet is bound, and the names and options of the
+    /// others are the new ones. What is not among them stays open for the generations that have it.
+    ///
+    /// # Errors
+    /// The first that cannot be bound or changed; everything is as it was.
+    pub fn change(&mut self, specs: &[ListenerSpec], passed: &[Inherited]) -> Result<(Change, Vec<Notice>), BindError> {
+        let crowded = !limit::room_for_seats(self.list.len() + specs.len(), limit::hard());
+        let around = Circumstances { passed, crowded, programs: Rc::new(Programs::new(specs.len())) };
+        let mut change = Change { plan: std::mem::take(&mut self.sets.plan), before: Vec::new() };
+        let mut notices = Vec::new();
+        for spec in specs {
+            let known = self.list.iter().position(|one| one.address.as_ref() == Some(&spec.address));
+            let at = match known {
+                Some(at) if self.list[at].options.share != spec.options.share => Err(Problem::Fixed("share")),
+                Some(at) => {
+                    let one = &mut self.list[at];
+                    change.before.push((at, one.bound.clone(), one.options.clone()));
+                    one.bound = one.bound.renamed(spec);
+                    one.options = spec.options.clone();
+                    Ok(at)
+                }
+                None => Listener::bind(spec, &around).map(|(listener, sharing)| {
+                    notices.extend(said::opened(std::slice::from_ref(&listener), &[sharing]));
+                    self.place(listener)
+                }),
+            };
+            match at {
+                Ok(at) => self.sets.plan.push(at),
+                Err(problem) => {
+                    self.undo(change);
+                    return Err(BindError { flag: spec.flag.clone(), problem });
+                }
+            }
+        }
+        Ok((change, notices))
+    }
+
+    /// Goes back: what was bound for the change is closed, as soon as no generation has it.
+    pub fn undo(&mut self, change: Change) {
+        self.sets.plan = change.plan;
+        for (at, bound, options) in change.before.into_iter().rev() {
+            (self.list[at].bound, self.list[at].options) = (bound, options);
+        }
+        self.close_unused();
+    }
+
+    fn place(&mut self, listener: Listener) -> usize {
+        match self.list.iter().position(|one| matches!(one.port, Port::Closed)) {
+            Some(at) => {
+                self.list[at] = listener;
+                at
+            }
+            None => {
+                self.list.push(listener);
+                self.list.len() - 1
+            }
+        }
+    }
+
+    /// Closes what neither the plan nor a generation has.
+    pub(super) fn close_unused(&mut self) {
+        for (at, listener) in self.list.iter_mut().enumerate().filter(|(_, listener)| listener.address.is_some()) {
+            let used = self.sets.plan.contains(&at) || self.sets.of.values().any(|set| set.contains(&at));
+            if !used {
+                listener.address = None;
+                if let Port::Path(path) = std::mem::replace(&mut listener.port, Port::Closed) {
+                    path.close();
+                }
+            }
+        }
+    }
+
+    /// True when this generation has the listener at this place; a captured one belongs to all.
+    pub(super) fn has(&self, generation: GenerationId, at: usize) -> bool {
+        self.list[at].address.is_none() || self.sets.of.get(&generation).is_some_and(|set| set.contains(&at))
+    }
+}

@@ -1,0 +1,137 @@
+//! `--config`: read again at every restart; listeners come and go, the command and the environment change.
+
+use crate::support::client::get;
+use crate::support::load::{Kind, Load};
+use crate::support::{Endless, endless, example, until};
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+
+const START: &str = "--probation 0 --config {dir}/config";
+
+fn write(endless: &Endless, text: &str) {
+    fs::write(endless.file("config"), text).unwrap();
+}
+
+/// Starts an endless whose file says this, `{target}` being the test target.
+fn start(options: &str, text: &str) -> Endless {
+    let setup = endless(&format!("{START} {options}"));
+    fs::write(setup.dir().join("config"), text).unwrap();
+    setup.start(&[])
+}
+
+/// Two addresses on one host of this test's own, so that no other test takes their ports meanwhile.
+fn two_addresses() -> [SocketAddr; 2] {
+    let host = format!("127.77.{}.{}:0", std::process::id() / 250 % 250, std::process::id() % 250 + 1);
+    let [one, two] = [0, 1].map(|_| TcpListener::bind(&host).unwrap());
+    [one.local_addr().unwrap(), two.local_addr().unwrap()]
+}
+
+#[test]
+fn the_file_gives_arguments_and_the_command_and_the_command_line_wins() {
+    let setup = endless("--probation 0 --config {dir}/config --env WHO=line");
+    let target = example("target").display().to_string();
+    let text = format!(
+        "# a comment\n-l 127.0.0.1:0\n--env 'WHO=the file' --env \"MORE=a b\"\n--probation 1h\n--\n{target} env=WHO 'env=MORE'\n"
+    );
+    fs::write(setup.dir().join("config"), text).unwrap();
+    let mut endless = setup.start_command(&[]);
+    endless.ready(1);
+    endless.wait("WHO=line");
+    endless.wait("MORE=a b");
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_restart_takes_what_the_file_says_then() {
+    let mut endless = start("", "-l 127.0.0.1:0 --env A=1 -- unused");
+    endless.ready(1);
+    let at = endless.address(0);
+    write(&endless, "-l 127.0.0.1:0 --env A=2 --hook 'retired=echo retired-by-the-new-file'");
+    assert_eq!(endless.order("restart --drained").code, 0);
+    endless.wait("retired-by-the-new-file");
+    assert!(get(at, "/").unwrap().contains("Hello, world 2"), "the port that was chosen stays");
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_broken_file_stops_the_restart_and_hurts_nothing() {
+    let endless = start("", "-l 127.0.0.1:0");
+    let first = endless.ready(1);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let busy = format!("-l 127.0.0.1:0 -l {}", taken.local_addr().unwrap());
+    for (text, why) in [
+        ("-l '127.0.0.1:0", "line 1: a quote is not closed"),
+        ("-l 127.0.0.1:0 --hamer 3", "unexpected argument '--hamer'"),
+        ("-l 127.0.0.1:0 --hammer soon", "`soon` is not a duration"),
+        ("-l 127.0.0.1:0 --pid-file p", "--pid-file cannot change while endless runs"),
+        ("-l 127.0.0.1:0 --name other", "--name cannot change while endless runs"),
+        ("-l 127.0.0.1:0,share=yes", "share cannot change while the listener is open"),
+        (&busy, "the address is in use"),
+    ] {
+        write(&endless, text);
+        let said = endless.order("restart");
+        assert_eq!(said.code, 1, "{text}: {said:?}");
+        assert!(said.err.contains(why), "{text}: {said:?}");
+        assert_eq!(endless.ask(), (1, first), "{text}");
+    }
+    fs::remove_file(endless.file("config")).unwrap();
+    assert!(endless.order("restart").err.contains("No such file"));
+    write(&endless, "-l 127.0.0.1:0");
+    assert_eq!(endless.order("restart").code, 0);
+    assert_eq!(endless.ask().0, 2);
+}
+
+#[test]
+fn a_candidate_that_fails_leaves_the_old_listeners() {
+    let [a, b] = two_addresses();
+    let setup = endless(START);
+    fs::write(setup.dir().join("config"), format!("-l {a}")).unwrap();
+    let endless = setup.start(&["2:exit=3"]);
+    endless.ready(1);
+    write(&endless, &format!("-l {b}"));
+    assert_eq!(endless.order("restart").code, 1);
+    assert!(get(a, "/").unwrap().contains("Hello, world 1"));
+    until("what was bound for it is closed", || TcpListener::bind(b).ok());
+    assert_eq!(endless.order("restart --drained").code, 0);
+    assert!(get(b, "/").unwrap().contains("Hello, world 3"));
+    until("what nobody has any more is closed", || TcpListener::bind(a).ok());
+}
+
+#[test]
+fn a_crash_in_the_probation_gives_the_old_listeners_back() {
+    let [a, b] = two_addresses();
+    let setup = endless("--probation 1h --config {dir}/config");
+    fs::write(setup.dir().join("config"), format!("-l {a}")).unwrap();
+    let endless = setup.start(&["2:crash={dir}/now"]);
+    endless.ready(1);
+    write(&endless, &format!("-l {b}"));
+    assert_eq!(endless.order("restart --active").code, 0);
+    assert!(get(b, "/").unwrap().contains("Hello, world 2"));
+    assert!(get(a, "/").unwrap().contains("Hello, world 1"), "the guard has its own");
+    endless.touch("now");
+    endless.wait("serves again");
+    assert!(get(a, "/").unwrap().contains("Hello, world 1"));
+    endless.wait("generation 2 is gone");
+    until("what it had is closed", || TcpListener::bind(b).ok());
+}
+
+#[test]
+fn a_port_moves_under_load_and_the_other_listener_loses_nothing() {
+    let [a, b] = two_addresses();
+    let setup = endless(START);
+    fs::write(setup.dir().join("config"), format!("-l stay=127.0.0.1:0 -l move={a}")).unwrap();
+    let mut endless = setup.start(&[]);
+    endless.ready(1);
+    let load = Load::start(endless.address(0), &[(Kind::New, 2), (Kind::KeepAlive, 2), (Kind::Slow, 2)]);
+    for round in 0..20 {
+        let to = if round % 2 == 0 { b } else { a };
+        write(&endless, &format!("-l stay=127.0.0.1:0 -l move={to}"));
+        load.wait_for_more(20);
+        let said = endless.order("restart");
+        assert_eq!(said.code, 0, "{said:?} {:#?}", endless.said());
+        get(to, "/").unwrap_or_else(|error| panic!("round {round}: {error}; {:#?}", endless.said()));
+    }
+    let count = load.finish();
+    assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
+    assert_eq!(endless.stop(), 0);
+}
