@@ -7,7 +7,7 @@ use super::readiness::Watch;
 use crate::listener::DrainWatch;
 use crate::spawn::Tree;
 use crate::supervisor::StopReason;
-use crate::words::{GenerationId, Moment, OpenSocket, Sig};
+use crate::words::{GenerationId, Moment, OpenSocket, Sig, Waits};
 use std::os::fd::OwnedFd;
 
 /// The processes of one generation.
@@ -73,6 +73,8 @@ pub struct Drain {
     pub quiet: u32,
     /// Connections that are a newer generation's were looked for.
     pub searched: bool,
+    /// What it was waited for at the last look.
+    pub waits: Option<Waits>,
     /// What its processes had open, and when.
     pub open: Option<(Moment, Vec<OpenSocket>)>,
 }

@@ -1,5 +1,6 @@
 //! How things are, for `endless status`.
 
+use super::copy::Copy;
 use super::{Runtime, clock};
 use crate::control::{GenerationStatus, LastStart, ListenerStatus, Status};
 use crate::notice::Notice;
@@ -75,12 +76,17 @@ impl Runtime {
             pid: self.pids.get(&one.id).copied().filter(|_| copy.is_some_and(|copy| !copy.main_ended())),
             state: name(one.state).to_owned(),
             age_ms: millis(now.since(one.spawned)),
-            open: None,
+            open: copy.filter(|_| one.retiring()).and_then(open),
             queued: self.listeners.queued(one.id),
             hammer_ms: hammer.map(|at| millis(at.since(now))),
             status: copy.and_then(|copy| copy.status.clone()),
         }
     }
+}
+
+/// What a generation on its way out had open at the last look.
+fn open(copy: &Copy) -> Option<u32> {
+    u32::try_from(copy.drain.as_ref()?.waits?.open()).ok()
 }
 
 fn name(state: State) -> &'static str {
