@@ -20,13 +20,14 @@ pub(super) struct Found {
 /// The one endless that is meant: by path, by name, or the only one there is.
 pub(super) fn one(asking: &Asking) -> Result<Found, Error> {
     if let Some(path) = &asking.control {
-        let name = path.display().to_string();
+        let typed = path.display();
+        let name = control::name_of(path).map_or_else(|| typed.to_string(), str::to_owned);
         return match Connection::open(path) {
             Ok(connection) => Ok(Found { name, connection }),
             Err(Errno::ENOENT | Errno::ECONNREFUSED) => {
-                Err(Error::not_running(format!("--control {name}: no endless listens there\n{HINT}")))
+                Err(Error::not_running(format!("--control {typed}: no endless listens there\n{HINT}")))
             }
-            Err(errno) => Err(Error::not_running(format!("--control {name}: {}", errno.desc()))),
+            Err(errno) => Err(Error::not_running(format!("--control {typed}: {}", errno.desc()))),
         };
     }
     let mut found = match &asking.name {

@@ -31,6 +31,10 @@ pub fn detach(go_on: impl FnOnce(OwnedFd) -> u8) -> Result<u8> {
     match said.split_first() {
         Some((code, reason)) => {
             let _ = std::io::stderr().write_all(reason);
+            if *code != 0 {
+                // Until it has let go of its files and addresses.
+                let _ = waitpid(child, None);
+            }
             Ok(*code)
         }
         None => match waitpid(child, None) {

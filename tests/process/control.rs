@@ -164,15 +164,18 @@ fn status_tells_how_things_are() {
     assert!(old["hammer_ms"].as_u64().unwrap() > 3_000_000, "{old}");
     let page = endless.order("status target");
     assert!(page.code == 0 && page.out.contains("generation 2 serves") && page.out.contains("HAMMER"), "{page:?}");
-    let table = endless.order("status");
+    let table = client(endless.dir(), "status").end();
     assert!(table.code == 0 && table.out.starts_with("NAME") && table.out.contains("serving"), "{table:?}");
     endless.order("stop --timeout 1s");
     endless.signal(Signal::SIGTERM);
     endless.ended_clean();
-    let said = client(endless.dir(), "status target").end();
+    let said = endless.order("status");
     assert_eq!(said.code, 3, "{said:?}");
-    assert!(said.err.contains("no endless called target is running"), "{said:?}");
-    assert_eq!(client(endless.dir(), "restart target").end().code, 1);
+    assert!(said.err.contains("no endless listens there"), "{said:?}");
+    assert_eq!(endless.order("restart").code, 1);
+    let said = client(endless.dir(), "status nothing-of-this-name").end();
+    assert_eq!(said.code, 3, "{said:?}");
+    assert!(said.err.contains("no endless called nothing-of-this-name is running"), "{said:?}");
 }
 
 #[test]

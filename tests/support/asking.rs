@@ -26,7 +26,12 @@ pub struct Client {
 pub fn client(runtime: &Path, words: &str) -> Client {
     let mut command = Command::new(ENDLESS);
     command.args(words.split_whitespace()).env("XDG_RUNTIME_DIR", runtime).current_dir(runtime);
+    command.env_remove("ENDLESS_CONTROL");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    start(command)
+}
+
+fn start(mut command: Command) -> Client {
     Client { child: command.spawn().unwrap(), began: Instant::now() }
 }
 
@@ -53,9 +58,15 @@ impl Client {
 }
 
 impl Endless {
-    /// Starts `endless WORDS` for this one.
+    /// Starts `endless WORDS` for this one, whatever else runs on this machine.
     pub fn client(&self, words: &str) -> Client {
-        client(self.dir(), words)
+        let mut command = Command::new(ENDLESS);
+        command.args(words.split_whitespace()).current_dir(self.dir());
+        if !words.contains("--pid-file") {
+            command.env("ENDLESS_CONTROL", self.file("endless/target.sock"));
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        start(command)
     }
 
     /// The same, until it has ended.
