@@ -46,6 +46,8 @@ pub enum Notice {
     Waiting { generation: GenerationId, waits: Waits, since: Duration, hammer: Option<Duration> },
     /// A generation got its stop signal.
     Stopping { generation: GenerationId, signal: Sig },
+    /// The active generation is stuck and is killed: it missed its watchdog, or said so itself.
+    Stuck { generation: GenerationId, silence: Option<Duration> },
     /// The hammer: SIGKILL to all of it.
     Hammered { generation: GenerationId },
     /// The main process of a generation ended.

@@ -52,6 +52,10 @@ pub struct ListenerArgs {
     #[arg(long, value_name = "WHEN", env = "ENDLESS_CAPTURE", hide_env_values = true)]
     pub capture: Option<String>,
 
+    /// How many descriptors copies may leave with endless for the next ones (FDSTORE=1) [default: 64]
+    #[arg(long, value_name = "N", env = "ENDLESS_FD_STORE_MAX", hide_env_values = true, allow_negative_numbers = true)]
+    pub fd_store_max: Option<String>,
+
     /// Leave {fd}, {addr} and the like as they are
     ///
     /// Otherwise `{fd}`, `{addr}`, `{host}`, `{port}` (of the first listener), the same with `:NAME`, `{generation}` and

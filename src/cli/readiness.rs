@@ -38,6 +38,13 @@ pub struct ReadinessArgs {
     #[arg(long, value_name = "DUR", env = "ENDLESS_PROBATION", hide_env_values = true, allow_negative_numbers = true)]
     pub probation: Option<String>,
 
+    /// The active copy is to send WATCHDOG=1 this often, or it is taken to be stuck; off: it need not [default: off]
+    ///
+    /// It gets WATCHDOG_USEC (sd_watchdog_enabled(3)). One that is stuck is killed, and what follows is what follows when the
+    /// target ends by itself.
+    #[arg(long, value_name = "DUR", env = "ENDLESS_WATCHDOG", hide_env_values = true, allow_negative_numbers = true)]
+    pub watchdog: Option<String>,
+
     /// A copy that is still not ready after this is replaced by the next restart; never: it is waited for [default: 5s]
     #[arg(long, value_name = "DUR", env = "ENDLESS_SUPERSEDE", hide_env_values = true, allow_negative_numbers = true)]
     pub supersede: Option<String>,

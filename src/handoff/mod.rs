@@ -41,6 +41,8 @@ const LONGEST_STRING: usize = 131_072;
 pub struct Handed {
     /// For each listener, in `-l` order, the number of its descriptor in the target.
     pub numbers: Vec<i32>,
+    /// The numbers of the descriptors that copies have left.
+    pub stored: Vec<i32>,
     /// Whether LISTEN_PID is to be set, to the pid of the process that executes the target.
     pub listen_pid: bool,
     /// What was left out, and why.
@@ -69,7 +71,7 @@ impl std::error::Error for HandoffError {}
 /// Numbers the descriptors of one copy and adds the variables that tell about them to its environment.
 ///
 /// `held` describes the listeners as they are really bound, in the order of `specs`. What is in `env` under the same names
-/// is replaced.
+/// is replaced. `stored`: the names of descriptors that copies have left with endless.
 ///
 /// # Errors
 /// A variable that cannot be made, when `--pass` asked for it; one of the default protocols is left out instead.
@@ -78,11 +80,14 @@ pub fn prepare(
     specs: &[ListenerSpec],
     held: &[Held],
     generation: GenerationId,
+    stored: &[&str],
     env: &mut Vec<(OsString, OsString)>,
 ) -> Result<Handed, HandoffError> {
     let mut handed = Handed { numbers: plan.numbers(specs), ..Handed::default() };
-    let facts = Facts { specs, held, numbers: &handed.numbers, generation, endless: std::process::id() };
-    if plan.explicit || !specs.is_empty() {
+    handed.stored = plan.stored_numbers(&handed.numbers, stored.len());
+    let stored = &stored[..handed.stored.len()];
+    let facts = Facts { specs, held, numbers: &handed.numbers, generation, stored, endless: std::process::id() };
+    if plan.explicit || !specs.is_empty() || !stored.is_empty() {
         handed.listen_pid = plan.listen_pid && plan.speaks(Protocol::Systemd);
         for protocol in &plan.protocols {
             for variable in variables(*protocol, &facts) {
@@ -102,6 +107,8 @@ struct Facts<'a> {
     held: &'a [Held],
     numbers: &'a [i32],
     generation: GenerationId,
+    /// The names of descriptors that copies have left.
+    stored: &'a [&'a str],
     /// The pid of endless.
     endless: u32,
 }
@@ -134,7 +141,7 @@ fn plain(name: &'static str, value: impl Into<OsString>) -> Variable {
 
 fn variables(protocol: Protocol, facts: &Facts<'_>) -> Vec<Variable> {
     match protocol {
-        Protocol::Systemd => systemd::variables(facts.held, facts.numbers).into(),
+        Protocol::Systemd => systemd::variables(facts).into(),
         Protocol::ServerStarter => server_starter::variables(facts).into(),
         Protocol::Einhorn => einhorn::variables(facts),
         Protocol::Endless => endless::variables(facts).into(),

@@ -3,20 +3,21 @@
 //! It counts descriptors from 3 on without a gap. A listener that `fd=N` puts outside that row is not counted and has no
 //! name here: the target has to know its number, by `{fd:NAME}` for example. With `-l a=:80 -l b=:81,fd=9` LISTEN_FDS is 1.
 
-use super::{Held, Variable, plain};
+use super::{Facts, Variable, plain};
 
-/// LISTEN_FDS and LISTEN_FDNAMES, for the descriptors from 3 on up to the first gap.
-pub(super) fn variables(held: &[Held], numbers: &[i32]) -> [Variable; 2] {
-    let row = row(numbers);
-    let length = row.iter().filter_map(|place| held.get(*place)).map(|held| held.name.len() + 1).sum();
-    let mut names = String::with_capacity(length);
-    for (count, held) in row.iter().filter_map(|place| held.get(*place)).enumerate() {
+/// LISTEN_FDS and LISTEN_FDNAMES, for the descriptors from 3 on up to the first gap; those that copies have left come last.
+pub(super) fn variables(facts: &Facts<'_>) -> [Variable; 2] {
+    let row = row(facts.numbers);
+    let listeners = row.iter().filter_map(|place| facts.held.get(*place)).map(|held| held.name.as_str());
+    let all = || listeners.clone().chain(facts.stored.iter().copied());
+    let mut names = String::with_capacity(all().map(|name| name.len() + 1).sum());
+    for (count, name) in all().enumerate() {
         if count > 0 {
             names.push(':');
         }
-        names.push_str(&held.name);
+        names.push_str(name);
     }
-    [plain("LISTEN_FDS", row.len().to_string()), plain("LISTEN_FDNAMES", names)]
+    [plain("LISTEN_FDS", (row.len() + facts.stored.len()).to_string()), plain("LISTEN_FDNAMES", names)]
 }
 
 /// The places of the listeners at 3, 4, 5…, in the order of their numbers, up to the first gap.

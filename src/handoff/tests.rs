@@ -24,7 +24,7 @@ fn held(specs: &[ListenerSpec]) -> Vec<Held> {
 }
 
 fn plan(protocols: &[Protocol], explicit: bool) -> HandoffPlan {
-    HandoffPlan { protocols: protocols.to_vec(), explicit, listen_pid: true, expand: true }
+    HandoffPlan { protocols: protocols.to_vec(), explicit, listen_pid: true, fd_store_max: 64, expand: true }
 }
 
 const BOTH: [Protocol; 2] = [Protocol::Systemd, Protocol::ServerStarter];
@@ -32,7 +32,7 @@ const BOTH: [Protocol; 2] = [Protocol::Systemd, Protocol::ServerStarter];
 fn hand(plan: &HandoffPlan, flags: &[&str]) -> (Handed, Vec<(String, String)>) {
     let specs = specs(flags);
     let mut env = vec![("ENDLESS_WORKER".into(), "9".into())];
-    let handed = prepare(plan, &specs, &held(&specs), GenerationId(7), &mut env).unwrap();
+    let handed = prepare(plan, &specs, &held(&specs), GenerationId(7), &[], &mut env).unwrap();
     let text = |part: OsString| part.into_string().unwrap();
     (handed, env.into_iter().map(|(name, value)| (text(name), text(value))).collect())
 }
@@ -45,7 +45,7 @@ fn value(env: &[(String, String)], name: &str) -> String {
 fn the_default_protocols_tell_everything() {
     let flags = ["web=localhost:4242", ":80", "udp:53", "unix:/run/a.sock", "[::1]:0", "unix:@abs"];
     let (handed, env) = hand(&plan(&BOTH, false), &flags);
-    assert_eq!(handed, Handed { numbers: vec![3, 4, 5, 6, 7, 8], listen_pid: true, notices: vec![] });
+    assert_eq!(handed, Handed { numbers: vec![3, 4, 5, 6, 7, 8], stored: vec![], listen_pid: true, notices: vec![] });
     assert_eq!(value(&env, "LISTEN_FDS"), "6");
     assert_eq!(value(&env, "LISTEN_FDNAMES"), "web:-80:udp-53:unix-/run/a.sock:[--1]-0:unix-@abs");
     let ports = "localhost:4242=3;80=4;53=5;/run/a.sock=6;[::1]:40000=7;@abs=8";
@@ -68,7 +68,7 @@ fn fd_n_places_a_listener_and_the_others_close_up() {
 #[test]
 fn stdin_is_descriptor_0() {
     let (handed, env) = hand(&plan(&[Protocol::Stdin], true), &[":1"]);
-    assert_eq!(handed, Handed { numbers: vec![0], listen_pid: false, notices: vec![] });
+    assert_eq!(handed, Handed { numbers: vec![0], stored: vec![], listen_pid: false, notices: vec![] });
     assert_eq!(value(&env, "LISTEN_FDS"), "(none)");
 }
 
@@ -87,12 +87,12 @@ fn what_the_kernel_would_refuse_is_left_out_or_an_error() {
     let specs = specs(&flags.iter().map(String::as_str).collect::<Vec<_>>());
     let held = held(&specs);
     let mut env = Vec::new();
-    let handed = prepare(&plan(&BOTH, false), &specs, &held, GenerationId(1), &mut env).unwrap();
+    let handed = prepare(&plan(&BOTH, false), &specs, &held, GenerationId(1), &[], &mut env).unwrap();
     assert_eq!(handed.numbers.last(), Some(&10_002));
     assert_eq!(handed.notices.len(), 2);
     assert!(env.iter().any(|(name, value)| name == "LISTEN_FDS" && value == "10000"));
     assert!(!env.iter().any(|(name, _)| name == "SERVER_STARTER_PORT"));
-    let error = prepare(&plan(&BOTH, true), &specs, &held, GenerationId(1), &mut env).unwrap_err();
+    let error = prepare(&plan(&BOTH, true), &specs, &held, GenerationId(1), &[], &mut env).unwrap_err();
     assert!(error.to_string().contains("the kernel takes 131072"), "{error}");
 }
 
@@ -100,9 +100,9 @@ fn what_the_kernel_would_refuse_is_left_out_or_an_error() {
 fn a_path_server_starter_cannot_say() {
     let specs = specs(&["/run/a=b"]);
     let mut env = Vec::new();
-    let handed = prepare(&plan(&BOTH, false), &specs, &held(&specs), GenerationId(1), &mut env).unwrap();
+    let handed = prepare(&plan(&BOTH, false), &specs, &held(&specs), GenerationId(1), &[], &mut env).unwrap();
     assert_eq!(handed.notices.len(), 1);
-    assert!(prepare(&plan(&BOTH, true), &specs, &held(&specs), GenerationId(1), &mut env).is_err());
+    assert!(prepare(&plan(&BOTH, true), &specs, &held(&specs), GenerationId(1), &[], &mut env).is_err());
 }
 
 #[test]
@@ -195,4 +195,17 @@ fn several_protocols_at_once_share_the_descriptors() {
     assert_eq!((value(&env, "LISTEN_FDS"), value(&env, "NGINX")), ("2".to_owned(), "3;4;".to_owned()));
     let (handed, env) = hand(&plan(&[Protocol::Tableflip, Protocol::ServerStarter], true), &[":1"]);
     assert_eq!((handed.numbers, value(&env, "SERVER_STARTER_PORT")), (vec![5], "1=5".to_owned()));
+}
+
+#[test]
+fn what_copies_have_left_comes_after_the_listeners() {
+    let specs = specs(&["a=:1", "b=:2"]);
+    let mut env = Vec::new();
+    let handed = prepare(&plan(&BOTH, false), &specs, &held(&specs), GenerationId(2), &["x", "y"], &mut env).unwrap();
+    assert_eq!((handed.numbers, handed.stored), (vec![3, 4], vec![5, 6]));
+    assert!(env.contains(&("LISTEN_FDS".into(), "4".into())));
+    assert!(env.contains(&("LISTEN_FDNAMES".into(), "a:b:x:y".into())));
+    let none = prepare(&plan(&[Protocol::Nginx], true), &specs, &held(&specs), GenerationId(2), &["x"], &mut env);
+    assert_eq!(none.unwrap().stored, [0; 0]);
+    assert_eq!(plan(&BOTH, false).stored_numbers(&[3, 5], 2), [0; 0]);
 }

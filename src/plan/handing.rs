@@ -18,6 +18,8 @@ pub struct HandoffPlan {
     pub explicit: bool,
     /// False for `--listen-pid none`.
     pub listen_pid: bool,
+    /// `--fd-store-max`: how many descriptors the copies may leave with endless.
+    pub fd_store_max: usize,
     /// False for `--no-expand`: `{fd}` and the like stay as they are.
     pub expand: bool,
 }
@@ -29,6 +31,9 @@ pub(super) fn read(args: &Args, listeners: &[ListenerSpec]) -> Result<HandoffPla
         protocols: vec![Protocol::Systemd, Protocol::ServerStarter],
         explicit: false,
         listen_pid,
+        fd_store_max: value::or("--fd-store-max", args.listeners.fd_store_max.as_deref(), 64, |text| {
+            value::number(text, 0, 1024)
+        })?,
         expand: !args.listeners.no_expand,
     };
     if let Some(text) = args.listeners.pass.as_deref() {
@@ -170,6 +175,16 @@ impl HandoffPlan {
     /// The stop signal that programs of these protocols expect, when they bring one.
     pub(super) fn stop_signal(&self) -> Result<Option<Sig>, Fault> {
         protocol::stop_signal(&self.protocols)
+    }
+
+    /// The numbers of the descriptors that copies have left: after the row of the listeners from 3 on (sd_listen_fds(3)).
+    /// None where the protocol systemd is not spoken, or `fd=N` has put a listener where they would be.
+    #[must_use]
+    pub fn stored_numbers(&self, listeners: &[i32], count: usize) -> Vec<i32> {
+        let end = (3..).find(|number| !listeners.contains(number)).unwrap_or(3);
+        let numbers: Vec<i32> = (end..).take(count).collect();
+        let free = numbers.iter().all(|number| !listeners.contains(number));
+        if free && self.speaks(Protocol::Systemd) { numbers } else { Vec::new() }
     }
 
     /// For each listener, in `-l` order, the number of its descriptor in the target: where `fd=N` puts it, else the lowest

@@ -21,6 +21,8 @@ pub struct Lifecycle {
     pub drain: Drain,
     /// `--hammer`: SIGKILL this long after the retirement began. None: never.
     pub hammer: Option<Duration>,
+    /// `--watchdog`: how often the active generation is to say that it is alive. None: it need not.
+    pub watchdog: Option<Duration>,
     /// `--respawn`: what to do when the active generation ends by itself.
     pub respawn: Respawn,
     /// `--respawn-limit N/DUR`: give up after more than N ends in DUR. None: never give up.
@@ -101,6 +103,7 @@ pub(super) fn read(restart: &ReadinessArgs, retire: &RetirementArgs) -> Result<L
         })?,
         drain: value::or("--drain", retire.drain.as_deref(), QUIET, drain)?,
         hammer: never("--hammer", &retire.hammer, 60)?,
+        watchdog: value::or("--watchdog", restart.watchdog.as_deref(), None, watchdog)?,
         respawn: value::or("--respawn", restart.respawn.as_deref(), Respawn::OnFailure, |text| {
             value::one_of(text, &ends)
         })?,
@@ -136,6 +139,15 @@ fn drain(text: &str) -> Result<Drain, Fault> {
         _ => return Err(Fault::new(format!("there is no drain mode `{text}`"), MODES)),
     };
     Ok(Drain { mode, limit: limit.map_or(Ok(QUIET.limit), value::duration)? })
+}
+
+fn watchdog(text: &str) -> Result<Option<Duration>, Fault> {
+    match value::duration_or_never(text)? {
+        Some(interval) if interval < Duration::from_millis(10) => {
+            Err(Fault::new("nobody can say so often that it is alive", "10s, for example; off for no watchdog"))
+        }
+        interval => Ok(interval),
+    }
 }
 
 fn respawn_limit(text: &str) -> Result<Option<(u32, Duration)>, Fault> {

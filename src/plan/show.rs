@@ -152,6 +152,7 @@ fn readiness(page: &mut Page, plan: &Plan) {
     page.line("ready timeout", never(life.ready_timeout));
     page.line("settle", length(plan.readiness.settle));
     page.line("probation", length(life.probation));
+    page.optional("watchdog", life.watchdog.map(length));
     page.line("supersede", never(life.supersede));
     page.line("max retiring", life.max_retiring);
     let limit = match life.respawn_limit {

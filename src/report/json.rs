@@ -45,6 +45,7 @@ fn generation(notice: &Notice) -> Option<GenerationId> {
         | Notice::Waiting { generation, .. }
         | Notice::Stopping { generation, .. }
         | Notice::Hammered { generation }
+        | Notice::Stuck { generation, .. }
         | Notice::Exited { generation, .. }
         | Notice::Survivors { generation, .. }
         | Notice::Status { generation, .. } => Some(*generation),
@@ -79,6 +80,9 @@ fn parts(notice: &Notice) -> (&'static str, Value) {
         Notice::Retiring { generation } => ("retiring", json!({"generation": generation.0})),
         Notice::Stopping { generation, signal } => {
             ("stopping", json!({"generation": generation.0, "signal": signal.to_string()}))
+        }
+        Notice::Stuck { generation, silence } => {
+            ("stuck", json!({"generation": generation.0, "silence_ms": silence.map(millis)}))
         }
         Notice::Hammered { generation } => ("hammered", json!({"generation": generation.0})),
         Notice::Exited { generation, exit, expected } => {

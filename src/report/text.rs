@@ -13,6 +13,7 @@ pub fn level(notice: &Notice) -> Level {
         Notice::Failed { .. }
         | Notice::HandedBack { .. }
         | Notice::Hammered { .. }
+        | Notice::Stuck { .. }
         | Notice::GaveUp { .. }
         | Notice::HookFailed { .. }
         | Notice::Refused { .. }
@@ -56,6 +57,7 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
         Notice::Retiring { generation } => format!("retiring {}", named(generation)),
         Notice::Drained { .. } | Notice::DrainLimit { .. } | Notice::Waiting { .. } => drain(notice, &named),
         Notice::Stopping { generation, signal } => format!("sending {signal} to {}", named(generation)),
+        Notice::Stuck { generation, silence } => stuck(&named(generation), *silence),
         Notice::Hammered { generation } => {
             format!("[STOP - Hammer Time] Forcefully shutting down {}", named(generation))
         }
@@ -75,6 +77,13 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
         Notice::PathRestored { path, what } => format!("{path} was {what} by a copy; it is back in place"),
         Notice::Finished { code } => format!("everything is gone; exiting with status {code}"),
         Notice::Note { text, .. } => text.clone(),
+    }
+}
+
+fn stuck(named: &str, silence: Option<Duration>) -> String {
+    match silence {
+        Some(silence) => format!("{named} is stuck: no WATCHDOG=1 for {}", format_duration(silence)),
+        None => format!("{named} says that it is stuck"),
     }
 }
 

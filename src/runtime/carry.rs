@@ -142,11 +142,16 @@ impl Runtime {
         }
     }
 
-    fn signal_main(&self, generation: GenerationId, signal: Sig) {
-        let Some(copy) = self.copies.get(&generation) else { return };
-        match copy.tree.signal_main(signal) {
+    fn signal_main(&mut self, generation: GenerationId, signal: Sig) {
+        let Some(copy) = self.copies.get_mut(&generation) else { return };
+        let answer = match copy.heir.filter(|_| signal != Sig::KILL) {
+            Some(heir) => copy.tree.signal_member(heir, signal),
+            None => copy.tree.signal_main(signal),
+        };
+        let main = copy.tree.main();
+        match answer {
             Ok(()) | Err(Errno::ESRCH) => {}
-            Err(errno) => self.refused(copy.tree.main(), "the main process", signal, errno),
+            Err(errno) => self.refused(main, "the main process", signal, errno),
         }
     }
 

@@ -33,6 +33,9 @@ impl Runtime {
         self.notified(generation);
         self.channel_spoke(generation);
         self.executed(generation);
+        if exit.clean() && self.succeeded_by_heir(generation) {
+            return;
+        }
         let Some(copy) = self.copies.get_mut(&generation) else { return };
         let was = std::mem::replace(&mut copy.main, Main::Ended);
         if !matches!(was, Main::NotExecuted) {

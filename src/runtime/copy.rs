@@ -8,6 +8,7 @@ use crate::listener::DrainWatch;
 use crate::spawn::Tree;
 use crate::supervisor::StopReason;
 use crate::words::{GenerationId, Moment, OpenSocket, Sig, Waits};
+use nix::unistd::Pid;
 use std::os::fd::OwnedFd;
 
 /// The processes of one generation.
@@ -19,6 +20,8 @@ pub struct Copy {
     pub tree: Tree,
     /// How far its main process is.
     pub main: Main,
+    /// The process it has named as its main one (MAINPID=…), where that is another.
+    pub heir: Option<Pid>,
     /// Where it says READY=1.
     pub notify: Option<NotifySocket>,
     /// Where else it says that it serves.
@@ -89,6 +92,26 @@ pub struct Progress {
 }
 
 impl Copy {
+    /// A copy whose main process is between fork and exec.
+    #[must_use]
+    pub fn new(generation: GenerationId, tree: Tree, report: OwnedFd) -> Copy {
+        Copy {
+            generation,
+            tree,
+            main: Main::Starting { report, stop: None },
+            heir: None,
+            notify: None,
+            channels: Channels::default(),
+            watch: None,
+            check: None,
+            drain: None,
+            progress: None,
+            stopped: None,
+            status: None,
+            killed: false,
+        }
+    }
+
     /// True while the main process is the target.
     #[must_use]
     pub fn executes(&self) -> bool {

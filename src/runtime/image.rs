@@ -24,6 +24,8 @@ pub struct Image {
     pub envp: Vec<CString>,
     /// The numbers of the listeners' descriptors.
     pub numbers: Vec<RawFd>,
+    /// The numbers of what copies have left.
+    pub stored: Vec<RawFd>,
     /// Whether LISTEN_PID is added.
     pub listen_pid: bool,
     /// The environment once more, where a check is to be run in it.
@@ -40,7 +42,7 @@ impl Runtime {
         let template = Template::new(plan, &self.held, &numbers, generation);
         let mut environment = build_environment(process, std::env::vars_os(), |text| template.expand(text))
             .map_err(|error| not_told(&error))?;
-        let handed = handoff::prepare(plan, specs, &self.held, generation, &mut environment)
+        let handed = handoff::prepare(plan, specs, &self.held, generation, &self.fd_store.names(), &mut environment)
             .map_err(|error| not_told(&error))?;
         environment.extend(extra);
         let program = self.program(&environment)?;
@@ -51,6 +53,7 @@ impl Runtime {
             environment: checks.then(|| environment.clone()),
             envp: environment.into_iter().map(variable).collect::<Result<_, _>>()?,
             numbers: handed.numbers,
+            stored: handed.stored,
             listen_pid: handed.listen_pid,
             left_out: handed.notices,
         })

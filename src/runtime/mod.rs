@@ -12,6 +12,7 @@ mod copy;
 pub mod detach;
 mod drain;
 mod exec_check;
+mod fd_store;
 mod files;
 mod hooks;
 mod http;
@@ -24,6 +25,7 @@ pub mod pid_file;
 mod readiness;
 pub mod reload;
 mod requests;
+mod said;
 mod sender;
 pub mod signals;
 mod start;
@@ -42,6 +44,7 @@ use crate::words::{GenerationId, Moment};
 use capture::Capture;
 use control::Control;
 use copy::Copy;
+use fd_store::FdStore;
 use hooks::RunningHooks;
 use manager::{Manager, Variables};
 use notify::NotifyDir;
@@ -106,6 +109,8 @@ pub struct Runtime {
     /// What the supervisor has not been told yet.
     events: VecDeque<Event>,
     last_ticket: u64,
+    /// What copies have left for the next ones.
+    fd_store: FdStore,
     /// How a generation has said that it serves, so the next ones are expected to.
     expects: Option<Sign>,
     /// A generation whose end is being told.
@@ -154,6 +159,7 @@ impl Runtime {
             decided: None,
             events: VecDeque::from([Event::Begin]),
             last_ticket: 0,
+            fd_store: FdStore::default(),
             expects: None,
             forget: None,
             look_again: None,

@@ -50,3 +50,24 @@ impl AsFd for Signals {
         self.delivery.get_read().as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::{Signal, raise};
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "another process is to send a signal")]
+    fn the_same_signal_from_two_senders_is_two_signals_until_they_are_taken() {
+        let mut inherited = Inherited::capture();
+        let mut signals = Signals::install([Sig(28)].into_iter(), &mut inherited).unwrap();
+        raise(Signal::SIGWINCH).unwrap();
+        let script = format!("kill -s WINCH {}", std::process::id());
+        let mut other = std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap();
+        let other_pid = i32::try_from(other.id()).unwrap();
+        other.wait().unwrap();
+        let senders: Vec<_> =
+            signals.take().into_iter().filter(|one| one.signal == Sig(28)).map(|one| one.sender).collect();
+        assert_eq!(senders, [Some(std::process::id().cast_signed()), Some(other_pid)]);
+    }
+}

@@ -4,15 +4,17 @@ use super::Runtime;
 use super::capture::Capture;
 use super::channels::Channels;
 use super::clock;
-use super::copy::{Copy, Main};
+use super::copy::Copy;
 use super::exec_check::ExecCheck;
 use super::image::Variables;
+use super::notify::NotifySocket;
 use super::readiness::{Known, Watch};
 use crate::notice::Notice;
 use crate::spawn::{self, Launch, LaunchError, Tree};
 use crate::supervisor::{Event, Seats};
 use crate::words::{Failure, GenerationId};
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::path::Path;
 
 impl Runtime {
     /// Starts a generation, or says why not; both come back as events.
@@ -54,16 +56,15 @@ impl Runtime {
         let before = self.supervisor.active();
         let (channels, theirs) = Channels::open(&self.plan, generation, before, self.notify_dir.as_ref(), &self.held)
             .map_err(|(step, errno)| not_made(step, errno as i32))?;
-        let mut extra: Variables = Vec::new();
-        extra.extend(notify.as_ref().map(|notify| ("NOTIFY_SOCKET".into(), notify.path().as_os_str().to_owned())));
-        extra.extend(channels.ack_path().map(|path| ("EINHORN_SOCK_PATH".into(), path.as_os_str().to_owned())));
-        let image = self.image(generation, extra)?;
+        self.fd_store.forget_hung_up();
+        let image = self.image(generation, self.own_variables(notify.as_ref(), &channels))?;
         if generation == GenerationId(1) {
             self.tell_all(image.left_out);
         }
         let output = self.output_of(generation)?;
         let seats = self.listeners.seats(generation);
         let mut fds: Vec<(BorrowedFd<'_>, RawFd)> = seats.into_iter().zip(image.numbers.iter().copied()).collect();
+        fds.extend(self.fd_store.fds().zip(image.stored.iter().copied()));
         fds.extend(theirs.iter().map(|(end, number)| (end.as_fd(), *number)));
         fds.extend(output.iter().flat_map(|end| [(end.as_fd(), 1), (end.as_fd(), 2)]));
         let launched = spawn::launch(&Launch {
@@ -82,20 +83,19 @@ impl Runtime {
         if let Some(report) = launched.calls {
             self.captures.insert(generation, Capture::Awaited(report));
         }
-        Ok(Copy {
-            generation,
-            tree: Tree::new(launched.pid, generation),
-            main: Main::Starting { report: launched.report, stop: None },
-            notify,
-            channels,
-            watch: None,
-            check: image.environment.map(|environment| ExecCheck::new(environment, launched.pid)),
-            drain: None,
-            progress: None,
-            stopped: None,
-            status: None,
-            killed: false,
-        })
+        let check = image.environment.map(|environment| ExecCheck::new(environment, launched.pid));
+        let tree = Tree::new(launched.pid, generation);
+        Ok(Copy { notify, channels, check, ..Copy::new(generation, tree, launched.report) })
+    }
+
+    /// The variables about what only this copy has.
+    fn own_variables(&self, notify: Option<&NotifySocket>, channels: &Channels) -> Variables {
+        let path = |path: &Path| path.as_os_str().to_owned();
+        let notify = notify.map(|notify| ("NOTIFY_SOCKET".into(), path(notify.path())));
+        let ack = channels.ack_path().map(|ack| ("EINHORN_SOCK_PATH".into(), path(ack)));
+        let micros = self.plan.lifecycle.watchdog.map(|interval| interval.as_micros().to_string());
+        let watchdog = micros.map(|micros| ("WATCHDOG_USEC".into(), micros.into()));
+        notify.into_iter().chain(ack).chain(watchdog).collect()
     }
 
     fn make_seats(&mut self, generation: GenerationId, seats: Seats) -> Result<(), Failure> {

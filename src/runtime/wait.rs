@@ -5,8 +5,6 @@ use super::copy::Main;
 use super::manager::Manager;
 use super::output::Output;
 use super::{Runtime, clock};
-use crate::notice::Notice;
-use crate::plan::Sign;
 use crate::supervisor::Event;
 use crate::sys::memory;
 use crate::words::{GenerationId, Moment};
@@ -143,24 +141,6 @@ impl Runtime {
         let others = [self.supervisor.next_deadline(), self.hooks.next_deadline(), self.look_again, clients, manager];
         let checks = self.copies.values().filter(|copy| copy.executes()).filter_map(|copy| copy.check.as_ref()?.next());
         watches.chain(drains).chain(progress).chain(checks).chain(others.into_iter().flatten()).min()
-    }
-
-    /// Takes what a copy said on its notify socket.
-    pub(super) fn notified(&mut self, generation: GenerationId) {
-        use super::notify::Said;
-        let said = self.copies.get(&generation).and_then(|copy| copy.notify.as_ref()).map(|notify| notify.take());
-        for said in said.unwrap_or_default() {
-            match said {
-                Said::Ready => self.said_ready(generation, Sign::Notify),
-                Said::Status(text) => {
-                    self.tell(&Notice::Status { generation, text: text.clone() });
-                    if let Some(copy) = self.copies.get_mut(&generation) {
-                        copy.status = Some(text);
-                    }
-                }
-                Said::Stopping => {}
-            }
-        }
     }
 
     fn look_at_candidates(&mut self, now: Moment) {

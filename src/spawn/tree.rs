@@ -110,6 +110,28 @@ impl Tree {
         if self.main_is_ours() { process::send(self.main, signal.0) } else { Err(Errno::ESRCH) }
     }
 
+    /// Signals one process of the tree.
+    ///
+    /// # Errors
+    /// ESRCH when it is not in the tree, EPERM where it runs as somebody else.
+    pub fn signal_member(&mut self, pid: Pid, signal: Sig) -> nix::Result<()> {
+        let members = self.members(&ProcessTable::read());
+        members.iter().find(|member| member.pid == pid).ok_or(Errno::ESRCH)?.signal(signal)
+    }
+
+    /// Another process of the tree, which has become our own child, takes the place of the main process, which has ended.
+    /// False when it is not there, or somebody else's child.
+    pub fn replace_main(&mut self, heir: Pid) -> bool {
+        let table = ProcessTable::read();
+        let ours = table.children(Pid::this()).any(|child| child.pid == heir && child.living);
+        let member = ours && self.members(&table).iter().any(|member| member.pid == heir);
+        if member {
+            self.main = heir;
+            self.known.insert(heir);
+        }
+        member
+    }
+
     /// Signals the whole tree, each process once, and looks again until nothing new appears. Returns those it could
     /// not.
     ///

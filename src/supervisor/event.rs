@@ -3,6 +3,7 @@
 use crate::notice::Notice;
 use crate::plan::Lifecycle;
 use crate::words::{Exit, Failure, GenerationId, HookPoint, ReadySign, Sig};
+use std::time::Duration;
 
 /// The number of one request. Every request gets exactly one [`Action::Answer`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,8 +83,23 @@ pub enum Event {
     Gone(GenerationId),
     /// What its drain waits for is over.
     Drained(GenerationId),
+    /// It said something about itself.
+    Heard(GenerationId, Word),
     /// A deadline may have passed.
     Tick,
+}
+
+/// What a copy says about itself while it runs (sd_notify(3)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// WATCHDOG=1.
+    Alive,
+    /// WATCHDOG_USEC=…: the same, and how often it will say so from now on, at the least.
+    AliveEvery(Duration),
+    /// WATCHDOG=trigger.
+    Stuck,
+    /// EXTEND_TIMEOUT_USEC=…: what it is waited for takes at least this much longer.
+    MoreTime(Duration),
 }
 
 /// Where a new generation's seats come from.

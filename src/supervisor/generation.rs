@@ -1,6 +1,7 @@
 //! One generation's states, and the deadlines each of them has.
 
 use crate::words::{GenerationId, Moment};
+use std::time::Duration;
 
 /// A generation that is not gone yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,10 @@ pub struct Generation {
     pub main_lives: bool,
     /// False when its seats were handed to a successor.
     pub has_seats: bool,
+    /// How often it is to say that it is alive; None: it need not.
+    pub watchdog: Option<Duration>,
+    /// When it is taken to be stuck; set while it is active.
+    pub alive_by: Option<Moment>,
     /// When it is killed at the latest; set when its retirement or its stop begins.
     pub hammer_at: Option<Moment>,
 }
@@ -53,7 +58,7 @@ pub enum State {
 impl Generation {
     /// A generation that is started now.
     #[must_use]
-    pub fn new(id: GenerationId, now: Moment, deadline: Option<Moment>) -> Self {
+    pub fn new(id: GenerationId, now: Moment, deadline: Option<Moment>, watchdog: Option<Duration>) -> Self {
         Self {
             id,
             state: State::Starting { deadline },
@@ -61,8 +66,15 @@ impl Generation {
             ready: None,
             main_lives: true,
             has_seats: true,
+            watchdog,
+            alive_by: None,
             hammer_at: None,
         }
+    }
+
+    /// It is alive now, and active: the next sign of that is due.
+    pub fn watch_from(&mut self, now: Moment) {
+        self.alive_by = self.watchdog.filter(|_| self.state == State::Active).map(|interval| now + interval);
     }
 
     /// True while it is on its way out and not yet killed.
@@ -85,7 +97,8 @@ impl Generation {
             State::Guarding { until } => Some(until),
             State::Draining { limit } => Some(limit),
             State::Stopping { shut_at } => shut_at,
-            State::Active | State::Killed => None,
+            State::Active => self.alive_by,
+            State::Killed => None,
         };
         let hammer = if self.retiring() { self.hammer_at } else { None };
         own.into_iter().chain(hammer).min()

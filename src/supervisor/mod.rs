@@ -6,6 +6,7 @@
 mod configuration;
 pub mod event;
 pub mod generation;
+mod heard;
 mod requests;
 mod respawn;
 mod restart;
@@ -13,7 +14,7 @@ mod retire;
 mod shutdown;
 mod waiting;
 
-pub use event::{Action, Event, HookContext, HookRun, Outcome, Request, Seats, StopReason, Ticket, Wait, What};
+pub use event::{Action, Event, HookContext, HookRun, Outcome, Request, Seats, StopReason, Ticket, Wait, What, Word};
 pub use generation::{Generation, State};
 
 use crate::notice::Notice;
@@ -91,6 +92,7 @@ impl Supervisor {
             Event::Exited(id, exit) => self.exited(now, id, exit),
             Event::Gone(id) => self.gone(now, id),
             Event::Drained(id) => self.drained(now, id),
+            Event::Heard(id, word) => self.heard(now, id, word),
             Event::Tick => self.tick(now),
         }
         std::mem::take(&mut self.out)
@@ -160,6 +162,7 @@ impl Supervisor {
             State::Guarding { until } if passed(until) => self.retire(now, id),
             State::Draining { limit } if passed(limit) => self.stop_retired(now, id),
             State::Stopping { shut_at: Some(at) } if passed(at) => self.shut_seats(id),
+            State::Active if generation.alive_by.is_some_and(passed) => self.stuck(now, id, generation.watchdog),
             _ => {}
         }
     }

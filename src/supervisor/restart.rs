@@ -124,10 +124,11 @@ impl Supervisor {
             let next = self.attempt.as_ref().and_then(|attempt| attempt.policy.as_deref());
             let policy = next.unwrap_or(&self.policy).clone();
             let deadline = policy.ready_timeout.map(|timeout| now + timeout);
+            let watchdog = policy.watchdog;
             if policy.rereads {
                 self.policies.insert(id, policy);
             }
-            self.generations.insert(id, Generation::new(id, now, deadline));
+            self.generations.insert(id, Generation::new(id, now, deadline, watchdog));
             let seats = heir_to.map_or(Seats::Fresh, Seats::Of);
             if self.active.is_none() {
                 self.steered = Some(id);
@@ -165,6 +166,7 @@ impl Supervisor {
         if let Some(generation) = self.generations.get_mut(&id) {
             generation.state = State::Active;
             generation.ready = Some(now);
+            generation.watch_from(now);
             let took = now.since(generation.spawned);
             self.report(Notice::Ready { generation: id, sign, took });
         }
@@ -240,6 +242,8 @@ impl Supervisor {
         let requests = self.attempt.take().map(|attempt| attempt.requests).unwrap_or_default();
         self.report(Notice::Failed { generation: id, failure: Failure::Superseded, kept: self.active });
         self.discard(id, true);
+        // A start was made in the place of the one that was due.
+        self.respawn.postponed = None;
         self.answer(requests, &Outcome::Failed(Failure::Superseded));
         self.go_on();
     }

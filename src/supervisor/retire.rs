@@ -116,9 +116,14 @@ impl Supervisor {
         self.active = None;
         self.report(Notice::Exited { generation: id, exit, expected: false });
         self.stop(now, id, StopReason::Survived);
+        self.bereft(now, id, exit);
+    }
+
+    /// What served does not serve any more: an older generation takes over, or a candidate, or a fresh one.
+    pub(super) fn bereft(&mut self, now: Moment, id: GenerationId, exit: Exit) {
         let older = self.generations.values().rev().find(|one| one.can_take_over()).map(|one| one.id);
         if let Some(older) = older {
-            self.hand_back(id, older, exit);
+            self.hand_back(now, id, older, exit);
         } else {
             self.disproven(&Failure::Crashed(exit));
             if self.attempt_takes_over() {
@@ -130,13 +135,14 @@ impl Supervisor {
     }
 
     /// The newest older generation that was not told to stop serves again.
-    fn hand_back(&mut self, from: GenerationId, to: GenerationId, exit: Exit) {
+    fn hand_back(&mut self, now: Moment, from: GenerationId, to: GenerationId, exit: Exit) {
         self.steer(to);
         self.active = Some(to);
         self.decide_by(to);
         if let Some(older) = self.generations.get_mut(&to) {
             older.state = State::Active;
             older.hammer_at = None;
+            older.watch_from(now);
         }
         self.report(Notice::HandedBack { from, to, exit });
         let failure = Failure::Crashed(exit);

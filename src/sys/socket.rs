@@ -139,6 +139,45 @@ pub fn duplicate(number: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// One datagram with what came along (unix(7)).
+#[derive(Debug)]
+pub struct Datagram {
+    /// Its length in the buffer.
+    pub length: usize,
+    /// Pid and uid of the sender; none without SO_PASSCRED.
+    pub sender: Option<(i32, u32)>,
+    /// The descriptors that came along, close-on-exec, and ours from now on.
+    pub fds: Vec<OwnedFd>,
+}
+
+/// The most descriptors one datagram carries (SCM_MAX_FD, unix(7)).
+const MOST_FDS: usize = 253;
+
+/// Receives one datagram, without waiting.
+///
+/// # Errors
+/// The kernel's answer; `EAGAIN` when there is none.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Datagram, Errno> {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, recvmsg};
+    // Room for all there can be: what did not fit would be ours and nobody would know of it.
+    let mut control = nix::cmsg_space!(UnixCredentials, [RawFd; MOST_FDS]);
+    let mut parts = [io::IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<UnixAddr>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+    let mut datagram = Datagram { length: message.bytes, sender: None, fds: Vec::new() };
+    for part in message.cmsgs()? {
+        match part {
+            ControlMessageOwned::ScmCredentials(who) => datagram.sender = Some((who.pid(), who.uid())),
+            ControlMessageOwned::ScmRights(numbers) => {
+                // SAFETY: the kernel has just made each number for this call, so nobody else owns it.
+                datagram.fds.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
+            }
+            _ => {}
+        }
+    }
+    Ok(datagram)
+}
+
 /// True when the descriptor's socket listens (SO_ACCEPTCONN, socket(7)).
 #[must_use]
 pub fn listens(socket: &impl AsFd) -> bool {

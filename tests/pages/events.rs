@@ -39,6 +39,7 @@ fn samples() -> Vec<Notice> {
         Notice::DrainLimit { generation: OLD, limit: Duration::from_secs(10), waits },
         Notice::Waiting { generation: OLD, waits, since, hammer: Some(Duration::from_secs(55)) },
         Notice::Stopping { generation: OLD, signal: Sig::TERM },
+        Notice::Stuck { generation: NEW, silence: Some(Duration::from_secs(10)) },
         Notice::Hammered { generation: OLD },
         Notice::Exited { generation: OLD, exit: Exit::Code(0), expected: true },
         Notice::Survivors { generation: OLD, pids: vec![(16957, "worker".to_owned())] },

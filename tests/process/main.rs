@@ -23,6 +23,7 @@ mod files;
 mod handoff;
 mod listeners;
 mod lost;
+mod notify;
 mod output;
 mod outside;
 mod pid1;

@@ -38,6 +38,10 @@ pub struct Seen {
     pub started: bool,
     pub not_started: bool,
     pub ready: Option<Moment>,
+    /// When it last had reason to be taken to be alive, while it served.
+    pub alive: Option<Moment>,
+    /// The latest moment it has asked to be waited for.
+    pub more: Option<Moment>,
     pub exited: Option<Exit>,
     pub gone: bool,
     pub drain: Option<Moment>,
@@ -59,6 +63,8 @@ impl Seen {
             started: false,
             not_started: false,
             ready: None,
+            alive: None,
+            more: None,
             exited: None,
             gone: false,
             drain: None,

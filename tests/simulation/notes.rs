@@ -1,7 +1,7 @@
 //! How the onlooker writes events into the book, before the supervisor gets them.
 
 use crate::ledger::{Asked, Ledger, Seen};
-use endless::supervisor::{Event, HookRun, Request, Wait, What};
+use endless::supervisor::{Event, HookRun, Request, Wait, What, Word};
 use endless::words::{Exit, Failure, GenerationId, HookPoint, Moment};
 
 impl Ledger {
@@ -24,6 +24,7 @@ impl Ledger {
                     self.vetoed();
                 }
             }
+            Event::Heard(id, word) => self.note_word(*id, *word),
             Event::Begin | Event::Drained(_) | Event::Tick => {}
         }
     }
@@ -109,7 +110,37 @@ impl Ledger {
         let seen = self.seen(id);
         if seen.candidate() {
             seen.ready = Some(now);
+            seen.alive = Some(now);
             self.ever_ready = true;
+        }
+    }
+
+    fn note_word(&mut self, id: GenerationId, word: Word) {
+        let now = self.now;
+        let active = self.steered == Some(id);
+        let seen = self.seen(id);
+        match word {
+            Word::Alive if seen.serving() && active => seen.alive = Some(now),
+            Word::MoreTime(more) if seen.candidate() || seen.retiring().is_some() => {
+                seen.more = seen.more.max(Some(now + more));
+            }
+            _ => {}
+        }
+    }
+
+    /// The active generation is killed because it is stuck: that is an end as any other.
+    pub fn note_stuck(&mut self, now: Moment) {
+        let nobody = self.serving().is_none();
+        if nobody {
+            self.ended_with(137);
+            self.clean_end = false;
+            if !self.restart_wanted() {
+                self.ends.push(now);
+            }
+            if let Some((limit, within)) = self.policy.respawn_limit {
+                let recent = self.ends.iter().filter(|end| now.since(**end) < within).count();
+                self.gave_up |= self.candidate().is_none() && recent > limit as usize;
+            }
         }
     }
 

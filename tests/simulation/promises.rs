@@ -99,6 +99,7 @@ impl Ledger {
 
     fn steer(&mut self, id: GenerationId) -> Kept {
         let nobody = self.serving().is_none();
+        let now = self.now;
         let seen = self.present(id, "steer to")?;
         promise(10, !seen.ended(), || format!("new connections go to generation {id}, which has ended"))?;
         promise(2, !seen.told(), || format!("new connections go to generation {id}, which was told to stop"))?;
@@ -106,6 +107,7 @@ impl Ledger {
         promise(1, ready || nobody, || format!("new connections go to generation {id}, which is not ready"))?;
         // Handed back: its retirement has not taken place.
         seen.drain = None;
+        seen.alive = seen.alive.map(|_| now);
         promise(0, self.steered != Some(id), || format!("new connections go to generation {id} already"))?;
         self.steered = Some(id);
         Ok(())
@@ -180,15 +182,29 @@ impl Ledger {
     fn kill(&mut self, id: GenerationId) -> Kept {
         let now = self.now;
         self.present(id, "kill")?;
-        self.spared(id, "kill")?;
-        self.patient(id)?;
+        let stuck = self.stuck(id);
+        if !stuck {
+            self.spared(id, "kill")?;
+            self.patient(id)?;
+        }
         let seen = self.seen(id);
         seen.kill = Some(now);
         seen.killed_alive = !seen.ended();
+        if stuck {
+            self.note_stuck(now);
+        }
+        let seen = self.seen(id);
         if seen.ready.is_none() && seen.exited.is_none() {
             self.ended_with(125);
         }
         Ok(())
+    }
+
+    /// It has the new connections and has not said in time that it is alive.
+    fn stuck(&self, id: GenerationId) -> bool {
+        let seen = &self.generations[&id];
+        let silent = self.policy.watchdog.zip(seen.alive).is_some_and(|(interval, alive)| self.now >= alive + interval);
+        silent && seen.serving() && self.steered == Some(id)
     }
 
     /// The hammer comes when its time has come, when somebody asks for it, or when too many retire.

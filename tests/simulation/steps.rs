@@ -56,17 +56,22 @@ impl Ledger {
             self.hammer_in_time(*id, seen, next)?;
             self.ready_in_time(*id, seen, next)?;
             self.stopped_in_time(*id, seen, next)?;
+            let silent = self.policy.watchdog.zip(seen.alive).map(|(interval, alive)| alive + interval);
+            let silent = silent.filter(|_| seen.serving() && self.steered == Some(*id) && !self.stop_maybe());
+            promise(4, silent.is_none_or(|due| due >= next), || format!("generation {id} was stuck at {silent:?}"))?;
         }
         self.superseded_in_time(next)
     }
 
     fn hammer_in_time(&self, id: GenerationId, seen: &Seen, next: Moment) -> Kept {
-        let due = seen.retiring().and_then(|begun| Some(begun + self.policy.hammer?));
+        let due =
+            seen.retiring().and_then(|begun| Some((begun + self.policy.hammer?).max(seen.more.unwrap_or_default())));
         promise(4, due.is_none_or(|due| due >= next), || format!("the hammer of generation {id} was due at {due:?}"))
     }
 
     fn ready_in_time(&self, id: GenerationId, seen: &Seen, next: Moment) -> Kept {
         let due = self.policy.ready_timeout.filter(|_| seen.candidate()).map(|timeout| seen.spawned + timeout);
+        let due = due.map(|due| due.max(seen.more.unwrap_or_default()));
         promise(6, due.is_none_or(|due| due >= next), || format!("generation {id} was to be ready at {due:?}"))
     }
 

@@ -19,6 +19,7 @@ fn defaults() -> Lifecycle {
         max_retiring: 8,
         drain: Drain { mode: DrainMode::Quiet, limit: ms(10_000) },
         hammer: Some(ms(60_000)),
+        watchdog: None,
         respawn: Respawn::OnFailure,
         respawn_limit: Some((5, ms(60_000))),
         rereads: false,
@@ -334,12 +335,83 @@ fn a_restart_reads_the_configuration_again_and_a_broken_one_stops_it() {
           1000 | restart-broken | read, answer 1 failed: a quote is not closed
           2000 | restart-mended | read, spawn 2
           2010 | ready 2        | steer 2, answer 2 done 2, stop 1 retired
-          2060 | tick           | shut 1
+          2260 | tick           | shut 1
           3010 | tick           | kill 1
           3011 | exit 1 KILL    |
           3011 | gone 1         | release 1
           4000 | exit 2 1       | stop 2 survived
           4001 | gone 2         |
           4107 | tick           | spawn 3 on the seats of 2",
+    );
+}
+
+#[test]
+fn a_copy_that_misses_its_watchdog_is_killed_and_replaced_like_one_that_has_crashed() {
+    let mut supervisor = Supervisor::new(Lifecycle { watchdog: Some(ms(1000)), ..plain() }, 7);
+    let mut told = Teller::default();
+    let rows = [
+        (0, "begin", "spawn 1"),
+        (10, "ready 1", ""),
+        (900, "alive 1", ""),
+        (1900, "tick", "kill 1"),
+        (1910, "exit 1 KILL", ""),
+        (1910, "gone 1", ""),
+    ];
+    for (at, event, expected) in rows {
+        assert_eq!(told.step(&mut supervisor, Moment(ms(at)), event), expected, "at {at}");
+    }
+    let due = supervisor.next_deadline().unwrap();
+    assert!(delayed(due.since(Moment(ms(1900))), 100));
+    assert_eq!(told.step(&mut supervisor, due, "tick"), "spawn 2 on the seats of 1");
+}
+
+#[test]
+fn a_copy_that_is_stuck_in_its_probation_gives_the_listeners_back() {
+    tell(
+        Lifecycle { watchdog: Some(ms(1000)), ..defaults() },
+        "    0 | begin     | spawn 1
+            10 | ready 1   |
+           900 | alive 1   |
+          1000 | restart   | spawn 2
+          1010 | ready 2   | steer 2
+          2010 | tick      | kill 2, steer 1, answer 1 failed: it ended during its probation (killed by SIGKILL)
+          2020 | exit 2 KILL |
+          2020 | gone 2    | release 2
+          3010 | tick      | kill 1",
+    );
+}
+
+#[test]
+fn a_copy_that_says_so_is_stuck_at_once_when_there_is_a_watchdog() {
+    tell(
+        plain(),
+        "    0 | begin   | spawn 1
+            10 | ready 1 |
+            20 | stuck 1 |",
+    );
+    tell(
+        Lifecycle { watchdog: Some(ms(1000)), respawn: Respawn::Never, ..plain() },
+        "    0 | begin       | spawn 1
+            10 | ready 1     |
+            20 | stuck 1     | kill 1
+            30 | exit 1 KILL |
+            30 | gone 1      | release 1, finish 137",
+    );
+}
+
+#[test]
+fn a_copy_may_ask_for_more_time_to_start_and_to_go() {
+    tell(
+        Lifecycle { ready_timeout: Some(ms(1000)), hammer: Some(ms(2000)), ..plain() },
+        "    0 | begin        | spawn 1
+           900 | more 1 500   |
+          1300 | more 1 10    |
+          1390 | ready 1      |
+          2000 | restart      | spawn 2
+          2100 | ready 2      | steer 2, answer 1 done 2, stop 1 retired
+          2350 | tick         | shut 1
+          4000 | more 1 1000  |
+          4900 | more 2 90000 |
+          5000 | tick         | kill 1",
     );
 }

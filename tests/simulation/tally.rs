@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub struct Tally(pub BTreeMap<&'static str, u64>);
 
 /// What must happen in many lives, or the simulation proves less than it says.
-pub const EXPECTED: [&str; 16] = [
+pub const EXPECTED: [&str; 17] = [
     "restart done",
     "superseded",
     "not ready in time",
@@ -20,6 +20,7 @@ pub const EXPECTED: [&str; 16] = [
     "refused by a stop",
     "handed back",
     "hammered",
+    "stuck",
     "survivors stopped",
     "seats inherited",
     "respawned",
@@ -41,6 +42,7 @@ impl Tally {
             Action::Answer(_, Outcome::Done(Some(_))) => self.count("restart done"),
             Action::Answer(_, Outcome::Failed(failure)) => self.failure(failure),
             Action::Report(Notice::HandedBack { .. }) => self.count("handed back"),
+            Action::Report(Notice::Stuck { .. }) => self.count("stuck"),
             Action::Report(Notice::Hammered { .. }) => self.count("hammered"),
             Action::Report(Notice::Respawning { .. }) => self.count("respawned"),
             Action::Report(Notice::GaveUp { .. }) => self.count("gave up"),

@@ -22,6 +22,7 @@ pub fn policy(dice: &mut Dice) -> Lifecycle {
             limit: dice.pick(&[ms(0), ms(100), ms(1000), ms(10_000)]),
         },
         hammer: dice.pick(&[None, Some(ms(0)), Some(ms(100)), Some(ms(1000)), Some(ms(60_000))]),
+        watchdog: dice.pick(&[None, None, None, Some(ms(2000))]),
         respawn: dice.pick(&[Respawn::OnFailure, Respawn::OnFailure, Respawn::Always, Respawn::Never]),
         respawn_limit: dice.pick(&[None, Some((1, ms(1000))), Some((2, ms(60_000))), Some((5, ms(60_000)))]),
         rereads: dice.chance(30),
@@ -72,6 +73,10 @@ pub struct Nature {
     pub ready: Option<u64>,
     /// How long after its start it ends by itself.
     pub end: Option<(u64, Exit)>,
+    /// How long after it began to serve it stops to say that it is alive. None: it never does.
+    pub silent: Option<u64>,
+    /// How much more time it asks for when it was started, and when it was told to stop. None: it does not ask.
+    pub more: Option<u64>,
     /// What it does with a stop signal.
     pub on_stop: OnStop,
     /// What its children do.
@@ -92,6 +97,8 @@ impl Nature {
             start: (dice.below(2) * grid, Start::Works),
             ready: Some(dice.below(3) * grid),
             end: None,
+            silent: None,
+            more: None,
             on_stop: OnStop::Ends(dice.below(4) * grid, dice.pick(&[Exit::Code(0), Exit::Signal(Sig::TERM)])),
             rest: Rest::Nobody(dice.below(2) * grid),
             drained: Some(dice.pick(&[0, 0, 1, 2, 5, 100]) * grid),
@@ -112,6 +119,8 @@ impl Nature {
             let after = dice.pick(&[0, nature.ready.unwrap_or(0), nature.ready.unwrap_or(0)]);
             nature.end = Some((after + delay(dice), any_exit(dice)));
         }
+        nature.silent = if dice.chance(30) { Some(delay(dice)) } else { None };
+        nature.more = if dice.chance(20) { Some(delay(dice)) } else { None };
         nature.on_stop = match dice.below(5) {
             0 => OnStop::Ignores,
             1 => OnStop::Stuck(delay(dice)),

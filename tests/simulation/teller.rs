@@ -2,7 +2,7 @@
 
 use crate::target::ms;
 use endless::plan::Lifecycle;
-use endless::supervisor::{Action, Event, HookRun, Outcome, Request, Seats, Supervisor, Ticket, Wait, What};
+use endless::supervisor::{Action, Event, HookRun, Outcome, Request, Seats, Supervisor, Ticket, Wait, What, Word};
 use endless::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign, Sig};
 
 /// Tells a story: each row is `time in ms | event | actions`.
@@ -77,6 +77,9 @@ impl Teller {
             "exit" => Event::Exited(id, exit(word[2])),
             "gone" => Event::Gone(id),
             "drained" => Event::Drained(id),
+            "alive" => Event::Heard(id, Word::Alive),
+            "stuck" => Event::Heard(id, Word::Stuck),
+            "more" => Event::Heard(id, Word::MoreTime(ms(word[2].parse().unwrap()))),
             "tick" => Event::Tick,
             "restart-broken" => {
                 self.broken = true;

@@ -3,9 +3,10 @@
 use crate::dice::Dice;
 use crate::target::{Nature, OnStop, Rest, Start};
 use endless::plan::Lifecycle;
-use endless::supervisor::{Action, Event, HookRun, Request, StopReason, Ticket, Wait, What};
+use endless::supervisor::{Action, Event, HookRun, Request, StopReason, Ticket, Wait, What, Word};
 use endless::words::{Exit, GenerationId, HookPoint, ReadySign, Sig};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// When an event arrives: the time in milliseconds, chance among those of the same time, order of creation.
 type Key = (u64, u64, u64);
@@ -14,6 +15,8 @@ type Key = (u64, u64, u64);
 struct Target {
     nature: Nature,
     main_ended: bool,
+    serves_since: Option<u64>,
+    told: bool,
 }
 
 /// Everything outside the supervisor.
@@ -30,6 +33,8 @@ pub struct World {
     pub may_hang: bool,
     /// What the configuration says.
     policy: Lifecycle,
+    /// How often a healthy target says that it is alive, in milliseconds.
+    ping: Option<u64>,
     /// The world's chance.
     pub dice: Dice,
     queue: BTreeMap<Key, Event>,
@@ -47,6 +52,7 @@ impl World {
             calm: false,
             good: dice.pick(&[0, 30, 60, 90]),
             may_hang,
+            ping: policy.watchdog.and_then(|interval| u64::try_from(interval.as_millis() / 2).ok()),
             policy,
             dice,
             queue: BTreeMap::new(),
@@ -61,13 +67,39 @@ impl World {
         self.queue.keys().next().map(|key| key.0)
     }
 
+    /// True when anything is owed beside signs of life.
+    pub fn owes_more_than_pings(&self) -> bool {
+        self.queue.values().any(|event| !matches!(event, Event::Heard(..)))
+    }
+
     /// Takes the next owed event.
     pub fn take(&mut self) -> Option<Event> {
         let (_, event) = self.queue.pop_first()?;
         if let Event::Exited(generation, _) | Event::NotStarted(generation, _) = &event {
             self.targets.get_mut(generation).unwrap().main_ended = true;
         }
+        if let Event::Ready(generation, _) | Event::Heard(generation, Word::Alive) = &event {
+            self.ping(*generation);
+        }
         Some(event)
+    }
+
+    /// A target that serves says again and again that it is alive, until it falls silent, ends or is told to.
+    fn ping(&mut self, generation: GenerationId) {
+        let Some(interval) = self.ping else { return };
+        let target = self.targets.get_mut(&generation).unwrap();
+        let since = *target.serves_since.get_or_insert(self.now);
+        let silent = target.nature.silent.is_some_and(|after| self.now >= since + after);
+        if !silent && !target.main_ended && !target.told {
+            self.owe(self.now + interval / self.grid * self.grid, Event::Heard(generation, Word::Alive));
+        }
+    }
+
+    fn ask_for_time(&mut self, generation: GenerationId) {
+        if let Some(more) = self.targets.get(&generation).and_then(|target| target.nature.more) {
+            let due = self.now + self.grid;
+            self.owe(due, Event::Heard(generation, Word::MoreTime(Duration::from_millis(more))));
+        }
     }
 
     /// Throws away the requests that have not arrived.
@@ -143,7 +175,7 @@ impl World {
         let kind = nature.start.1.clone();
         let (ready, end) = (nature.ready, nature.end);
         let gone = answered + nature.killed.1;
-        self.targets.insert(generation, Target { nature, main_ended: false });
+        self.targets.insert(generation, Target { nature, main_ended: false, serves_since: None, told: false });
         if let Some(failure) = failure {
             self.owe_of(generation, answered, Event::NotStarted(generation, failure));
             if let Start::NotExecuted(true) = kind {
@@ -153,6 +185,7 @@ impl World {
             return;
         }
         self.owe_of(generation, answered, Event::Started(generation));
+        self.ask_for_time(generation);
         if let Some(ready) = ready {
             self.owe_of(generation, answered + ready, Event::Ready(generation, ReadySign::Notified));
         }
@@ -171,7 +204,9 @@ impl World {
     }
 
     fn stop(&mut self, generation: GenerationId, reason: StopReason) {
-        let Some(target) = self.targets.get(&generation) else { return };
+        self.ask_for_time(generation);
+        let Some(target) = self.targets.get_mut(&generation) else { return };
+        target.told = true;
         if target.main_ended || reason == StopReason::Survived {
             if let Rest::WaitsForStop(after) = target.nature.rest {
                 self.end_tree(generation, self.now + after);
@@ -189,7 +224,8 @@ impl World {
     }
 
     fn kill(&mut self, generation: GenerationId) {
-        let Some(target) = self.targets.get(&generation) else { return };
+        let Some(target) = self.targets.get_mut(&generation) else { return };
+        target.told = true;
         let (main, tree) = target.nature.killed;
         if matches!(target.nature.start.1, Start::Works) {
             self.end_main(generation, self.now + main, Exit::Signal(Sig::KILL));
@@ -245,8 +281,9 @@ impl World {
     }
 }
 
+/// What is not part of a life's row: it may come at any time.
 fn drained(event: &Event) -> bool {
-    matches!(event, Event::Drained(_))
+    matches!(event, Event::Drained(_) | Event::Heard(..))
 }
 
 /// The generation an event is about.
@@ -257,6 +294,7 @@ pub fn of(event: &Event) -> Option<GenerationId> {
         | Event::Ready(generation, _)
         | Event::Exited(generation, _)
         | Event::Gone(generation)
+        | Event::Heard(generation, _)
         | Event::Drained(generation) => Some(*generation),
         Event::Begin | Event::Request(_) | Event::HooksDone { .. } | Event::Reread(_) | Event::Tick => None,
     }

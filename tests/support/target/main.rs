@@ -23,6 +23,10 @@
 //! | `sick=FILE` | answers 500 until the file is there |
 //! | `options` | prints a line about each inherited socket |
 //! | `as=PROTOCOL` | takes its sockets and says that it serves as a program of that protocol does: `endless`, `tableflip`, … |
+//! | `store=NAME` | leaves a pipe, whose other end says its generation, with endless under this name |
+//! | `stored=NAME` | prints what a pipe that was left says |
+//! | `alive=MS` | sends WATCHDOG=1 every so many milliseconds, until the file `silent` is there |
+//! | `barrier` | sends BARRIER=1 and waits until it is answered |
 //! | `socket=N` | serves this descriptor |
 //! | `stop=SIG` | ends by this signal too |
 //! | `write=N` | writes a newline to descriptor N |
@@ -31,6 +35,7 @@
 #![allow(clippy::disallowed_methods, clippy::exit, reason = "a program to be run by endless, not a part of it")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that finds it broken must see it")]
 
+mod notify;
 mod protocols;
 mod serve;
 mod sockets;
@@ -40,7 +45,6 @@ use nix::unistd::{ForkResult, fork, getppid, setsid};
 use signal_hook::iterator::Signals;
 use std::collections::HashSet;
 use std::io::Write;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fs, process, thread};
@@ -118,8 +122,8 @@ fn carry_out(word: &str) {
         ("die", name) => drop(raise(number(name))),
         ("hang", _) => hang(),
         ("wait", file) => wait_for(Path::new(file)),
-        ("notify", "") => notify("READY=1"),
-        ("notify", text) => notify(text),
+        ("notify", "") => notify::say_it("READY=1"),
+        ("notify", text) => notify::say_it(&text.replace("\\n", "\n").replace("=PID", &format!("={}", process::id()))),
         ("parent", name) => {
             say(&format!("sends {name} to {}", getppid()));
             kill(getppid(), number(name)).unwrap();
@@ -128,6 +132,10 @@ fn carry_out(word: &str) {
         ("grandchild", _) => leave_behind(false),
         ("daemon", _) => leave_behind(true),
         ("orphan", _) => orphan(),
+        ("store", name) => notify::store(name),
+        ("stored", name) => notify::stored(name),
+        ("alive", millis) => notify::alive(millis.parse().unwrap()),
+        ("barrier", _) => notify::barrier(),
         ("socket", number) => serve::use_these(vec![number.parse().unwrap()]),
         ("write", number) => write_newline(number.parse().unwrap()),
         ("env", name) => say(&format!("{name}={}", env::var(name).unwrap_or_else(|_| "(unset)".to_owned()))),
@@ -168,12 +176,6 @@ fn wait_for(file: &Path) {
     while !file.exists() && !serve::stopping() {
         thread::sleep(Duration::from_millis(2));
     }
-}
-
-fn notify(text: &str) {
-    let path = env::var_os("NOTIFY_SOCKET").expect("NOTIFY_SOCKET");
-    UnixDatagram::unbound().unwrap().send_to(text.as_bytes(), path).unwrap();
-    say(&format!("said {text}"));
 }
 
 /// A process that ignores SIGTERM and holds all that we hold. It is forked before there is any other thread of ours but

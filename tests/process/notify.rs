@@ -1,0 +1,200 @@
+//! All of sd_notify(3): what copies say, who may speak for them, and the senders people use.
+
+use crate::support::{endless, processes, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::geteuid;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+
+#[test]
+fn status_stopping_reloading_and_errno_are_told() {
+    let mut endless =
+        endless("-l 127.0.0.1:0 -v").start(&["notify=STATUS=warm\\nERRNO=13\\nSTOPPING=1\\nRELOADING=1", "notify"]);
+    endless.wait("says: warm");
+    endless.wait("generation 1 says: Permission denied (13)");
+    endless.wait("generation 1 says that it is stopping");
+    endless.wait("generation 1 says that it is reloading");
+    endless.ready(1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_candidate_may_ask_for_more_time() {
+    let more = "notify=EXTEND_TIMEOUT_USEC=60000000";
+    let mut endless =
+        endless("-l 127.0.0.1:0 --ready notify --ready-timeout 1s").start(&[more, "wait={dir}/go", "notify"]);
+    endless.wait("waits for");
+    let began = std::time::Instant::now();
+    until("its first limit is over", || (began.elapsed().as_millis() > 1500).then_some(()));
+    endless.touch("go");
+    endless.ready(1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn what_misses_its_watchdog_is_killed_and_started_again() {
+    let mut endless = endless("-l 127.0.0.1:0 --watchdog 1s").start(&["alive=100", "2+:print=again"]);
+    endless.wait("WATCHDOG_USEC is 1000000");
+    let first = endless.ready(1);
+    endless.touch("silent");
+    endless.wait_with(&["generation 1", "is stuck: no WATCHDOG=1 for 1s"]);
+    std::fs::remove_file(endless.file("silent")).unwrap();
+    endless.ready(2);
+    assert!(!processes::alive(first));
+    assert_eq!(endless.ask().0, 2);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn one_that_is_stuck_in_its_probation_gives_way_to_the_older_one() {
+    let mut endless = endless("-l 127.0.0.1:0 --watchdog 30s --probation 20s").start(&[
+        "1:alive=100",
+        "2:notify=WATCHDOG=1",
+        "2:wait={dir}/go",
+        "2:notify=READY=1\\nWATCHDOG=trigger",
+    ]);
+    let first = endless.ready(1);
+    endless.signal(Signal::SIGHUP);
+    endless.wait_with(&["target 2", "waits for"]);
+    endless.touch("go");
+    endless.wait_with(&["generation 2", "says that it is stuck"]);
+    endless.wait_with(&["generation 1", "serves again"]);
+    assert_eq!(endless.ask(), (1, first));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn descriptors_are_kept_for_the_next_generation() {
+    let mut endless = endless("-l web=127.0.0.1:0 --probation 0").start(&["stored=db", "1:store=db", "1:barrier"]);
+    endless.wait_with(&["target 1", "names web"]);
+    endless.ready(1);
+    endless.wait("the barrier is answered");
+    endless.restart(2);
+    endless.wait_with(&["target 2", "names web:db"]);
+    endless.wait_with(&["target 2", "found left by generation 1"]);
+    assert_eq!(endless.ask().0, 2);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn no_more_descriptors_are_kept_than_asked_for_and_they_can_be_taken_back() {
+    let words = ["store=a", "store=b", "barrier", "2:stored=a", "notify=FDSTOREREMOVE=1\\nFDNAME=a", "3:stored=a"];
+    let mut endless = endless("-l web=127.0.0.1:0 --probation 0 --fd-store-max 1").start(&words);
+    endless.wait("1 descriptors of generation 1 are not kept: --fd-store-max 1");
+    endless.ready(1);
+    endless.wait_with(&["target 1", "said FDSTOREREMOVE=1"]);
+    endless.restart(2);
+    endless.wait_with(&["target 2", "names web"]);
+    assert_eq!(endless.count("names web:b"), 0);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn another_main_process_is_one_of_the_copy_or_none() {
+    let mut endless = endless("-l 127.0.0.1:0 -v").start(&["notify=MAINPID=1", "notify=MAINPID=PID", "notify"]);
+    endless.wait("names a stranger as its main process (MAINPID=1): ignored");
+    endless.ready(1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_server_that_goes_to_the_background_and_says_so_is_followed() {
+    let target = crate::support::example("target").display().to_string();
+    // The first shell ends; the server it has started says which process it is.
+    let script = "\"$0\" notify=MAINPID=PID wait=go notify & while ! test -e gone; do sleep 0.05; done";
+    let mut endless =
+        endless("-l 127.0.0.1:0 --ready notify --listen-pid none").start_command(&["sh", "-c", script, &target]);
+    let line = endless.wait("said MAINPID=");
+    let server: i32 = line.rsplit('=').next().unwrap().trim().parse().unwrap();
+    endless.touch("gone");
+    endless.wait(&format!("the main process of generation 1 is pid {server} from now on (MAINPID)"));
+    endless.touch("go");
+    assert_eq!(endless.ready(1).as_raw(), server);
+    assert_eq!(endless.ask().1.as_raw(), server);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_stranger_is_refused_and_told_about() {
+    let mut endless = endless("-l 127.0.0.1:0 --ready notify").start(&["env=NOTIFY_SOCKET", "wait={dir}/go", "notify"]);
+    let line = endless.wait("NOTIFY_SOCKET=");
+    let path = line.split("NOTIFY_SOCKET=").nth(1).unwrap();
+    UnixDatagram::unbound().unwrap().send_to(b"READY=1", path).unwrap();
+    endless.wait_with(&["notify socket of generation 1 came from a stranger", "is ignored"]);
+    assert_eq!(endless.count("is ready"), 0);
+    endless.touch("go");
+    endless.ready(1);
+    assert_eq!(endless.stop(), 0);
+}
+
+/// A program people use to say READY=1, in front of the target, which says nothing.
+fn says_ready(sender: &str) {
+    let target = crate::support::example("target").display().to_string();
+    let script = format!("{sender} && exec \"$0\" print=sent");
+    let mut endless = endless("-l 127.0.0.1:0 --ready notify").start_command(&["sh", "-c", &script, &target]);
+    endless.wait_with(&["generation 1 ", "is ready", "READY=1"]);
+    endless.wait("sent");
+    assert_eq!(endless.ask().0, 1);
+    assert_eq!(endless.stop(), 0);
+}
+
+fn has(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
+    if !found {
+        // .ci/run installs it.
+        eprintln!("{program} is not here");
+    }
+    found
+}
+
+#[test]
+fn systemd_notify() {
+    if has("systemd-notify") {
+        says_ready("systemd-notify --ready");
+        says_ready("systemd-notify --ready --no-block");
+    }
+}
+
+#[test]
+fn systemd_notify_as_nobody() {
+    if has("systemd-notify") && geteuid().is_root() {
+        says_ready("setpriv --reuid 65534 --clear-groups systemd-notify --ready");
+    }
+}
+
+#[test]
+fn python() {
+    let send = "import os, socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); \
+                s.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])";
+    if has("python3") {
+        says_ready(&format!("python3 -c \"{send}\""));
+    }
+}
+
+#[test]
+fn the_rust_crate() {
+    let notify = crate::support::example("notify").display().to_string();
+    let mut endless = endless("-l 127.0.0.1:0 --ready notify").start_command(&[&notify]);
+    endless.wait_with(&["generation 1 ", "is ready", "READY=1"]);
+    endless.restart(2);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn two_signals_that_are_pending_together_are_told_apart() {
+    let mut endless = endless("-l 127.0.0.1:0 --pass endless-json --probation 0").start(&[
+        "as=endless-json",
+        "wait={dir}/go",
+        "parent=INT",
+    ]);
+    let first = endless.ready(1);
+    kill(endless.pid(), Signal::SIGSTOP).unwrap();
+    endless.touch("go");
+    endless.wait("sends INT to");
+    // The copy's INT and the operator's TERM wait together.
+    endless.signal(Signal::SIGTERM);
+    endless.signal(Signal::SIGCONT);
+    endless.wait_with(&["SIGTERM from pid", "stop"]);
+    assert_eq!(endless.ended_clean(), 0);
+    assert!(!processes::alive(first));
+}
