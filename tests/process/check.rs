@@ -15,7 +15,7 @@ fn it_prints_the_plan_and_touches_nothing() {
     let at = taken.local_addr().unwrap();
     let options = format!(
         "-l web={at} -l {{dir}}/s,mode=0600 --ready probe=http:/health --hammer never --umask 0022 -e A=b \
-         --pid-file {{dir}}/pid --status-file {{dir}}/status"
+         --pid-file {{dir}}/pid --status-file {{dir}}/status --log-file {{dir}}/log --output {{dir}}/print --events {{dir}}/events"
     );
     let setup = checking(&options).option("--hook", "begin=touch {dir}/began");
     let mut endless = setup.start(&["print=started"]);
