@@ -145,6 +145,26 @@ impl Captured {
         }
     }
 
+    /// Gives a copy one of the sockets that wait for it: `put` puts it in place of the one it is about to bind. None when
+    /// none waits.
+    pub(super) fn hand_over(
+        &mut self,
+        owner: GenerationId,
+        put: impl Fn(BorrowedFd<'_>) -> nix::Result<()>,
+    ) -> Option<nix::Result<()>> {
+        let member = self.members.iter_mut().find(|member| member.owner == owner && member.waits)?;
+        let answer = put(member.socket.as_fd());
+        member.waits = answer.is_err();
+        self.attach().ok();
+        Some(answer)
+    }
+
+    /// Closes what still waits for a generation that does not need it.
+    pub(super) fn drop_waiting(&mut self, owner: GenerationId) {
+        self.leave(|member| member.owner == owner && member.waits);
+        self.members.retain(|member| member.owner != owner || !member.waits);
+    }
+
     /// Ends listening on some sockets, which takes them out of the group. The steering program has no index of them first.
     fn leave(&mut self, which: impl Fn(&Member) -> bool) {
         self.forget_closed();
@@ -170,9 +190,12 @@ impl Captured {
         }
     }
 
+    /// Where a generation's sockets are in the group: those it asked for, or, as long as there is none, those that wait.
     fn indices(&self, owner: GenerationId) -> Vec<usize> {
-        let own = self.members.iter().filter(|member| member.owner == owner);
-        own.filter_map(|member| self.group.index(member.number)).collect()
+        let index = |member: &Member| Some((member.waits, self.group.index(member.number)?));
+        let own: Vec<_> = self.members.iter().filter(|member| member.owner == owner).filter_map(index).collect();
+        let asked_for = own.iter().any(|(waits, _)| !waits);
+        own.into_iter().filter(|(waits, _)| !(*waits && asked_for)).map(|(_, index)| index).collect()
     }
 
     /// Puts the program on the group that says what is wanted now, unless it is there already. Where the active

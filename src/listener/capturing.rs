@@ -7,12 +7,13 @@ use super::listeners::Listeners;
 use super::port::{Listener, Port};
 use crate::notice::Notice;
 use crate::plan::SocketOptions;
-use crate::sys::socket::listens;
+use crate::sys::socket::{listens, set_nonblocking};
 use crate::words::GenerationId;
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{SockType, getsockopt, setsockopt, sockopt};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// What is to become of a call that waits.
 #[derive(Debug)]
@@ -23,16 +24,24 @@ pub enum Verdict {
     Answer(Result<(), Errno>),
 }
 
+/// What can be found out about, or done to, the process that made a call.
+#[derive(Clone, Copy)]
+pub struct Asker<'a> {
+    /// Whether the socket of this number is open in any process of the copy.
+    pub open: &'a dyn Fn(u64) -> bool,
+    /// Puts another socket in place of the one the call is about.
+    pub put: &'a dyn Fn(BorrowedFd<'_>) -> Result<(), Errno>,
+}
+
 impl Listeners {
-    /// A copy is about to bind its socket to this address, whose port is not 0. `open` tells whether the socket of a number
-    /// is open in any process of the copy. The descriptor is closed again unless it is kept for good: a copy that tries
-    /// whether a port is free closes its socket and binds another.
+    /// A copy is about to bind its socket to this address, whose port is not 0. The descriptor is closed again unless it is
+    /// kept for good: a copy that tries whether a port is free closes its socket and binds another.
     pub fn bind_asked(
         &mut self,
         generation: GenerationId,
         socket: OwnedFd,
         at: SocketAddr,
-        open: &dyn Fn(u64) -> bool,
+        asker: Asker<'_>,
     ) -> Verdict {
         if getsockopt(&socket, sockopt::SockType) != Ok(SockType::Stream) {
             return Verdict::GoOn;
@@ -40,7 +49,10 @@ impl Listeners {
         let shares = getsockopt(&socket, sockopt::ReusePort) == Ok(true);
         let place = Place { transport: Transport::Tcp, at, any: false };
         if let Some(captured) = self.captured_at(place) {
-            captured.drop_closed(generation, open);
+            captured.drop_closed(generation, asker.open);
+            if let Some(answer) = captured.hand_over(generation, |kept| replace(&socket, kept, asker)) {
+                return Verdict::Answer(answer);
+            }
             if captured.has(generation) && !shares {
                 return Verdict::Answer(Err(Errno::EADDRINUSE));
             }
@@ -60,7 +72,7 @@ impl Listeners {
         generation: GenerationId,
         socket: OwnedFd,
         backlog: i32,
-        open: &dyn Fn(u64) -> bool,
+        asker: Asker<'_>,
     ) -> (Verdict, Option<Notice>) {
         let stream = getsockopt(&socket, sockopt::SockType) == Ok(SockType::Stream);
         let Some(at) = local_address(&socket).filter(|_| stream && !listens(&socket)) else {
@@ -74,7 +86,7 @@ impl Listeners {
         self.provide(place);
         let Some(captured) = self.captured_at(place) else { return (Verdict::GoOn, None) };
         let known = !captured.is_empty();
-        captured.drop_closed(generation, open);
+        captured.drop_closed(generation, asker.open);
         let answer = captured.listen(generation, socket, backlog);
         let address = BoundAddress::Tcp(at).to_string();
         let notice = || Notice::Listening { name: address.replace(':', "-"), address: address.clone(), shared: None };
@@ -92,6 +104,15 @@ impl Listeners {
     #[must_use]
     pub fn misses_captured(&self, generation: GenerationId) -> bool {
         self.captured().any(|captured| captured.has_other(generation) && !captured.has(generation))
+    }
+
+    /// A generation is ready: what still waits for it to be bound was dropped by it.
+    pub fn drop_waiting(&mut self, generation: GenerationId) {
+        for listener in &mut self.list {
+            if let Port::Captured(captured) = &mut listener.port {
+                captured.drop_waiting(generation);
+            }
+        }
     }
 
     fn captured(&self) -> impl Iterator<Item = &Captured> {
@@ -120,6 +141,13 @@ impl Listeners {
             None => self.list.push(fresh),
         }
     }
+}
+
+/// Puts a socket a crashed copy left in place of the one its successor is about to bind, as blocking as that one is.
+fn replace(theirs: &OwnedFd, kept: BorrowedFd<'_>, asker: Asker<'_>) -> Result<(), Errno> {
+    let flags = OFlag::from_bits_retain(fcntl(theirs, FcntlArg::F_GETFL)?);
+    set_nonblocking(&kept, flags.contains(OFlag::O_NONBLOCK)).ok();
+    (asker.put)(kept)
 }
 
 fn new_listener(place: Place, active: GenerationId) -> Listener {

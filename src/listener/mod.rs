@@ -41,7 +41,7 @@ mod unix_table;
 mod tests;
 
 pub use bound::{Bound, BoundAddress};
-pub use capturing::Verdict;
+pub use capturing::{Asker, Verdict};
 pub use change::Change;
 pub use client::ProbeStream;
 pub use drain::DrainWatch;

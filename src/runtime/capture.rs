@@ -2,7 +2,7 @@
 
 use super::copy::Copy;
 use super::{Runtime, clock};
-use crate::listener::Verdict;
+use crate::listener::{Asker, Verdict};
 use crate::notice::{Level, Notice};
 use crate::plan::Capture as Wanted;
 use crate::spawn::{self, Caller, ProcessTable};
@@ -105,6 +105,8 @@ impl Runtime {
             let all: &Option<HashSet<u64>> = sockets.get_or_init(|| sockets_of(&mut copy.borrow_mut()));
             all.as_ref().is_none_or(|all| all.contains(&inode))
         };
+        let put = |socket: BorrowedFd<'_>| calls.put(call, socket, number, caller.close_on_exec(number));
+        let asker = Asker { open: &open, put: &put };
         match call.trap {
             Trap::Bind => {
                 let Some(at) = address(caller, call).filter(|at| at.port() != 0) else { return Verdict::GoOn };
@@ -112,7 +114,7 @@ impl Runtime {
                 if !calls.waits(call) {
                     return Verdict::GoOn;
                 }
-                self.listeners.bind_asked(generation, socket, at, &open)
+                self.listeners.bind_asked(generation, socket, at, asker)
             }
             Trap::Listen => {
                 let Ok(socket) = caller.descriptor(number) else { return Verdict::GoOn };
@@ -120,7 +122,7 @@ impl Runtime {
                     return Verdict::GoOn;
                 }
                 let backlog = i32::try_from(call.args[1].cast_signed()).unwrap_or(-1);
-                let (verdict, notice) = self.listeners.listen_asked(generation, socket, backlog, &open);
+                let (verdict, notice) = self.listeners.listen_asked(generation, socket, backlog, asker);
                 if let Some(notice) = notice {
                     self.tell(&notice);
                 }

@@ -227,6 +227,9 @@ impl Runtime {
         for copy in self.copies.values_mut().filter(|copy| Some(copy.generation) != candidate) {
             if let Some(watch) = copy.watch.take() {
                 watch.end(&mut self.listeners);
+                if self.supervisor.active() == Some(copy.generation) {
+                    self.listeners.drop_waiting(copy.generation);
+                }
             }
             copy.check = None;
         }

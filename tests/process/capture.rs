@@ -1,8 +1,11 @@
 //! Programs that bind by themselves and know nothing of endless.
 
+use crate::support::client::Loss;
 use crate::support::load::{Kind, Load};
 use crate::support::{Endless, endless, example};
-use std::net::{SocketAddr, TcpListener};
+use nix::sys::signal::{Signal, kill};
+use std::net::TcpListener;
+use std::path::Path;
 
 /// A port nobody has. That it stays so until the target binds it is likely, for the kernel gives ports out in turn.
 fn free_port() -> String {
@@ -11,8 +14,9 @@ fn free_port() -> String {
 
 /// Restarts under load from here to there; nothing may be lost.
 #[track_caller]
-fn restarts_lose_nothing(endless: &mut Endless, at: SocketAddr, generations: std::ops::RangeInclusive<u32>) {
-    let load = Load::start(at, &[(Kind::New, 4)]);
+fn restarts_lose_nothing(endless: &mut Endless, kind: Kind, generations: std::ops::RangeInclusive<u32>) {
+    endless.wait_with(&["is ready", "it accepted a connection"]);
+    let load = Load::start(endless.address(0), &[(kind, 4)]);
     for generation in generations {
         load.wait_for_more(50);
         endless.restart(generation);
@@ -27,20 +31,109 @@ fn restarts_lose_nothing(endless: &mut Endless, at: SocketAddr, generations: std
 #[test]
 fn a_program_that_binds_by_itself_loses_nothing() {
     let bind_itself = example("bind_itself").display().to_string();
-    let mut endless = endless("--probation 0").start_command(&[&bind_itself, &format!("127.0.0.1:{}", free_port())]);
-    assert!(endless.wait("generation 1 (pid").contains("starting"));
-    endless.wait_with(&["is ready", "it accepted a connection"]);
-    let at = endless.address(0);
-    restarts_lose_nothing(&mut endless, at, 2..=6);
+    let mut endless = endless("--probation 1").start_command(&[&bind_itself, &format!("127.0.0.1:{}", free_port())]);
+    restarts_lose_nothing(&mut endless, Kind::New, 2..=6);
 }
 
 #[test]
 fn python_http_server_loses_nothing() {
     let command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", &free_port()];
-    let mut endless = endless("--probation 0").start_command(&command);
-    endless.wait_with(&["is ready", "it accepted a connection"]);
-    let at = endless.address(0);
-    restarts_lose_nothing(&mut endless, at, 2..=4);
+    let mut endless = endless("--probation 1").start_command(&command);
+    restarts_lose_nothing(&mut endless, Kind::New, 2..=4);
+}
+
+#[test]
+fn node_loses_nothing() {
+    let server = "require('http').createServer((_, to) => to.end('hello')).listen(+process.argv[1], '127.0.0.1')";
+    let mut endless = endless("--probation 1").start_command(&["node", "-e", server, &free_port()]);
+    restarts_lose_nothing(&mut endless, Kind::New, 2..=4);
+}
+
+#[test]
+fn a_node_cluster_loses_nothing() {
+    let server = "const cluster = require('cluster');
+        if (cluster.isPrimary) { cluster.fork(); cluster.fork(); process.on('SIGTERM', () => process.exit(0)); }
+        else require('http').createServer((_, to) => to.end('hello')).listen(+process.argv[1], '127.0.0.1')";
+    let mut endless = endless("--probation 1").start_command(&["node", "-e", server, &free_port()]);
+    restarts_lose_nothing(&mut endless, Kind::New, 2..=4);
+}
+
+/// nginx with two workers and this line for its listener.
+fn nginx(listen: &str) -> Endless {
+    let setup = endless("--probation 1");
+    let configuration = format!(
+        "daemon off; user root; worker_processes 2; pid nginx.pid; error_log stderr; events {{ }}
+        http {{ access_log off; server {{ {listen} location / {{ return 200 hello; }} }} }}"
+    );
+    std::fs::write(setup.dir().join("nginx.conf"), configuration).unwrap();
+    setup.start_command(&["nginx", "-e", "stderr", "-p", "{dir}", "-c", "{dir}/nginx.conf"])
+}
+
+#[test]
+fn nginx_loses_nothing() {
+    let mut endless = nginx(&format!("listen 127.0.0.1:{};", free_port()));
+    restarts_lose_nothing(&mut endless, Kind::New, 2..=5);
+}
+
+#[test]
+fn nginx_with_a_socket_for_each_worker_loses_nothing() {
+    let mut endless = nginx(&format!("listen 127.0.0.1:{} reuseport;", free_port()));
+    restarts_lose_nothing(&mut endless, Kind::New, 2..=5);
+}
+
+#[test]
+fn redis_loses_nothing() {
+    let port = free_port();
+    let command = ["redis-server", "--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+    let mut endless = endless("--probation 1").start_command(&command);
+    restarts_lose_nothing(&mut endless, Kind::Ping, 2..=4);
+}
+
+/// A Go program, built without the C library: nothing but system calls to take hold of.
+fn go_server(dir: &Path) -> String {
+    let source = dir.join("server.go");
+    let text = r#"package main
+import ("net/http"; "os")
+func main() {
+    http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("hello")) })
+    panic(http.ListenAndServe(os.Args[1], nil))
+}"#;
+    std::fs::write(&source, text).unwrap();
+    let binary = dir.join("server").display().to_string();
+    let mut build = std::process::Command::new("go");
+    build.args(["build", "-o", &binary]).arg(&source).env("CGO_ENABLED", "0").env("GO111MODULE", "off");
+    build.env("GOCACHE", std::env::temp_dir().join("endless-test-go-cache"));
+    assert!(build.status().unwrap().success());
+    binary
+}
+
+#[test]
+fn a_static_go_server_loses_nothing_on_one_address_and_on_all() {
+    for host in ["127.0.0.1", ""] {
+        let setup = endless("--probation 1");
+        let server = go_server(setup.dir());
+        let mut endless = setup.start_command(&[&server, &format!("{host}:{}", free_port())]);
+        restarts_lose_nothing(&mut endless, Kind::New, 2..=5);
+    }
+}
+
+#[test]
+fn when_the_only_copy_is_killed_nobody_is_refused() {
+    let bind_itself = example("bind_itself").display().to_string();
+    let setup = endless("--respawn-limit off");
+    let mut endless = setup.start_command(&[&bind_itself, &format!("127.0.0.1:{}", free_port())]);
+    let mut copy = endless.ready(1);
+    let load = Load::start(endless.address(0), &[(Kind::New, 4)]);
+    for generation in 2..=5 {
+        load.wait_for_more(50);
+        kill(copy, Signal::SIGKILL).unwrap();
+        copy = endless.ready(generation);
+    }
+    load.wait_for_more(50);
+    let count = load.finish();
+    assert_eq!(count.lost_as(Loss::Refused), 0, "of {}; {:#?}", count.answered, endless.said());
+    assert!(count.lost.len() <= 16, "more than was in flight: {:?}", count.lost);
+    assert_eq!(endless.stop(), 0);
 }
 
 #[test]
@@ -48,9 +141,9 @@ fn a_copy_that_fails_leaves_the_old_one_and_its_address_alone() {
     let bind_itself = example("bind_itself").display().to_string();
     let script = "[ $ENDLESS_GENERATION != 2 ] || exit 3; exec \"$0\" \"$1\"";
     let command = ["sh", "-c", script, &bind_itself, &format!("127.0.0.1:{}", free_port())];
-    let mut endless = endless("--probation 0").start_command(&command);
+    let mut endless = endless("--probation 1").start_command(&command);
     let first = endless.ready(1);
-    endless.signal(nix::sys::signal::Signal::SIGHUP);
+    endless.signal(Signal::SIGHUP);
     endless.wait("generation 2 failed: it ended before it was ready (exit status 3)");
     assert_eq!(endless.ask(), (1, first));
     let third = endless.restart(3);

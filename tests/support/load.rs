@@ -26,6 +26,8 @@ pub enum Kind {
     Slower,
     /// A kept connection with 20 ms between an answer and the next request, as a person's browser has at the least.
     Leisurely,
+    /// A new connection for each PING, as to Redis.
+    Ping,
 }
 
 /// What became of the requests of all clients.
@@ -121,6 +123,7 @@ fn run(server: &Server, kind: Kind, end: &AtomicBool, answered: &AtomicUsize) ->
             Kind::Slow => ask(server, "/sleep/200", &mut None),
             Kind::Slower => ask(server, "/sleep/300", &mut None),
             Kind::KeepAlive | Kind::Leisurely => ask(server, "/", &mut kept),
+            Kind::Ping => ping(server),
         };
         match answer {
             Ok(()) => {
@@ -149,6 +152,13 @@ fn ask(server: &Server, path: &str, kept: &mut Option<Box<dyn Stream>>) -> Resul
         *kept = Some(stream);
     }
     Ok(())
+}
+
+fn ping(server: &Server) -> Result<(), Loss> {
+    let mut stream = server.open()?;
+    let mut answer = [0; 7];
+    let answered = stream.write_all(b"PING\r\n").and_then(|()| stream.read_exact(&mut answer));
+    if answered.is_ok() && answer == *b"+PONG\r\n" { Ok(()) } else { Err(Loss::Unanswered) }
 }
 
 impl Server {
