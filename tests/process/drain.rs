@@ -197,12 +197,16 @@ fn still_open(stream: &TcpStream) -> bool {
     !closed
 }
 
+/// A busy machine lets a server see the end later than a client pauses, so these two measure, and are run by hand:
+/// `cargo test --test process ends_idle -- --ignored --nocapture`.
 #[test]
+#[ignore = "measures; wants an idle machine"]
 fn node_ends_idle_connections_between_requests() {
     few_are_cut(&["node", "-e", NODE]);
 }
 
 #[test]
+#[ignore = "measures; wants an idle machine"]
 fn python_ends_idle_connections_between_requests() {
     few_are_cut(&["python3", "-c", &PYTHON.replace("PROTOCOL", "HTTP/1.1")]);
 }
