@@ -14,6 +14,22 @@ pub enum Level {
     Detail,
 }
 
+/// What is probably wrong with a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields say it")]
+pub enum Trouble {
+    /// Its main process has ended with 0, and a process that holds its sockets goes on.
+    Daemonized { name: String, pid: i32, flag: Option<String> },
+    /// It has failed, and its arguments name a port that endless holds.
+    BindsItself { port: u16 },
+    /// The server is the child of a wrapper whose pid LISTEN_PID is.
+    WrongPid { wrapper: String, main: i32, server: String, pid: i32 },
+    /// A wrapper has closed the sockets.
+    Closed { wrapper: String, server: Option<(String, i32)> },
+    /// It has sent READY=1 and accepts nothing.
+    Deaf { after: Duration },
+}
+
 /// One fact. Pids are not in it: `report` adds the main pid of the generation it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields say it")]
@@ -62,6 +78,8 @@ pub enum Notice {
     GaveUp { ends: u32, within: Duration },
     /// A hook ended badly.
     HookFailed { point: HookPoint, command: String, why: String },
+    /// What is probably wrong with a copy, and the way out.
+    Diagnosis { generation: GenerationId, what: Trouble },
     /// STATUS= from a copy (sd_notify(3)).
     Status { generation: GenerationId, text: String },
     /// Steering was refused by the kernel for this listener; its generations share one socket.

@@ -1,6 +1,6 @@
 //! A notice as one JSON object: `time`, `pid`, `level`, `event`, `message`, and the fields of the event.
 
-use super::{Pids, text};
+use super::{Pids, text, trouble};
 use crate::notice::{Level, Notice};
 use crate::words::{GenerationId, Waits};
 use serde_json::{Map, Value, json};
@@ -46,6 +46,7 @@ fn generation(notice: &Notice) -> Option<GenerationId> {
         | Notice::Stopping { generation, .. }
         | Notice::Hammered { generation }
         | Notice::Stuck { generation, .. }
+        | Notice::Diagnosis { generation, .. }
         | Notice::Exited { generation, .. }
         | Notice::Survivors { generation, .. }
         | Notice::Status { generation, .. } => Some(*generation),
@@ -95,6 +96,9 @@ fn parts(notice: &Notice) -> (&'static str, Value) {
         Notice::Gone { generation } => ("gone", json!({"generation": generation.0})),
         Notice::Respawning { generation, exit, delay } => {
             ("respawning", json!({"generation": generation.0, "exit": exit.to_string(), "delay_ms": millis(*delay)}))
+        }
+        Notice::Diagnosis { generation, what } => {
+            ("diagnosis", json!({"generation": generation.0, "trouble": trouble::name(what)}))
         }
         Notice::Status { generation, text } => ("status", json!({"generation": generation.0, "status": text})),
         Notice::Drained { .. } | Notice::DrainLimit { .. } | Notice::Waiting { .. } => parts_of_drain(notice),

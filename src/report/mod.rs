@@ -6,6 +6,7 @@ pub mod json;
 mod sink;
 pub mod status_file;
 pub mod text;
+pub mod trouble;
 
 pub use sink::Sink;
 

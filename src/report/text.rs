@@ -1,6 +1,6 @@
 //! A notice as a line for people, and how much it matters.
 
-use super::Pids;
+use super::{Pids, trouble};
 use crate::notice::{Level, Notice};
 use crate::words::GenerationId;
 use humantime::format_duration;
@@ -14,6 +14,7 @@ pub fn level(notice: &Notice) -> Level {
         | Notice::HandedBack { .. }
         | Notice::Hammered { .. }
         | Notice::Stuck { .. }
+        | Notice::Diagnosis { .. }
         | Notice::GaveUp { .. }
         | Notice::HookFailed { .. }
         | Notice::Refused { .. }
@@ -72,6 +73,7 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
             format!("it ended {ends} times within {}: giving up (--respawn-limit)", format_duration(*within))
         }
         Notice::HookFailed { point, command, why } => format!("hook {point} {command:?} failed: {why}"),
+        Notice::Diagnosis { generation, what } => trouble::render(*generation, what),
         Notice::Status { generation, text } => format!("{} says: {text}", named(generation)),
         Notice::Shared { name, why } => format!("all generations share one socket at {name}: {why}"),
         Notice::PathRestored { path, what } => format!("{path} was {what} by a copy; it is back in place"),

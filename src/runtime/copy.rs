@@ -1,6 +1,7 @@
 //! One generation as the loop sees it: its processes, its notify socket, and what it is watched for.
 
 use super::channels::Channels;
+use super::deaf::Suspicion;
 use super::exec_check::ExecCheck;
 use super::notify::NotifySocket;
 use super::readiness::Watch;
@@ -28,6 +29,12 @@ pub struct Copy {
     pub channels: Channels,
     /// While it is a candidate.
     pub watch: Option<Watch>,
+    /// When it is looked at closer, if it is still a candidate then.
+    pub look_closer: Option<Moment>,
+    /// It was told what is probably wrong with it.
+    pub diagnosed: bool,
+    /// It has sent READY=1, and nobody has seen it accept.
+    pub suspicion: Option<Suspicion>,
     /// The command that says when it serves.
     pub check: Option<ExecCheck>,
     /// Since new connections stopped going to it.
@@ -100,6 +107,9 @@ impl Copy {
             tree,
             main: Main::Starting { report, stop: None },
             heir: None,
+            look_closer: None,
+            diagnosed: false,
+            suspicion: None,
             notify: None,
             channels: Channels::default(),
             watch: None,

@@ -9,7 +9,9 @@ mod children;
 mod clients;
 pub mod control;
 mod copy;
+mod deaf;
 pub mod detach;
+mod diagnosis;
 mod drain;
 mod exec_check;
 mod fd_store;
@@ -44,6 +46,7 @@ use crate::words::{GenerationId, Moment};
 use capture::Capture;
 use control::Control;
 use copy::Copy;
+use deaf::Suspicion;
 use fd_store::FdStore;
 use hooks::RunningHooks;
 use manager::{Manager, Variables};
@@ -226,8 +229,14 @@ impl Runtime {
         let candidate = self.supervisor.generations().find(waiting).map(|one| one.id);
         for copy in self.copies.values_mut().filter(|copy| Some(copy.generation) != candidate) {
             if let Some(watch) = copy.watch.take() {
-                watch.end(&mut self.listeners);
-                if self.supervisor.active() == Some(copy.generation) {
+                let active = self.supervisor.active() == Some(copy.generation);
+                let silent = self.expects == Some(Sign::Notify) && watch.probes() && !watch.heard_anything();
+                if silent && active {
+                    copy.suspicion = Some(Suspicion::new(watch, clock::now()));
+                } else {
+                    watch.end(&mut self.listeners);
+                }
+                if active {
                     self.listeners.drop_waiting(copy.generation);
                 }
             }

@@ -5,6 +5,7 @@ use super::capture::Capture;
 use super::channels::Channels;
 use super::clock;
 use super::copy::Copy;
+use super::diagnosis::LOOK_AFTER;
 use super::exec_check::ExecCheck;
 use super::image::Variables;
 use super::notify::NotifySocket;
@@ -48,6 +49,7 @@ impl Runtime {
     }
 
     fn try_start(&mut self, generation: GenerationId, seats: Seats) -> Result<Copy, Failure> {
+        self.forget_suspicions();
         self.make_seats(generation, seats)?;
         let notify = match &self.notify_dir {
             Some(dir) => Some(dir.socket(generation).map_err(|errno| not_made("open a notify socket", errno as i32))?),
@@ -85,7 +87,8 @@ impl Runtime {
         }
         let check = image.environment.map(|environment| ExecCheck::new(environment, launched.pid));
         let tree = Tree::new(launched.pid, generation);
-        Ok(Copy { notify, channels, check, ..Copy::new(generation, tree, launched.report) })
+        let look_closer = (!self.plan.listeners.is_empty()).then(|| clock::now() + LOOK_AFTER);
+        Ok(Copy { notify, channels, check, look_closer, ..Copy::new(generation, tree, launched.report) })
     }
 
     /// The variables about what only this copy has.

@@ -2,6 +2,7 @@
 
 use super::control::{ClientId, Control};
 use super::copy::Main;
+use super::deaf::Suspicion;
 use super::manager::Manager;
 use super::output::Output;
 use super::{Runtime, clock};
@@ -63,6 +64,8 @@ impl Runtime {
         }
         let now = clock::now();
         self.look_at_candidates(now);
+        self.look_at_late_candidates(now);
+        self.look_at_suspects(now);
         self.look_at_drains(now);
         self.run_checks(now);
         self.hooks.kill_overdue(now);
@@ -138,9 +141,12 @@ impl Runtime {
         let progress = self.copies.values().filter_map(|copy| Some(copy.progress.as_ref()?.next));
         let manager = self.manager.as_ref().and_then(Manager::next_deadline);
         let clients = self.control.as_ref().and_then(Control::next_deadline);
+        let closer =
+            self.copies.values().flat_map(|copy| [copy.look_closer, copy.suspicion.as_ref().map(Suspicion::next)]);
+        let closer = closer.flatten();
         let others = [self.supervisor.next_deadline(), self.hooks.next_deadline(), self.look_again, clients, manager];
         let checks = self.copies.values().filter(|copy| copy.executes()).filter_map(|copy| copy.check.as_ref()?.next());
-        watches.chain(drains).chain(progress).chain(checks).chain(others.into_iter().flatten()).min()
+        watches.chain(drains).chain(progress).chain(checks).chain(closer).chain(others.into_iter().flatten()).min()
     }
 
     fn look_at_candidates(&mut self, now: Moment) {

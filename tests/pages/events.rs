@@ -2,7 +2,7 @@
 
 use super::roff::{bold, fill, italic, paragraph};
 use super::{read, roff};
-use endless::notice::{Level, Notice};
+use endless::notice::{Level, Notice, Trouble};
 use endless::report::{Pids, json};
 use endless::words::{Exit, Failure, GenerationId, HookPoint, ReadySign, Sig, Waits};
 use serde_json::{Map, Value};
@@ -51,6 +51,7 @@ fn samples() -> Vec<Notice> {
             command: "nginx -t".to_owned(),
             why: "exit status 1".to_owned(),
         },
+        Notice::Diagnosis { generation: NEW, what: Trouble::BindsItself { port: 4242 } },
         Notice::Status { generation: NEW, text: "warming up".to_owned() },
         Notice::Shared { name: "web".to_owned(), why: not_steered },
         Notice::PathRestored { path: "/run/app.sock".to_owned(), what: "unlinked" },

@@ -14,6 +14,7 @@ mod capture;
 mod check;
 mod config;
 mod control;
+mod diagnoses;
 mod drain;
 mod events;
 mod exhaustion;

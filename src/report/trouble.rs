@@ -1,0 +1,48 @@
+//! What is probably wrong with a copy, as a line with the way out.
+
+use crate::notice::Trouble;
+use crate::words::GenerationId;
+
+/// The line.
+#[must_use]
+pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
+    let what = match trouble {
+        Trouble::Daemonized { name, pid, flag } => {
+            let flag = flag.as_ref().map_or("its option for the foreground".to_owned(), |flag| format!("`{flag}`"));
+            format!("it daemonized: its main process has ended and {name} (pid {pid}) goes on; {flag} prevents that")
+        }
+        Trouble::BindsItself { port } => format!(
+            "its arguments name port {port}, which endless holds; if it says that the address is in use, it takes no \
+             inherited sockets that way: `endless presets` and docs/servers.md say what does, or leave --listen away"
+        ),
+        Trouble::WrongPid { wrapper, main, server, pid } => format!(
+            "{server} (pid {pid}) is a child of {wrapper}, and LISTEN_PID is {main}, that of {wrapper}, so most servers ignore \
+             their sockets: put `endless exec --` in front of {server}, or `exec` where {wrapper} starts it"
+        ),
+        Trouble::Closed { wrapper, server: Some((server, pid)) } => format!(
+            "{server} (pid {pid}) does not have the sockets: {wrapper} has closed them; --pass stdin gets through, or start \
+             it without {wrapper}"
+        ),
+        Trouble::Closed { wrapper, server: None } => format!(
+            "{wrapper} closes every descriptor above 2 before it starts another program, so that one has no sockets: \
+             --pass stdin gets through, or start it without {wrapper}"
+        ),
+        Trouble::Deaf { after } => format!(
+            "it sent READY=1 and has accepted no connection for {}: is it listening at the sockets it was given?",
+            humantime::format_duration(*after)
+        ),
+    };
+    format!("generation {generation}: {what}")
+}
+
+/// Its name, for machines.
+#[must_use]
+pub fn name(trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble::Daemonized { .. } => "daemonized",
+        Trouble::BindsItself { .. } => "binds-itself",
+        Trouble::WrongPid { .. } => "wrong-listen-pid",
+        Trouble::Closed { .. } => "sockets-closed",
+        Trouble::Deaf { .. } => "deaf",
+    }
+}

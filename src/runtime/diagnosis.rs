@@ -1,0 +1,139 @@
+//! What is probably wrong with a candidate that does not come to serve: one line each, and only when the signs of it are there.
+
+use super::Runtime;
+use crate::notice::{Notice, Trouble};
+use crate::plan::{Plan, Protocol, presets};
+use crate::spawn::{ProcessEntry, ProcessTable};
+use crate::words::{Exit, GenerationId, Moment};
+use nix::sys::stat::fstat;
+use nix::unistd::Pid;
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A candidate that is not ready at this age is looked at.
+pub const LOOK_AFTER: Duration = Duration::from_secs(3);
+
+/// Programs that close what they were started with before they start another: Node.js marks it so, sudo and Python's
+/// subprocess close it.
+const CLOSERS: [&str; 8] = ["npm", "npx", "nodemon", "concurrently", "cross-env", "dotenv", "honcho", "sudo"];
+
+impl Runtime {
+    /// The candidate has been started for a while and is not ready: is there a wrapper in the way?
+    pub(super) fn look_at_late_candidates(&mut self, now: Moment) {
+        let late = |copy: &&mut super::copy::Copy| copy.look_closer.is_some_and(|at| at <= now);
+        let generations: Vec<GenerationId> =
+            self.copies.values_mut().filter(late).map(|copy| copy.generation).collect();
+        for generation in generations {
+            let waits = self.copies.get_mut(&generation).is_some_and(|copy| {
+                copy.look_closer = None;
+                copy.watch.is_some()
+            });
+            if let Some(trouble) = waits.then(|| self.in_the_way(generation)).flatten() {
+                self.diagnose(generation, trouble);
+            }
+        }
+    }
+
+    /// The main process of a candidate has ended: did it leave a daemon behind, could it not bind, was it without sockets?
+    pub(super) fn ended_early(&mut self, generation: GenerationId, exit: Exit) {
+        let Some(copy) = self.copies.get(&generation).filter(|copy| copy.watch.is_some() && !copy.diagnosed) else {
+            return;
+        };
+        let captured = self.captures.contains_key(&copy.generation);
+        let trouble = match exit {
+            Exit::Code(0) => self.daemonized(generation),
+            Exit::Code(_) if !self.plan.listeners.is_empty() => {
+                closer(&self.plan).map(|wrapper| Trouble::Closed { wrapper, server: None }).or_else(|| {
+                    let port = named_port(&self.plan, self.held.iter().filter_map(|held| held.address.port));
+                    port.filter(|_| !captured).map(|port| Trouble::BindsItself { port })
+                })
+            }
+            _ => None,
+        };
+        if let Some(trouble) = trouble {
+            self.diagnose(generation, trouble);
+        }
+    }
+
+    fn diagnose(&mut self, generation: GenerationId, what: Trouble) {
+        if let Some(copy) = self.copies.get_mut(&generation) {
+            copy.diagnosed = true;
+        }
+        self.tell(&Notice::Diagnosis { generation, what });
+    }
+
+    /// Somebody of its tree still holds one of its seats.
+    fn daemonized(&mut self, generation: GenerationId) -> Option<Trouble> {
+        let seats = self.seat_inodes(generation);
+        let members = self.copies.get_mut(&generation)?.tree.members(&ProcessTable::read());
+        let holder = members.iter().find(|member| holds(member.pid, &seats))?;
+        let program = Path::new(self.plan.command.first()?).file_name()?.to_string_lossy().into_owned();
+        let flag = presets::foreground(&program).map(str::to_owned);
+        Some(Trouble::Daemonized { name: holder.name.clone(), pid: holder.pid.as_raw(), flag })
+    }
+
+    /// The main process runs another program as its child, which does not get what it needs.
+    fn in_the_way(&mut self, generation: GenerationId) -> Option<Trouble> {
+        if !self.plan.handoff.speaks(Protocol::Systemd) || !self.plan.handoff.listen_pid {
+            return None;
+        }
+        let seats = self.seat_inodes(generation);
+        let copy = self.copies.get_mut(&generation)?;
+        let main = copy.tree.main();
+        let table = ProcessTable::read();
+        let members = copy.tree.members(&table);
+        let wrapper = ProcessEntry::read(main)?.name;
+        let other = |pid: Pid| program(pid).is_some_and(|exe| Some(exe) != program(main));
+        let server = members.iter().rev().find(|member| member.pid != main && other(member.pid))?;
+        let pid = server.pid.as_raw();
+        if !seats.is_empty() && !holds(server.pid, &seats) {
+            return Some(Trouble::Closed { wrapper, server: Some((server.name.clone(), pid)) });
+        }
+        let told = environment(server.pid);
+        let wrong = told.iter().any(|one| *one == format!("LISTEN_PID={main}").into_bytes());
+        wrong.then(|| Trouble::WrongPid { wrapper, main: main.as_raw(), server: server.name.clone(), pid })
+    }
+
+    /// The sockets of a generation, as /proc/PID/fd shows them.
+    fn seat_inodes(&self, generation: GenerationId) -> HashSet<PathBuf> {
+        let seats = self.listeners.seats(generation);
+        let inodes = seats.into_iter().filter_map(|seat| fstat(seat).ok());
+        inodes.map(|found| PathBuf::from(format!("socket:[{}]", found.st_ino))).collect()
+    }
+}
+
+fn holds(pid: Pid, sockets: &HashSet<PathBuf>) -> bool {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|to| sockets.contains(&to))
+}
+
+fn program(pid: Pid) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/exe")).ok()
+}
+
+fn environment(pid: Pid) -> Vec<Vec<u8>> {
+    let text = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    text.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+}
+
+/// The name of the command, when it is one that closes descriptors and these are above 2.
+fn closer(plan: &Plan) -> Option<String> {
+    let name = Path::new(plan.command.first()?).file_name()?.to_str()?;
+    let passed = plan.handoff.numbers(&plan.listeners).iter().any(|number| *number > 2);
+    (passed && CLOSERS.contains(&name)).then(|| name.to_owned())
+}
+
+/// A port of a listener that an argument names in digits, where no argument asks for a descriptor.
+fn named_port(plan: &Plan, mut ports: impl Iterator<Item = u16>) -> Option<u16> {
+    let arguments: Vec<String> =
+        plan.command.iter().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    if arguments.iter().any(|argument| argument.contains("{fd")) {
+        return None;
+    }
+    let names = |argument: &String, port: u16| {
+        argument.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.parse() == Ok(port))
+    };
+    ports.find(|port| arguments.iter().any(|argument| names(argument, *port)))
+}

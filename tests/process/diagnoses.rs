@@ -1,0 +1,131 @@
+//! What is said about copies that do not come to serve, with real wrappers; and that the documented ways through them work.
+
+use crate::support::{ENDLESS, endless, example};
+use std::fs;
+use std::process::Command;
+
+fn target() -> String {
+    example("target").display().to_string()
+}
+
+fn has(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
+    if !found {
+        // .ci/run installs it.
+        eprintln!("{program} is not here");
+    }
+    found
+}
+
+/// The wrappers that start the server as their child, each as its words before the server's.
+const WRAPPERS: [(&str, &[&str]); 4] = [
+    ("sh", &["sh", "-c", "\"$@\"; exit", "sh"]),
+    ("timeout", &["timeout", "600"]),
+    ("tini", &["tini", "-g", "--"]),
+    ("flock", &["flock", "lock"]),
+];
+
+#[test]
+fn a_copy_that_goes_to_the_background_is_told_from_one_that_ends() {
+    let mut endless = endless("-l 127.0.0.1:0").start(&["daemon", "exit=0"]);
+    endless.wait_with(&["generation 1: it daemonized: its main process has ended and target", "foreground"]);
+    assert_ne!(endless.ended_clean(), 0);
+    let mut endless = crate::support::endless("-l 127.0.0.1:0").start(&["exit=0"]);
+    assert_eq!(endless.ended_clean(), 125);
+    assert_eq!(endless.count("daemonized"), 0);
+}
+
+#[test]
+fn a_failure_whose_arguments_name_the_port_gets_a_hint_and_another_one_none() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let options = format!("-l 127.0.0.1:{port} --capture never");
+    let mut endless = endless(&options).start(&[&format!("bind=127.0.0.1:{port}")]);
+    endless.wait(&format!("its arguments name port {port}, which endless holds"));
+    assert_eq!(endless.ended_clean(), 98);
+    let mut endless = crate::support::endless(&options).start(&["exit=3", "print={fd}"]);
+    assert_eq!(endless.ended_clean(), 3);
+    assert_eq!(endless.count("its arguments name"), 0);
+}
+
+#[test]
+fn a_wrapper_that_has_the_pid_is_named_and_exec_inside_it_helps() {
+    for (name, words) in WRAPPERS.into_iter().filter(|(name, _)| has(name)) {
+        let target = target();
+        // As a server that looks at LISTEN_PID, finds another's, and goes on without sockets.
+        let deaf = [words, &[&target, "deaf"]].concat();
+        let mut endless = endless("-l 127.0.0.1:0 --hammer 1s").start_command(&deaf);
+        endless.wait_with(&[&format!("is a child of {name}, and LISTEN_PID is"), "endless exec --"]);
+        endless.signal(nix::sys::signal::Signal::SIGTERM);
+        endless.ended();
+        let helped = [words, &[ENDLESS, "exec", "--", &target, "env=LISTEN_PID"]].concat();
+        let mut endless = crate::support::endless("-l 127.0.0.1:0 --kill-mode group").start_command(&helped);
+        endless.ready(1);
+        let server = endless.ask().1;
+        endless.wait(&format!("LISTEN_PID={server}"));
+        assert_eq!(endless.stop(), 0, "{name}: {:#?}", endless.said());
+        assert_eq!(endless.count("is a child of"), 0);
+    }
+}
+
+#[test]
+fn a_wrapper_that_keeps_the_pid_is_no_matter() {
+    for words in [&["setpriv", "--no-new-privs"][..], &["env", "A=1"], &["nice"], &["bash", "-c", "exec \"$0\""]] {
+        if has(words[0]) {
+            let mut endless = endless("-l 127.0.0.1:0").start_command(&[words, &[&target()]].concat());
+            endless.ready(1);
+            assert_eq!(endless.stop(), 0);
+            assert_eq!(endless.count("generation 1: "), 0, "{:#?}", endless.said());
+        }
+    }
+}
+
+#[test]
+fn a_wrapper_that_closes_descriptors_is_named() {
+    if !has("python3") {
+        return;
+    }
+    let wrapper = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))";
+    let mut endless =
+        endless("-l 127.0.0.1:0 --hammer 1s").start_command(&["python3", "-c", wrapper, &target(), "hang"]);
+    endless.wait_with(&["does not have the sockets: python3 has closed them", "--pass stdin"]);
+    endless.signal(nix::sys::signal::Signal::SIGTERM);
+    endless.ended();
+}
+
+#[test]
+fn npm_start_closes_the_sockets_and_lets_standard_input_through() {
+    if !has("npm") {
+        return;
+    }
+    let setup = endless("-l 127.0.0.1:0");
+    let package = r#"{"name": "x", "version": "1.0.0", "scripts": {"start": "exec node server.js"}}"#;
+    fs::write(setup.dir().join("package.json"), package).unwrap();
+    fs::write(setup.dir().join("server.js"), "require('http').createServer().listen({fd: 3})").unwrap();
+    let mut endless = setup.start_command(&["npm", "start"]);
+    endless.wait_with(&["generation 1: npm closes every descriptor above 2", "--pass stdin"]);
+    assert_ne!(endless.ended_clean(), 0);
+
+    let setup = crate::support::endless("-l 127.0.0.1:0 --pass stdin --kill-mode group");
+    fs::write(setup.dir().join("package.json"), package).unwrap();
+    let server = "const s = require('http').createServer((q, a) => a.end('Hello, world 1 ' + process.pid + '!\\n')).listen({fd: 0}); \
+                  process.on('SIGTERM', () => s.close())";
+    fs::write(setup.dir().join("server.js"), server).unwrap();
+    let mut endless = setup.start_command(&["npm", "start"]);
+    endless.ready(1);
+    assert_eq!(endless.ask().0, 1);
+    endless.stop();
+}
+
+#[test]
+fn one_that_says_ready_and_accepts_nothing_is_told_about() {
+    let mut endless = endless("-l 127.0.0.1:0").start(&["notify", "deaf"]);
+    endless.ready(1);
+    endless.wait("generation 1: it sent READY=1 and has accepted no connection for 5s");
+    assert_eq!(endless.stop(), 0);
+    let mut endless = crate::support::endless("-l 127.0.0.1:0").start(&["notify"]);
+    endless.ready(1);
+    assert_eq!(endless.ask().0, 1);
+    endless.restart(2);
+    assert_eq!(endless.stop(), 0);
+    assert_eq!(endless.count("it sent READY=1 and"), 0);
+}
