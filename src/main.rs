@@ -1,6 +1,8 @@
 //! `endless`: parse, plan, bind, run. A table of contents.
 
-#![no_main]
+// A test harness brings a `main` of its own.
+#![cfg_attr(not(test), no_main)]
+#![cfg_attr(test, allow(dead_code, reason = "only the program itself begins"))]
 
 use anyhow::{Context, Result};
 use endless::cli::{self, Args, ClientArgs, Invocation};
@@ -19,6 +21,7 @@ use std::path::PathBuf;
 /// Of more listeners than this, one line tells how many there are.
 const TOLD_ONE_BY_ONE: usize = 32;
 
+#[cfg(not(test))]
 endless::begin_with!(begin);
 
 fn begin() -> u8 {
