@@ -242,8 +242,9 @@ impl Supervisor {
         let requests = self.attempt.take().map(|attempt| attempt.requests).unwrap_or_default();
         self.report(Notice::Failed { generation: id, failure: Failure::Superseded, kept: self.active });
         self.discard(id, true);
-        // A start was made in the place of the one that was due.
+        // A start was made in the place of the one that was due, and to make good what had ended.
         self.respawn.postponed = None;
+        self.respawn.bereft = None;
         self.answer(requests, &Outcome::Failed(Failure::Superseded));
         self.go_on();
     }
