@@ -2,11 +2,11 @@
 
 use super::{read, roff};
 use endless::cli::{self, Invocation};
-use endless::plan::{Asking, Plan, Surroundings};
+use endless::plan::{Asking, InheritedSocket, Plan, Surroundings};
 use std::ffi::OsString;
 
 /// Words as a shell splits them: blanks, both kinds of quotes, a `#` after a blank.
-fn words(line: &str) -> Vec<String> {
+pub fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -30,6 +30,11 @@ fn words(line: &str) -> Vec<String> {
 
 /// Parses a line and makes a plan of it. What depends on the machine may be missing: the program and the group.
 fn accept(page: &str, words: &[String]) {
+    accept_with(page, words, &[]);
+}
+
+/// The same for one that is started with sockets.
+pub fn accept_with(page: &str, words: &[String], inherited: &[InheritedSocket]) {
     let line = words.join(" ");
     let args = match cli::parse(words.iter().map(OsString::from)) {
         Ok(Invocation::Run(args) | Invocation::Check(args)) => args,
@@ -42,7 +47,7 @@ fn accept(page: &str, words: &[String]) {
         Err(error) => panic!("{page}: {line}\n{error}"),
     };
     let environment = vec![("PATH".into(), "/bin:/usr/bin".into())];
-    match Plan::new(&args, &Surroundings { inherited: vec![], ipv6: true, environment }) {
+    match Plan::new(&args, &Surroundings { inherited: inherited.to_vec(), ipv6: true, environment }) {
         Err(error) if error.flag != "COMMAND" && !error.reason.contains("there is no group") => {
             panic!("{page}: {line}\n{error}")
         }

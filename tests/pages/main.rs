@@ -2,7 +2,7 @@
 //!
 //! `make pages` rewrites what can be generated. What has to be written by hand is then named by what still fails.
 
-#![allow(clippy::disallowed_methods, reason = "mandoc is run")]
+#![allow(clippy::disallowed_methods, reason = "mandoc and systemd-analyze are run")]
 
 mod events;
 mod files;
@@ -11,6 +11,7 @@ mod lines;
 mod manual;
 mod options;
 mod roff;
+mod units;
 
 use std::fs;
 use std::path::{Path, PathBuf};
