@@ -106,7 +106,7 @@ fn capture(capture: Capture) -> &'static str {
     match capture {
         Capture::Never => "never",
         Capture::IfFree => "where it needs no no_new_privs",
-        Capture::Always => "whatever the target binds by itself",
+        Capture::Always => "whatever the target binds by itself; sets no_new_privs where it has to",
     }
 }
 

@@ -39,7 +39,10 @@ impl Runtime {
         let capture = match capture {
             Capture::Awaited(report) => match seccomp::receive(report.as_fd()) {
                 None => Some(Capture::Awaited(report)),
-                Some(Ok((calls, _))) => Some(Capture::Calls(calls)),
+                Some(Ok((calls, bound))) => {
+                    self.captured_under(bound);
+                    Some(Capture::Calls(calls))
+                }
                 Some(Err(errno)) => {
                     self.not_captured(generation, errno);
                     None
@@ -61,6 +64,15 @@ impl Runtime {
     /// Whether the sockets of this generation are known here, or are going to be.
     pub(super) fn captures(&self, generation: GenerationId) -> bool {
         self.captures.contains_key(&generation)
+    }
+
+    /// Tells once that the target pays for it.
+    fn captured_under(&mut self, no_new_privs: bool) {
+        if no_new_privs && !self.plan.process.no_new_privs && !std::mem::replace(&mut self.capture_told, true) {
+            let text = "the target runs under no_new_privs, so that its sockets can be captured without root: \
+                        setuid programs get no rights by it (--capture never)";
+            self.tell(&Notice::Note { level: Level::Detail, text: text.into() });
+        }
     }
 
     /// Tells once why sockets that the target binds are not taken care of.

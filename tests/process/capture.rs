@@ -2,19 +2,19 @@
 
 use crate::support::client::Loss;
 use crate::support::load::{Kind, Load};
-use crate::support::{Endless, endless, example};
+use crate::support::{Endless, Setup, endless, example};
 use nix::sys::signal::{Signal, kill};
 use std::net::TcpListener;
 use std::path::Path;
 
 /// A port nobody has. That it stays so until the target binds it is likely, for the kernel gives ports out in turn.
-fn free_port() -> String {
+pub fn free_port() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
 }
 
 /// Restarts under load from here to there; nothing may be lost.
 #[track_caller]
-fn restarts_lose_nothing(endless: &mut Endless, kind: Kind, generations: std::ops::RangeInclusive<u32>) {
+pub fn restarts_lose_nothing(endless: &mut Endless, kind: Kind, generations: std::ops::RangeInclusive<u32>) {
     endless.wait_with(&["is ready", "it accepted a connection"]);
     let load = Load::start(endless.address(0), &[(kind, 4)]);
     for generation in generations {
@@ -42,10 +42,11 @@ fn python_http_server_loses_nothing() {
     restarts_lose_nothing(&mut endless, Kind::New, 2..=4);
 }
 
+pub const NODE: &str = "require('http').createServer((_, to) => to.end('hello')).listen(+process.argv[1], '127.0.0.1')";
+
 #[test]
 fn node_loses_nothing() {
-    let server = "require('http').createServer((_, to) => to.end('hello')).listen(+process.argv[1], '127.0.0.1')";
-    let mut endless = endless("--probation 1").start_command(&["node", "-e", server, &free_port()]);
+    let mut endless = endless("--probation 1").start_command(&["node", "-e", NODE, &free_port()]);
     restarts_lose_nothing(&mut endless, Kind::New, 2..=4);
 }
 
@@ -59,11 +60,12 @@ fn a_node_cluster_loses_nothing() {
 }
 
 /// nginx with two workers and this line for its listener.
-fn nginx(listen: &str) -> Endless {
-    let setup = endless("--probation 1");
+pub fn nginx(setup: Setup, listen: &str) -> Endless {
+    let places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|one| format!("{one}_temp_path {one}; "));
     let configuration = format!(
         "daemon off; user root; worker_processes 2; pid nginx.pid; error_log stderr; events {{ }}
-        http {{ access_log off; server {{ {listen} location / {{ return 200 hello; }} }} }}"
+        http {{ access_log off; {} server {{ {listen} location / {{ return 200 hello; }} }} }}",
+        places.concat()
     );
     std::fs::write(setup.dir().join("nginx.conf"), configuration).unwrap();
     setup.start_command(&["nginx", "-e", "stderr", "-p", "{dir}", "-c", "{dir}/nginx.conf"])
@@ -71,13 +73,13 @@ fn nginx(listen: &str) -> Endless {
 
 #[test]
 fn nginx_loses_nothing() {
-    let mut endless = nginx(&format!("listen 127.0.0.1:{};", free_port()));
+    let mut endless = nginx(endless("--probation 1"), &format!("listen 127.0.0.1:{};", free_port()));
     restarts_lose_nothing(&mut endless, Kind::New, 2..=5);
 }
 
 #[test]
 fn nginx_with_a_socket_for_each_worker_loses_nothing() {
-    let mut endless = nginx(&format!("listen 127.0.0.1:{} reuseport;", free_port()));
+    let mut endless = nginx(endless("--probation 1"), &format!("listen 127.0.0.1:{} reuseport;", free_port()));
     restarts_lose_nothing(&mut endless, Kind::New, 2..=5);
 }
 
@@ -90,7 +92,7 @@ fn redis_loses_nothing() {
 }
 
 /// A Go program, built without the C library: nothing but system calls to take hold of.
-fn go_server(dir: &Path) -> String {
+pub fn go_server(dir: &Path) -> String {
     let source = dir.join("server.go");
     let text = r#"package main
 import ("net/http"; "os")

@@ -13,6 +13,7 @@ mod support;
 mod capture;
 mod check;
 mod config;
+mod confined;
 mod control;
 mod diagnoses;
 mod drain;
