@@ -1,5 +1,5 @@
 # The commands of README.md and CONTRIBUTING.md.
-.PHONY: build demo test lint pages bench servers flaky install
+.PHONY: build demo test lint pages bench servers unmodified flaky install
 
 build:
 	cargo build --release
@@ -27,6 +27,10 @@ bench:
 # Every recipe of docs/servers.md with ten restarts; writes the table. Some ten minutes; what is not installed is left out.
 servers:
 	ENDLESS_SERVERS=all ENDLESS_SERVERS_RESTARTS=10 ENDLESS_SERVERS_TABLE=1 cargo test --test servers recipes -- --nocapture
+
+# Every program of docs/unmodified.md with twenty restarts; writes the table. Some three minutes; what is not installed is left out.
+unmodified:
+	ENDLESS_UNMODIFIED=all ENDLESS_UNMODIFIED_RESTARTS=20 ENDLESS_UNMODIFIED_TABLE=1 cargo test --test unmodified -- --nocapture
 
 # make flaky TEST=restart RUNS=50: one test file again and again with both cores busy.
 RUNS ?= 50
