@@ -44,6 +44,8 @@ pub enum Notice {
     Failed { generation: GenerationId, failure: Failure, kept: Option<GenerationId> },
     /// A restart was asked for while one is under way; it is remembered.
     Remembered,
+    /// A restart was asked for while as many generations retire as may; it waits a little for one of them.
+    Crowded,
     /// A request was not carried out, and why.
     Refused { what: &'static str, why: String },
     /// A signal to endless was received and this is what it does.

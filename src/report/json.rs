@@ -132,6 +132,7 @@ fn parts_of_drain(notice: &Notice) -> (&'static str, Value) {
 
 fn parts_without_generation(notice: &Notice) -> (&'static str, Value) {
     match notice {
+        Notice::Crowded => ("crowded", json!({})),
         Notice::Remembered => ("remembered", json!({})),
         Notice::Refused { what, why } => ("refused", json!({"what": what, "reason": why})),
         Notice::Asked { signal, sender, what } => {

@@ -45,6 +45,7 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
             format!("generation {generation} failed: {failure}; {} goes on", named(kept))
         }
         Notice::Failed { generation, failure, kept: None } => format!("generation {generation} failed: {failure}"),
+        Notice::Crowded => "many copies still retire; the restart waits up to 1s for one to be gone".to_owned(),
         Notice::Remembered => "a restart is under way; this one follows it".to_owned(),
         Notice::Refused { what, why } => format!("{what} not carried out: {why}"),
         Notice::Asked { signal, sender: Some(sender), what } => format!("{signal} from pid {sender}: {what}"),
@@ -69,9 +70,7 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
         Notice::Respawning { generation, exit, delay } => {
             format!("generation {generation} is to be replaced ({exit}): next start in {}", rounded(*delay))
         }
-        Notice::GaveUp { ends, within } => {
-            format!("it ended {ends} times within {}: giving up (--respawn-limit)", format_duration(*within))
-        }
+        Notice::GaveUp { ends, within } => gave_up(*ends, *within),
         Notice::HookFailed { point, command, why } => format!("hook {point} {command:?} failed: {why}"),
         Notice::Diagnosis { generation, what } => trouble::render(*generation, what),
         Notice::Status { generation, text } => format!("{} says: {text}", named(generation)),
@@ -80,6 +79,10 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
         Notice::Finished { code } => format!("everything is gone; exiting with status {code}"),
         Notice::Note { text, .. } => text.clone(),
     }
+}
+
+fn gave_up(ends: u32, within: Duration) -> String {
+    format!("it ended {ends} times within {}: giving up (--respawn-limit)", format_duration(within))
 }
 
 fn stuck(named: &str, silence: Option<Duration>) -> String {

@@ -22,6 +22,8 @@ pub struct Generation {
     pub watchdog: Option<Duration>,
     /// When it is taken to be stuck; set while it is active.
     pub alive_by: Option<Moment>,
+    /// When its retirement began.
+    pub retired: Option<Moment>,
     /// When it is killed at the latest; set when its retirement or its stop begins.
     pub hammer_at: Option<Moment>,
 }
@@ -68,6 +70,7 @@ impl Generation {
             has_seats: true,
             watchdog,
             alive_by: None,
+            retired: None,
             hammer_at: None,
         }
     }

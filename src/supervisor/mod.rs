@@ -11,6 +11,7 @@ mod requests;
 mod respawn;
 mod restart;
 mod retire;
+mod room;
 mod shutdown;
 mod waiting;
 
@@ -95,6 +96,7 @@ impl Supervisor {
             Event::Heard(id, word) => self.heard(now, id, word),
             Event::Tick => self.tick(now),
         }
+        self.go_on(now);
         std::mem::take(&mut self.out)
     }
 
@@ -103,7 +105,8 @@ impl Supervisor {
     pub fn next_deadline(&self) -> Option<Moment> {
         let generations = self.generations.values().filter_map(Generation::deadline);
         let proving = self.proving.as_ref().map(|proving| proving.until);
-        generations.chain(proving).chain(self.supersede_at()).chain(self.respawn.due).min()
+        let waiting = self.supersede_at().into_iter().chain(self.crowded_until());
+        generations.chain(proving).chain(waiting).chain(self.respawn.due).min()
     }
 
     /// The generations that are not gone, oldest first.
@@ -143,7 +146,7 @@ impl Supervisor {
             self.proven();
         }
         if self.supersede_at().is_some_and(|at| at <= now) {
-            self.supersede();
+            self.supersede(now);
         }
         if self.respawn.due.is_some_and(|due| due <= now) {
             self.respawn.due = None;

@@ -39,15 +39,16 @@ impl Supervisor {
         if self.shutdown.is_some() {
             return self.answer(vec![request], &Outcome::Failed(Failure::Stopping));
         }
-        if self.attempt.is_none() {
+        let room = self.room_at().is_none_or(|at| at <= now);
+        if self.attempt.is_none() && room && self.remembered.is_empty() {
             return self.begin_attempt(vec![request]);
         }
         if self.remembered.is_empty() {
-            self.report(Notice::Remembered);
+            self.report(if self.attempt.is_none() { Notice::Crowded } else { Notice::Remembered });
         }
         self.remembered.push(request);
         if self.supersede_at().is_some_and(|at| at <= now) {
-            self.supersede();
+            self.supersede(now);
         }
     }
 
@@ -186,7 +187,7 @@ impl Supervisor {
         }
         self.run_hooks(HookPoint::Ready, HookContext { generation: Some(id), old, reason: String::new() });
         self.after_signals(&requests, "ready");
-        self.go_on();
+        self.go_on(now);
     }
 
     pub(super) fn not_started(&mut self, now: Moment, id: GenerationId, failure: Failure) {
@@ -224,7 +225,7 @@ impl Supervisor {
         }
         self.answer(attempt.requests, &Outcome::Failed(failure.clone()));
         if !self.remembered.is_empty() {
-            self.go_on();
+            self.go_on(now);
         } else if !self.served {
             self.begin_shutdown(now, Some(failure.exit_code()), Vec::new());
         } else if self.active.is_none() {
@@ -237,7 +238,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn supersede(&mut self) {
+    pub(super) fn supersede(&mut self, now: Moment) {
         let Some(id) = self.candidate() else { return };
         let requests = self.attempt.take().map(|attempt| attempt.requests).unwrap_or_default();
         self.report(Notice::Failed { generation: id, failure: Failure::Superseded, kept: self.active });
@@ -246,7 +247,7 @@ impl Supervisor {
         self.respawn.postponed = None;
         self.respawn.bereft = None;
         self.answer(requests, &Outcome::Failed(Failure::Superseded));
-        self.go_on();
+        self.go_on(now);
     }
 
     /// SIGKILL to what is left of a failed candidate.
@@ -256,14 +257,6 @@ impl Supervisor {
             if made {
                 self.out.push(Action::Kill(id));
             }
-        }
-    }
-
-    /// Begins the attempt that was remembered, if any.
-    fn go_on(&mut self) {
-        let requests = std::mem::take(&mut self.remembered);
-        if !requests.is_empty() {
-            self.begin_attempt(requests);
         }
     }
 

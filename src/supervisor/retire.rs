@@ -30,6 +30,7 @@ impl Supervisor {
     pub(super) fn retire(&mut self, now: Moment, id: GenerationId) {
         let Some(generation) = self.generations.get_mut(&id) else { return };
         generation.hammer_at = self.policy.hammer.map(|hammer| now + hammer);
+        generation.retired = Some(now);
         generation.state = State::Draining { limit: now + self.policy.drain.limit };
         self.report(Notice::Retiring { generation: id });
         match self.policy.drain.mode {
@@ -141,6 +142,7 @@ impl Supervisor {
         self.decide_by(to);
         if let Some(older) = self.generations.get_mut(&to) {
             older.state = State::Active;
+            older.retired = None;
             older.hammer_at = None;
             older.watch_from(now);
         }

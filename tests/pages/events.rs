@@ -30,6 +30,7 @@ fn samples() -> Vec<Notice> {
         Notice::Ready { generation: NEW, sign: ReadySign::Accepted, took: Duration::from_millis(12) },
         Notice::Failed { generation: NEW, failure: Failure::Exited(exit), kept: Some(OLD) },
         Notice::Remembered,
+        Notice::Crowded,
         Notice::Refused { what: "restart", why: why() },
         Notice::Asked { signal: Sig::HUP, sender: Some(16970), what: "restart" },
         Notice::Guarding { generation: OLD, length: Duration::from_secs(2) },

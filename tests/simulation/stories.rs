@@ -95,6 +95,28 @@ fn requests_during_a_restart_are_one_request() {
 }
 
 #[test]
+fn a_restart_that_would_hammer_one_waits_a_little_for_room() {
+    let drain = Drain { mode: DrainMode::Quiet, limit: ms(10_000) };
+    tell(
+        Lifecycle { drain, max_retiring: 1, ..plain() },
+        "    0 | begin     | spawn 1
+            10 | ready 1   |
+           100 | restart   | spawn 2
+           110 | ready 2   | steer 2, answer 1 done 2, drain 1
+           120 | restart   |
+           130 | restart   |
+           400 | drained 1 | stop 1 retired
+           650 | tick      | shut 1
+           700 | exit 1 0  | stop 1 survived
+           700 | gone 1    | release 1, spawn 3
+           710 | ready 3   | steer 3, answer 2 done 3, answer 3 done 3, drain 2
+           800 | restart   |
+          1710 | tick      | spawn 4
+          1720 | ready 4   | steer 4, answer 4 done 4, drain 3, kill 2",
+    );
+}
+
+#[test]
 fn a_hung_candidate_gives_way_to_the_next_request() {
     tell(
         plain(),
