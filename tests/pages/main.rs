@@ -4,6 +4,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "mandoc and systemd-analyze are run")]
 
+mod containers;
 mod events;
 mod files;
 mod help;

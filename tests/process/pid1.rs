@@ -78,3 +78,34 @@ fn orphans_are_reaped_by_the_subreaper_too() {
     until("no zombie is left", || processes::zombies_of(endless.pid()).is_empty().then_some(()));
     assert_eq!(endless.stop(), 0);
 }
+
+/// A container as its user has it: everything is read-only but /tmp and /run/endless, no root, no capability.
+const IMAGE: &str = "set -e
+    mount -t tmpfs -o mode=0755 none /run; mkdir /run/endless /run/bin; chmod 1777 /run/endless
+    cp \"$1\" \"$TARGET\" /run/bin
+    mount -t tmpfs -o mode=1777 none /tmp
+    mount -o remount,ro,bind / && ! touch /written 2>/dev/null || { echo no image can be made; exit 99; }
+    shift; cd /; unset XDG_RUNTIME_DIR
+    exec setpriv --reuid 1000 --regid 1000 --clear-groups --bounding-set -all --no-new-privs /run/bin/endless \"$@\"";
+
+#[test]
+fn a_read_only_image_without_root_is_enough() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let target = crate::support::example("target");
+    let unshare = ["unshare", "--pid", "--fork", "--mount", "--mount-proc", "--kill-child", "sh", "-c", IMAGE, "sh"];
+    let setup = Setup::behind(&unshare, "-l 127.0.0.1:0 --probation 0 --hammer 25s")
+        .env("TARGET", target.to_str().unwrap())
+        .env("ENDLESS_CONTROL", "/run/endless/app.sock")
+        .option("--hook", "ready=[ $ENDLESS_GENERATION = 2 ] || /run/bin/endless restart && echo restarted")
+        .option("--hook", "ready=[ $ENDLESS_GENERATION = 1 ] || kill -TERM 1");
+    let mut endless = setup.start_command(&["/run/bin/target"]);
+    let code = endless.ended_clean();
+    if code == 99 {
+        return eprintln!("{:?}: left out", endless.said());
+    }
+    assert_eq!(code, 0, "{:?}", endless.said());
+    endless.wait("restarted");
+    assert_eq!(endless.count("has finished"), 2, "both copies ended by their stop signal: {:?}", endless.said());
+}
