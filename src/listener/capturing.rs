@@ -57,8 +57,7 @@ impl Listeners {
                 return Verdict::Answer(Err(Errno::EADDRINUSE));
             }
         }
-        let same_port = |captured: &Captured| captured.place().at.port() == at.port();
-        if self.captured().any(|captured| same_port(captured) && captured.has_other(generation)) {
+        if self.shares_port(at.port(), |captured| captured.has_other(generation)) {
             // Refused: then bind answers what it would have answered without us.
             setsockopt(&socket, sockopt::ReusePort, &true).ok();
         }
@@ -66,13 +65,13 @@ impl Listeners {
         Verdict::GoOn
     }
 
-    /// A copy is about to listen on its socket.
+    /// A copy is about to listen on its socket. `open` as in [`Asker`].
     pub fn listen_asked(
         &mut self,
         generation: GenerationId,
         socket: OwnedFd,
         backlog: i32,
-        asker: Asker<'_>,
+        open: &dyn Fn(u64) -> bool,
     ) -> (Verdict, Option<Notice>) {
         let stream = getsockopt(&socket, sockopt::SockType) == Ok(SockType::Stream);
         let Some(at) = local_address(&socket).filter(|_| stream && !listens(&socket)) else {
@@ -86,7 +85,7 @@ impl Listeners {
         self.provide(place);
         let Some(captured) = self.captured_at(place) else { return (Verdict::GoOn, None) };
         let known = !captured.is_empty();
-        captured.drop_closed(generation, asker.open);
+        captured.drop_closed(generation, open);
         let answer = captured.listen(generation, socket, backlog);
         let address = BoundAddress::Tcp(at).to_string();
         let notice = || Notice::Listening { name: address.replace(':', "-"), address: address.clone(), shared: None };
@@ -122,7 +121,12 @@ impl Listeners {
         })
     }
 
-    fn captured_at(&mut self, place: Place) -> Option<&mut Captured> {
+    /// Whether copies listen on this port at any address where this is true.
+    pub(super) fn shares_port(&self, port: u16, which: impl Fn(&Captured) -> bool) -> bool {
+        self.captured().any(|captured| captured.place().at.port() == port && which(captured))
+    }
+
+    pub(super) fn captured_at(&mut self, place: Place) -> Option<&mut Captured> {
         self.list.iter_mut().find_map(|listener| match &mut listener.port {
             Port::Captured(captured) if captured.place() == place => Some(captured),
             _ => None,

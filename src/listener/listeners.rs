@@ -10,6 +10,7 @@ use super::port::{Circumstances, Listener, Made, Port};
 use super::programs::Programs;
 use super::said;
 use super::steered::{NOBODY, Steered};
+use super::substitute::Substitute;
 use crate::notice::Notice;
 use crate::plan::ListenerSpec;
 use crate::sys::socket::accept_queue;
@@ -27,6 +28,8 @@ pub struct Listeners {
     pub(super) steered_to: GenerationId,
     /// The ports a generation has asked for by itself: those it listens on without having asked were chosen by the kernel.
     pub(super) asked: BTreeSet<(GenerationId, u16)>,
+    /// Sockets that were made for copies, which have not listened on them yet.
+    pub(super) substitutes: Vec<Substitute>,
 }
 
 impl Listeners {
@@ -49,7 +52,8 @@ impl Listeners {
         let around = Circumstances { passed, crowded, programs: Rc::new(Programs::new(specs.len())) };
         let list = Vec::with_capacity(specs.len());
         let sets = Sets { plan: (0..specs.len()).collect(), ..Sets::default() };
-        let mut listeners = Listeners { list, sets, steered_to: NOBODY, asked: BTreeSet::new() };
+        let mut listeners =
+            Listeners { list, sets, steered_to: NOBODY, asked: BTreeSet::new(), substitutes: Vec::new() };
         let mut sharing = Vec::with_capacity(specs.len());
         for spec in specs {
             match Listener::bind(spec, &around) {
@@ -213,6 +217,7 @@ impl Listeners {
     pub fn release(&mut self, generation: GenerationId) {
         self.list.iter_mut().for_each(|listener| listener.release(generation));
         self.asked.retain(|(asker, _)| *asker != generation);
+        self.substitutes.retain(|one| one.owner != generation);
         self.sets.of.remove(&generation);
         self.close_unused();
     }

@@ -32,6 +32,7 @@ mod sender;
 pub mod signals;
 mod start;
 mod status;
+mod trapped;
 mod wait;
 
 use crate::handoff::Held;
@@ -55,7 +56,7 @@ use output::Output;
 use reload::{Plans, Source};
 use signals::Signals;
 use status::Decided;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -97,7 +98,7 @@ pub struct Runtime {
     /// Where the calls of each generation that makes its own sockets come from. They outlive the copy where its processes do.
     captures: BTreeMap<GenerationId, Capture>,
     /// It was told why there are none.
-    capture_told: bool,
+    capture_told: BTreeSet<String>,
     pids: Pids,
     signals: Signals,
     notify_dir: Option<NotifyDir>,
@@ -149,7 +150,7 @@ impl Runtime {
             reporter: means.reporter,
             copies: BTreeMap::new(),
             captures: BTreeMap::new(),
-            capture_told: false,
+            capture_told: BTreeSet::new(),
             pids: Pids::new(),
             signals,
             notify_dir: None,

@@ -1,12 +1,17 @@
 //! The thread of a copy that waits in a trapped call: what it passed, and the descriptors of its process.
 
+use super::sockets::inode;
 use crate::sys::process::{pidfd_getfd, pidfd_open};
+use crate::sys::socket::protocol_name;
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, readlink};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
 /// A thread, and the process it belongs to.
@@ -53,12 +58,46 @@ impl Caller {
         pidfd_getfd(process.as_fd(), number)
     }
 
-    /// Whether the descriptor at a number of its process is close-on-exec (/proc/PID/fdinfo, proc(5)).
+    /// The flags of the descriptor at a number of its process, O_CLOEXEC among them (/proc/PID/fdinfo, proc(5)).
     #[must_use]
-    pub fn close_on_exec(&self, number: RawFd) -> bool {
+    pub fn flags(&self, number: RawFd) -> OFlag {
         let info = fs::read_to_string(format!("/proc/{}/fdinfo/{number}", self.process)).unwrap_or_default();
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-        let flags = flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok()).unwrap_or(0);
-        flags & nix::libc::O_CLOEXEC != 0
+        OFlag::from_bits_retain(flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok()).unwrap_or(0))
+    }
+
+    /// The number of the socket at a number of its process, as /proc/PID/fd shows it.
+    #[must_use]
+    pub fn socket_number(&self, number: RawFd) -> Option<u64> {
+        let target = readlink(self.link(number).as_c_str()).ok()?;
+        inode(target.as_bytes()).map(u64::from)
+    }
+
+    /// What the kernel calls the protocol of the socket at a number of its process: `TCP`, `TCPv6`, `UDP`, `UNIX-STREAM`.
+    #[must_use]
+    pub fn protocol(&self, number: RawFd) -> Option<String> {
+        protocol_name(&self.link(number))
+    }
+
+    /// Whether it may bind this port, which need not be free (CAP_NET_BIND_SERVICE, capabilities(7)).
+    #[must_use]
+    pub fn may_bind(&self, port: u16) -> bool {
+        const NET_BIND_SERVICE: u32 = 10;
+        let least = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.thread)).unwrap_or_default();
+        let held = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let held = held.and_then(|held| u64::from_str_radix(held.trim(), 16).ok()).unwrap_or(0);
+        port >= least.trim().parse().unwrap_or(1024) || held >> NET_BIND_SERVICE & 1 == 1
+    }
+
+    /// What its process is called.
+    #[must_use]
+    pub fn program(&self) -> String {
+        let name = fs::read_to_string(format!("/proc/{}/comm", self.process)).unwrap_or_default();
+        name.trim_end().to_owned()
+    }
+
+    fn link(&self, number: RawFd) -> CString {
+        CString::new(format!("/proc/{}/fd/{number}", self.process)).unwrap_or_default()
     }
 }

@@ -42,7 +42,7 @@ fn of_process(pid: Pid, found: &mut Vec<OpenSocket>) -> bool {
 }
 
 /// The number in `socket:[N]`.
-fn inode(target: &[u8]) -> Option<u32> {
+pub(super) fn inode(target: &[u8]) -> Option<u32> {
     let number = target.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
     std::str::from_utf8(number).ok()?.parse().ok()
 }

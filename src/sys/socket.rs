@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 use nix::libc;
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -117,6 +118,18 @@ pub fn hush(socket: BorrowedFd<'_>) -> bool {
 pub fn hear(socket: BorrowedFd<'_>) {
     // It can only fail where there is no filter.
     set_option(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0).ok();
+}
+
+/// What the kernel calls the protocol of the socket behind a link of /proc/PID/fd: the attribute `system.sockprotoname`
+/// (getxattr(2)), which is readable where the descriptor itself cannot be had.
+#[must_use]
+pub fn protocol_name(link: &CStr) -> Option<String> {
+    let mut name = [0u8; 32];
+    let attribute = c"system.sockprotoname".as_ptr();
+    // SAFETY: both strings end with a zero and outlive the call, as does `name`, whose length is passed.
+    let length = unsafe { libc::getxattr(link.as_ptr(), attribute, name.as_mut_ptr().cast(), name.len()) };
+    let name = name.get(..usize::try_from(length).ok()?)?;
+    Some(String::from_utf8_lossy(name).trim_end_matches('\0').to_owned())
 }
 
 /// Sets close-on-exec on a descriptor this process was started with.

@@ -1,0 +1,144 @@
+//! The bind and listen calls of copies that make their own sockets: each waits until it is answered here, at once.
+
+use super::copy::Copy;
+use super::{Runtime, clock};
+use crate::listener::{Asker, Theirs, Verdict};
+use crate::notice::Level;
+use crate::spawn::{self, Caller, ProcessTable};
+use crate::sys::seccomp::{Call, Calls, Trap};
+use crate::words::GenerationId;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::BorrowedFd;
+
+impl Runtime {
+    /// Answers one call.
+    pub(super) fn answer(&mut self, generation: GenerationId, calls: &Calls, call: &Call) {
+        let verdict = Caller::of(call.thread).and_then(|caller| match call.trap {
+            Trap::Bind => self.bind_trapped(generation, calls, call, caller),
+            Trap::Listen => self.listen_trapped(generation, calls, call, caller),
+        });
+        match verdict {
+            None | Some(Verdict::GoOn) => calls.go_on(call),
+            Some(Verdict::Answer(result)) => calls.answer(call, result),
+        }
+    }
+
+    fn bind_trapped(&mut self, of: GenerationId, calls: &Calls, call: &Call, caller: Caller) -> Option<Verdict> {
+        let bytes = match address(caller, call) {
+            Err(errno) if forbidden(errno) => return self.not_seen(of, "what it binds to", errno, caller),
+            bytes => bytes.ok()?,
+        };
+        let at = inet(&bytes).filter(|at| at.port() != 0)?;
+        let number = descriptor_number(call);
+        // Where the main process ends alone (--kill-mode process), what it leaves behind is left alone.
+        let copy = RefCell::new(self.copies.get_mut(&of)?);
+        let (sockets, flags) = (OnceCell::new(), OnceCell::new());
+        let open = |inode| is_open(inode, &sockets, &copy);
+        let flags = || *flags.get_or_init(|| caller.flags(number));
+        let put = |socket: BorrowedFd<'_>| calls.put(call, socket, number, flags().contains(OFlag::O_CLOEXEC));
+        let asker = Asker { open: &open, put: &put };
+        match caller.descriptor(number) {
+            _ if !calls.waits(call) => None,
+            Ok(socket) => Some(self.listeners.bind_asked(of, socket, at, asker)),
+            Err(errno) if forbidden(errno) => {
+                let Some(protocol) = caller.protocol(number) else {
+                    return self.not_seen(of, "its sockets", errno, caller);
+                };
+                if !caller.may_bind(at.port()) {
+                    return None;
+                }
+                let theirs = Theirs { protocol, nonblock: flags().contains(OFlag::O_NONBLOCK) };
+                let verdict = self.listeners.bind_instead(of, &theirs, at, asker);
+                let text = "the profile of this container forbids pidfd_getfd(2): the target gets sockets that endless \
+                            makes for those it binds";
+                self.tell_of_capture(Level::Detail, text.into());
+                verdict
+            }
+            Err(_) => None,
+        }
+    }
+
+    fn listen_trapped(&mut self, of: GenerationId, calls: &Calls, call: &Call, caller: Caller) -> Option<Verdict> {
+        let number = descriptor_number(call);
+        let socket = match caller.descriptor(number) {
+            Err(errno) if forbidden(errno) => self.listeners.substitute(of, caller.socket_number(number)?)?,
+            socket => socket.ok()?,
+        };
+        if !calls.waits(call) {
+            return None;
+        }
+        let copy = RefCell::new(self.copies.get_mut(&of)?);
+        let sockets = OnceCell::new();
+        let open = |inode| is_open(inode, &sockets, &copy);
+        let backlog = i32::try_from(call.args[1].cast_signed()).unwrap_or(-1);
+        let (verdict, notice) = self.listeners.listen_asked(of, socket, backlog, &open);
+        if let Some(notice) = notice {
+            self.tell(&notice);
+        }
+        Some(verdict)
+    }
+
+    /// A process that does not let endless look at what it needs to see: its call goes on.
+    fn not_seen(&mut self, of: GenerationId, what: &str, errno: Errno, caller: Caller) -> Option<Verdict> {
+        if let Some(watch) = self.copies.get_mut(&of).and_then(|copy| copy.watch.as_mut()) {
+            watch.without_capture(clock::now());
+        }
+        let (program, why) = (caller.program(), errno.desc());
+        let text = format!(
+            "sockets of {program} are not captured: it does not show {what} ({why}); it runs as another user, or hides \
+             from its own (PR_SET_DUMPABLE), and endless has no CAP_SYS_PTRACE"
+        );
+        self.tell_of_capture(Level::Problem, text);
+        None
+    }
+}
+
+/// Errors of those who may not look.
+fn forbidden(errno: Errno) -> bool {
+    matches!(errno, Errno::EPERM | Errno::EACCES | Errno::ENOSYS)
+}
+
+/// Whether a socket is open in any process of a copy, or may be: these are looked at once for a call.
+fn is_open(inode: u64, sockets: &OnceCell<Option<HashSet<u64>>>, copy: &RefCell<&mut Copy>) -> bool {
+    let all = sockets.get_or_init(|| {
+        let members = copy.borrow_mut().tree.members(&ProcessTable::read());
+        spawn::open_sockets(&members)
+    });
+    all.as_ref().is_none_or(|all| all.contains(&inode))
+}
+
+/// The first argument; of an int only the lower half counts.
+#[allow(clippy::cast_possible_truncation, reason = "the kernel does the same")]
+fn descriptor_number(call: &Call) -> i32 {
+    call.args[0] as i32
+}
+
+/// The longest address that is read: `struct sockaddr_storage`.
+const LONGEST: u64 = 128;
+
+/// The address a copy wants to bind, as it lies in its memory.
+fn address(caller: Caller, call: &Call) -> nix::Result<Vec<u8>> {
+    caller.memory(call.args[1], usize::try_from(call.args[2].min(LONGEST)).unwrap_or_default())
+}
+
+/// Reads `struct sockaddr_in` or `struct sockaddr_in6` (ip(7), ipv6(7)).
+fn inet(bytes: &[u8]) -> Option<SocketAddr> {
+    let family = i32::from(u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?));
+    let port = u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?);
+    match family {
+        nix::libc::AF_INET => {
+            let ip: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
+            Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::from(ip)), port))
+        }
+        nix::libc::AF_INET6 => {
+            let ip: [u8; 16] = bytes.get(8..24)?.try_into().ok()?;
+            let scope = bytes.get(24..28).and_then(|scope| scope.try_into().ok()).map_or(0, u32::from_ne_bytes);
+            Some(SocketAddrV6::new(Ipv6Addr::from(ip), port, 0, scope).into())
+        }
+        _ => None,
+    }
+}
