@@ -1,14 +1,12 @@
 //! Old copies are waited for until nothing is asked of them: a server that dies of its stop signal loses nothing.
 
 use crate::support::client::read_answer;
+use crate::support::crowd::{Crowd, connect, get, late, pausing};
 use crate::support::load::{Kind, Load};
 use crate::support::{Endless, Setup, endless, until};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Of the standard library, and without any handler: SIGTERM ends it wherever it is. PROTOCOL is that of HTTP.
@@ -93,108 +91,35 @@ fn python_loses_nothing() {
     loses_nothing(endless, load, 20);
 }
 
-/// Clients of the tests' own: what they could ask, and what got no answer.
-#[derive(Default)]
-struct Tally {
-    end: AtomicBool,
-    answered: AtomicUsize,
-    lost: AtomicUsize,
-}
-
-/// As many clients, each of which runs `one` again and again; false is a lost request.
-fn clients(
-    number: usize,
-    one: impl Fn(&mut Option<TcpStream>) -> bool + Send + Sync + 'static,
-) -> (Arc<Tally>, Vec<thread::JoinHandle<()>>) {
-    let (tally, one) = (Arc::new(Tally::default()), Arc::new(one));
-    let run = |_| {
-        let (tally, one) = (Arc::clone(&tally), Arc::clone(&one));
-        thread::spawn(move || {
-            let mut kept = None;
-            while !tally.end.load(Ordering::SeqCst) {
-                let counter = if one(&mut kept) { &tally.answered } else { &tally.lost };
-                counter.fetch_add(1, Ordering::SeqCst);
-            }
-        })
-    };
-    let threads = (0..number).map(run).collect();
-    (tally, threads)
-}
-
-/// Restarts under these clients. Returns how many requests were lost.
+/// Twenty restarts under these clients. Returns how many requests were lost.
 #[track_caller]
-fn restarts_under(endless: &Endless, work: (Arc<Tally>, Vec<thread::JoinHandle<()>>), more: usize) -> usize {
-    let (tally, threads) = work;
-    let wait_for_more = || {
-        let enough = tally.answered.load(Ordering::SeqCst) + more;
-        until("more is answered", || (tally.answered.load(Ordering::SeqCst) >= enough).then_some(()));
-    };
+fn restarts_under(endless: &Endless, crowd: Crowd, more: usize) -> usize {
     for generation in 2..=21 {
-        wait_for_more();
+        crowd.wait_for_more(more);
         replace(endless, generation);
     }
-    wait_for_more();
-    tally.end.store(true, Ordering::SeqCst);
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
-    tally.lost.load(Ordering::SeqCst)
-}
-
-fn connect(at: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(at).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    stream
-}
-
-fn ask(stream: &mut TcpStream) -> bool {
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n").is_ok() && read_answer(stream).is_ok()
+    crowd.wait_for_more(more);
+    crowd.finish().1
 }
 
 #[test]
 fn a_handshake_that_ends_late_is_waited_for() {
     let mut endless = mortal("-l 127.0.0.1:0 --probation 0");
     let at = endless.address(0);
-    let late = move |_: &mut Option<TcpStream>| {
-        // With TCP_DEFER_ACCEPT a client keeps the last acknowledgement of the handshake back, for 200 ms at most.
-        use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, socket};
-        use std::os::fd::AsRawFd;
-        let client = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
-        let option = nix::libc::TCP_DEFER_ACCEPT;
-        endless::sys::socket::set_option(std::os::fd::AsFd::as_fd(&client), nix::libc::IPPROTO_TCP, option, 1).unwrap();
-        connect(client.as_raw_fd(), &SockaddrStorage::from(at)).unwrap();
-        let mut client = TcpStream::from(client);
-        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        thread::sleep(Duration::from_millis(150));
-        ask(&mut client)
-    };
-    let lost = restarts_under(&endless, clients(20, late), 40);
+    let lost = restarts_under(&endless, Crowd::start(20, move |_| late(at)), 40);
     assert_eq!(lost, 0, "{:#?}", endless.said());
     assert_eq!(endless.stop(), 0);
 }
 
-/// Twenty clients that keep their connections and pause 30 ms between requests. A connection that was closed in the pause is
-/// replaced, as every HTTP client does; what counts is a request that was sent and not answered.
+/// Twenty clients that keep their connections and pause between requests.
 fn few_are_cut(command: &[&str]) {
     let mut endless = endless("-l 127.0.0.1:0 --probation 0 --drain soft").start_command(command);
     endless.ready(1);
     let at = endless.address(0);
-    let pausing = move |kept: &mut Option<TcpStream>| {
-        thread::sleep(Duration::from_millis(30));
-        let mut stream = kept.take().filter(still_open).unwrap_or_else(|| connect(at));
-        let answered = ask(&mut stream);
-        *kept = Some(stream).filter(|_| answered);
-        answered
-    };
-    let lost = restarts_under(&endless, clients(20, pausing), 400);
+    let lost = restarts_under(&endless, Crowd::start(20, move |kept| pausing(kept, at, get)), 400);
     println!("{lost} of 400 cut in the middle of a request");
     assert!(lost <= 5, "{lost}; {:#?}", endless.said());
     assert_eq!(endless.stop(), 0);
-}
-
-fn still_open(stream: &TcpStream) -> bool {
-    stream.set_nonblocking(true).unwrap();
-    let closed = matches!(stream.peek(&mut [0]), Ok(0));
-    stream.set_nonblocking(false).unwrap();
-    !closed
 }
 
 /// A busy machine lets a server see the end later than a client pauses, so these two measure, and are run by hand:

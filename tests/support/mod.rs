@@ -13,6 +13,7 @@
 
 pub mod asking;
 pub mod client;
+pub mod crowd;
 pub mod load;
 pub mod processes;
 pub mod tls;

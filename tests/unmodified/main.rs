@@ -18,11 +18,13 @@
     reason = "a test stops when it is surprised"
 )]
 
+mod measures;
 mod row;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
 mod trial;
+mod wrk;
 
 use row::{ROWS, Row};
 use std::env;

@@ -118,6 +118,11 @@ pub const ROWS: &[Row] = &[
     },
 ];
 
+/// The row of this name.
+pub fn named(name: &str) -> &'static Row {
+    ROWS.iter().find(|row| row.name == name).unwrap()
+}
+
 impl Row {
     /// Whether its program is there.
     pub fn installed(&self) -> bool {

@@ -21,21 +21,35 @@ pub struct Result {
     pub gone: Duration,
 }
 
-/// Runs the program at an address of its own and restarts it under its clients.
-pub fn run(row: &Row, restarts: u32) -> Result {
+/// A program at work.
+pub struct Started {
+    pub endless: Endless,
+    /// `{port}`.
+    pub at: SocketAddr,
+    /// `{other}`.
+    pub other: SocketAddr,
+}
+
+/// Starts the program at an address of its own; `variables` are for endless.
+pub fn start(row: &Row, variables: &[(&str, &str)]) -> Started {
     let ports = [("{port}", free()), ("{other}", free())];
     let replaced =
         |text: &str| ports.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, &to.port().to_string()));
-    let setup = Setup::line(&format!("endless -- {}", replaced(row.command)));
     // Otherwise each restart would take 2 s longer.
-    let setup = setup.env("ENDLESS_PROBATION", "0");
+    let setup = Setup::line(&format!("endless -- {}", replaced(row.command))).env("ENDLESS_PROBATION", "0");
     let home = setup.dir().display().to_string();
-    let setup = setup.env("HOME", &home);
+    let setup = variables.iter().fold(setup.env("HOME", &home), |setup, (name, value)| setup.env(name, value));
     prepare(row, setup.dir(), &replaced);
-    let mut endless = setup.start_line();
+    let endless = setup.start_line();
     endless.ready(1);
-    let places = &ports[..if row.both { 2 } else { 1 }];
-    let result = load(&endless, row, &places.iter().map(|(_, at)| *at).collect::<Vec<_>>(), restarts);
+    Started { endless, at: ports[0].1, other: ports[1].1 }
+}
+
+/// Runs the program and restarts it under its clients.
+pub fn run(row: &Row, restarts: u32) -> Result {
+    let Started { mut endless, at, other } = start(row, &[]);
+    let places = [at, other];
+    let result = load(&endless, row, &places[..if row.both { 2 } else { 1 }], restarts);
     assert_eq!(endless.stop(), 0, "{}: {:#?}", row.name, endless.said());
     result
 }
