@@ -97,19 +97,23 @@ impl Listeners {
     #[must_use]
     pub fn has_captured(&self, generation: GenerationId) -> bool {
         self.captured().any(|captured| captured.has(generation))
+            || self.captured_paths().any(|captured| captured.has(generation))
     }
 
     /// Whether another generation has a socket at an address it bound by itself, and this one has none there.
     #[must_use]
     pub fn misses_captured(&self, generation: GenerationId) -> bool {
         self.captured().any(|captured| captured.has_other(generation) && !captured.has(generation))
+            || self.captured_paths().any(|captured| captured.has_other(generation) && !captured.has(generation))
     }
 
     /// A generation is ready: what still waits for it to be bound was dropped by it.
     pub fn drop_waiting(&mut self, generation: GenerationId) {
         for listener in &mut self.list {
-            if let Port::Captured(captured) = &mut listener.port {
-                captured.drop_waiting(generation);
+            match &mut listener.port {
+                Port::Captured(captured) => captured.drop_waiting(generation),
+                Port::Path(path) if path.captured => path.drop_waiting(generation),
+                _ => {}
             }
         }
     }
@@ -139,16 +143,12 @@ impl Listeners {
             return;
         }
         let fresh = new_listener(place, self.steered_to);
-        let unused = |listener: &&mut Listener| matches!(&listener.port, Port::Captured(one) if one.is_empty());
-        match self.list.iter_mut().find(unused) {
-            Some(unused) => *unused = fresh,
-            None => self.list.push(fresh),
-        }
+        self.place(fresh);
     }
 }
 
 /// Puts a socket a crashed copy left in place of the one its successor is about to bind, as blocking as that one is.
-fn replace(theirs: &OwnedFd, kept: BorrowedFd<'_>, asker: Asker<'_>) -> Result<(), Errno> {
+pub(super) fn replace(theirs: &OwnedFd, kept: BorrowedFd<'_>, asker: Asker<'_>) -> Result<(), Errno> {
     let flags = OFlag::from_bits_retain(fcntl(theirs, FcntlArg::F_GETFL)?);
     set_nonblocking(&kept, flags.contains(OFlag::O_NONBLOCK)).ok();
     (asker.put)(kept)

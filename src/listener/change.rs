@@ -80,8 +80,15 @@ impl Listeners {
         self.close_unused();
     }
 
-    fn place(&mut self, listener: Listener) -> usize {
-        match self.list.iter().position(|one| matches!(one.port, Port::Closed)) {
+    /// Puts a listener where one was that is closed, or that copies bound and nobody uses any more.
+    pub(super) fn place(&mut self, listener: Listener) -> usize {
+        let free = |one: &Listener| match &one.port {
+            Port::Closed => true,
+            Port::Captured(captured) => captured.is_empty(),
+            Port::Path(path) => path.captured && path.seats.is_empty(),
+            _ => false,
+        };
+        match self.list.iter().position(free) {
             Some(at) => {
                 self.list[at] = listener;
                 at

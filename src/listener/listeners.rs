@@ -74,12 +74,12 @@ impl Listeners {
     /// Whether any listener is one that is handed to the copies.
     #[must_use]
     pub fn any_handed(&self) -> bool {
-        self.list.iter().any(|listener| !matches!(listener.port, Port::Captured(_)))
+        self.list.iter().any(|listener| !listener.is_captured())
     }
 
     /// What is bound, in `-l` order.
     pub fn addresses(&self) -> impl Iterator<Item = &Bound> {
-        let captured = self.list.iter().filter(|listener| matches!(listener.port, Port::Captured(_)));
+        let captured = self.list.iter().filter(|listener| listener.is_captured());
         self.sets.plan.iter().map(|at| &self.list[*at]).chain(captured).map(|listener| &listener.bound)
     }
 

@@ -7,6 +7,7 @@
 
 mod bound;
 mod captured;
+mod captured_path;
 mod capturing;
 mod census;
 mod change;
@@ -42,6 +43,7 @@ mod unix_table;
 mod tests;
 
 pub use bound::{Bound, BoundAddress};
+pub use captured_path::{Maker, path_of};
 pub use capturing::{Asker, Verdict};
 pub use change::Change;
 pub use client::ProbeStream;

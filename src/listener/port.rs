@@ -63,7 +63,7 @@ pub(super) enum Made {
     /// A TCP or UDP socket.
     Socket(OwnedFd),
     /// A Unix socket at its private name.
-    Named(super::unix_path::Named),
+    Named(super::unix_name::Named),
 }
 
 /// What binding a listener depends on beside its own flag.
@@ -114,6 +114,15 @@ impl Listener {
         let (name, typed, flag) = (spec.name.clone(), spec.typed.clone(), spec.flag.clone());
         let bound = Bound { name, typed, flag, address, number: options.fd };
         Ok((Listener { bound, address: Some(spec.address.clone()), options: options.clone(), port }, sharing))
+    }
+
+    /// Whether copies bind it by themselves.
+    pub(super) fn is_captured(&self) -> bool {
+        match &self.port {
+            Port::Captured(_) => true,
+            Port::Path(path) => path.captured,
+            _ => false,
+        }
     }
 
     /// The socket a generation uses here.

@@ -10,6 +10,7 @@ use super::inet::Transport;
 use super::listeners::Listeners;
 use super::port::{Listener, Port};
 use super::queue::anybody_waits;
+use super::unix_table::is_accepted;
 use crate::plan::UnixKind;
 use crate::sys::socket::accept_queue;
 use crate::words::GenerationId;
@@ -154,7 +155,10 @@ impl Probe {
                     Some(Ok(state)) => state == State::Accepted,
                     _ => queue_is_empty(stream, listener, self.generation),
                 },
-                None => !anybody_waits(listener.own_seats(self.generation)),
+                None => match self.diag.as_ref().and_then(|diag| is_accepted(diag, stream)) {
+                    Some(accepted) => accepted,
+                    None => !anybody_waits(listener.own_seats(self.generation)),
+                },
             };
     }
 }

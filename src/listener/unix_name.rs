@@ -5,6 +5,7 @@ use super::holder;
 use super::options::begin_to_listen;
 use super::shared::{answers, unix_socket};
 use crate::plan::{SocketOptions, UnixKind};
+use nix::errno::Errno;
 use nix::sys::socket::{UnixAddr, bind};
 use nix::sys::stat::{Mode, fchmod, umask};
 use std::fs;
@@ -18,11 +19,26 @@ use std::path::{Path, PathBuf};
 pub(super) struct Inode(u64, u64);
 
 impl Inode {
+    /// No file.
+    pub(super) const NONE: Inode = Inode(0, 0);
+
     /// The file at a path, itself and not what a symbolic link points to; None when there is none.
     pub(super) fn at(path: &Path) -> Option<Inode> {
         fs::symlink_metadata(path).ok().map(|file| Inode(file.dev(), file.ino()))
     }
 }
+
+/// A socket at its private name.
+#[derive(Debug)]
+pub(super) struct Named {
+    pub(super) socket: OwnedFd,
+    pub(super) inode: Inode,
+    /// None where no private name can be.
+    pub(super) private: Option<PathBuf>,
+}
+
+/// How many private names are tried before giving up: others may be in use by an endless of the same pid.
+pub(super) const TRIES: u32 = 64;
 
 /// What lies at a path before it is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,4 +144,41 @@ pub(super) fn sweep(public: &Path, kind: UnixKind) {
             remove(&entry.path());
         }
     }
+}
+
+impl Named {
+    /// Closes the socket and removes its private name.
+    pub(super) fn forget(self) {
+        if let Some(private) = self.private.filter(|private| Inode::at(private) == Some(self.inode)) {
+            remove(&private);
+        }
+    }
+}
+
+/// A private name beside a path.
+pub(super) fn private_name(public: &Path, serial: u32) -> PathBuf {
+    let mut name = private_prefix(public);
+    name.push(format!("{}-{serial}", std::process::id()));
+    public.with_file_name(name)
+}
+
+/// A socket at the next free private name beside a path, and that name's number.
+pub(super) fn private(
+    public: &Path,
+    kind: UnixKind,
+    options: &SocketOptions,
+    from: u32,
+) -> Result<(Named, u32), Fault> {
+    for serial in from..from.saturating_add(TRIES) {
+        let path = private_name(public, serial);
+        if look(&path, kind) == Ok(Lies::Stale) {
+            remove(&path);
+        }
+        match bind_at(&path, kind, options) {
+            Ok((socket, inode)) => return Ok((Named { socket, inode, private: Some(path) }, serial)),
+            Err(Fault { step: BIND, errno: Errno::EADDRINUSE }) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Err(Fault { step: "find a free private name", errno: Errno::EADDRINUSE })
 }

@@ -8,7 +8,7 @@ use super::error::{BIND, Fault, Problem};
 use super::options::begin_to_listen;
 use super::port::{Made, Sharing};
 use super::steered::NOBODY;
-use super::unix_name::{Inode, Lies, bind_at, busy, look, private_prefix, publish, remove, sweep};
+use super::unix_name::{Inode, Lies, Named, bind_at, busy, look, private, publish, remove, sweep};
 use crate::plan::{SocketOptions, UnixKind};
 use crate::sys::socket::set_nonblocking;
 use crate::words::GenerationId;
@@ -20,33 +20,28 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-/// A socket at its private name.
 #[derive(Debug)]
-pub(super) struct Named {
-    socket: OwnedFd,
-    inode: Inode,
-    /// None where no private name can be.
-    private: Option<PathBuf>,
-}
-
-#[derive(Debug)]
-struct Seat {
-    owner: GenerationId,
-    named: Named,
+pub(super) struct Seat {
+    pub(super) owner: GenerationId,
+    pub(super) named: Named,
+    /// Of a path that copies bind: its copy crashed, and the successor has not asked for it yet.
+    pub(super) waits: bool,
 }
 
 /// A public path and the seats behind it.
 #[derive(Debug)]
 pub(super) struct UnixPath {
-    public: PathBuf,
-    kind: UnixKind,
+    pub(super) public: PathBuf,
+    pub(super) kind: UnixKind,
     /// True when there is one socket for all generations.
-    shared: bool,
-    seats: Vec<Seat>,
+    pub(super) shared: bool,
+    /// True when copies bind it by themselves.
+    pub(super) captured: bool,
+    pub(super) seats: Vec<Seat>,
     /// What the public path leads to, as far as endless put it there.
-    published: Inode,
+    pub(super) published: Inode,
     /// Numbers the private names.
-    serial: u32,
+    pub(super) serial: u32,
 }
 
 /// What became of a public path.
@@ -59,9 +54,6 @@ pub(super) enum Custody {
     /// It cannot be made to lead there, and why.
     Lost(&'static str),
 }
-
-/// How many private names are tried before giving up: others may be in use by an endless of the same pid.
-const TRIES: u32 = 64;
 
 impl UnixPath {
     /// Binds the first socket and publishes it.
@@ -93,8 +85,9 @@ impl UnixPath {
         };
         let shared = shared || sharing != Sharing::None;
         let published = named.inode;
-        let seats = vec![Seat { owner: NOBODY, named }];
-        Ok((UnixPath { public: public.to_owned(), kind, shared, seats, published, serial }, sharing))
+        let seats = vec![Seat { owner: NOBODY, named, waits: false }];
+        let public = public.to_owned();
+        Ok((UnixPath { public, kind, shared, captured: false, seats, published, serial }, sharing))
     }
 
     /// The socket a generation uses.
@@ -117,13 +110,13 @@ impl UnixPath {
         self.kind
     }
 
-    fn find(&self, owner: GenerationId) -> Option<&Seat> {
+    pub(super) fn find(&self, owner: GenerationId) -> Option<&Seat> {
         self.seats.iter().find(|seat| seat.owner == owner)
     }
 
     /// Makes the next generation's socket at a private name.
     pub(super) fn make(&mut self, options: &SocketOptions) -> Result<Made, Problem> {
-        if self.shared {
+        if self.shared || self.captured {
             return Ok(Made::None);
         }
         if self.find(NOBODY).is_some() {
@@ -136,18 +129,23 @@ impl UnixPath {
 
     /// The socket just made belongs to this generation.
     pub(super) fn add(&mut self, owner: GenerationId, named: Named) {
-        self.seats.push(Seat { owner, named });
+        self.seats.push(Seat { owner, named, waits: false });
     }
 
     /// The seat of one generation belongs to another from now on.
     pub(super) fn rename(&mut self, from: GenerationId, to: GenerationId) {
         if !self.shared {
-            self.seats.iter_mut().filter(|seat| seat.owner == from).for_each(|seat| seat.owner = to);
+            for seat in self.seats.iter_mut().filter(|seat| seat.owner == from) {
+                (seat.owner, seat.waits) = (to, self.captured);
+            }
         }
     }
 
     /// Puts back O_NONBLOCK and the backlog. A socket that a copy shut down cannot be revived: a new one takes its place.
     pub(super) fn restore(&mut self, owner: GenerationId, options: &SocketOptions) {
+        if self.captured {
+            return;
+        }
         let Some(at) = self.seats.iter().position(|seat| seat.owner == owner) else { return };
         let socket = &self.seats[at].named.socket;
         set_nonblocking(socket, options.nonblock).ok();
@@ -179,6 +177,7 @@ impl UnixPath {
     /// The public path leads to this generation's socket from now on, if it does not yet.
     pub(super) fn lead_to(&mut self, to: GenerationId) -> Custody {
         let owner = if self.shared { NOBODY } else { to };
+        self.take_rights(owner);
         let now = fs::symlink_metadata(&self.public).ok();
         if now.as_ref().is_some_and(|file| !file.file_type().is_socket()) {
             return Custody::Lost("something that is no socket lies there now");
@@ -234,34 +233,6 @@ impl UnixPath {
         }
         self.seats.into_iter().for_each(|seat| seat.named.forget());
     }
-}
-
-impl Named {
-    /// Closes the socket and removes its private name.
-    pub(super) fn forget(self) {
-        if let Some(private) = self.private.filter(|private| Inode::at(private) == Some(self.inode)) {
-            remove(&private);
-        }
-    }
-}
-
-/// A socket at the next free private name beside a path, and that name's number.
-fn private(public: &Path, kind: UnixKind, options: &SocketOptions, from: u32) -> Result<(Named, u32), Fault> {
-    let prefix = private_prefix(public);
-    for serial in from..from.saturating_add(TRIES) {
-        let mut name = prefix.clone();
-        name.push(format!("{}-{serial}", std::process::id()));
-        let path = public.with_file_name(name);
-        if look(&path, kind) == Ok(Lies::Stale) {
-            remove(&path);
-        }
-        match bind_at(&path, kind, options) {
-            Ok((socket, inode)) => return Ok((Named { socket, inode, private: Some(path) }, serial)),
-            Err(Fault { step: BIND, errno: Errno::EADDRINUSE }) => {}
-            Err(fault) => return Err(fault),
-        }
-    }
-    Err(Fault { step: "find a free private name", errno: Errno::EADDRINUSE })
 }
 
 /// Gives the first socket its public name. False when it has no private one from now on.

@@ -7,13 +7,16 @@ use super::connection::attribute;
 use super::diag::{DUMP, Diag, SOCK_DIAG_BY_FAMILY, message};
 use crate::words::Moment;
 use nix::errno::Errno;
+use nix::sys::stat::fstat;
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 const AF_UNIX: u8 = 1;
 const ESTABLISHED: u32 = 1;
 /// UDIAG_SHOW_NAME, UDIAG_SHOW_PEER, UDIAG_SHOW_RQLEN.
-const SHOW: u32 = 0x01 | 0x04 | 0x10;
+const SHOW: u32 = 0x01 | SHOW_PEER | 0x10;
+const SHOW_PEER: u32 = 0x04;
 /// Length of `struct unix_diag_msg`.
 const MESSAGE: usize = 16;
 const UNIX_DIAG_NAME: u16 = 0;
@@ -78,6 +81,21 @@ fn dump() -> Vec<u8> {
     message(SOCK_DIAG_BY_FAMILY, DUMP, &body)
 }
 
+/// Whether the connection of this client of ours was accepted: only then its other end belongs to a process. None where the
+/// kernel does not tell.
+pub(super) fn is_accepted(diag: &Diag, client: &impl AsFd) -> Option<bool> {
+    let inode = u32::try_from(fstat(client).ok()?.st_ino).ok()?;
+    let mut body = vec![AF_UNIX, 0, 0, 0];
+    for word in [u32::MAX, inode, SHOW_PEER, u32::MAX, u32::MAX] {
+        body.extend(u32::to_ne_bytes(word));
+    }
+    let peer = |body: &[u8]| {
+        let peer = attribute(body.get(MESSAGE..)?, UNIX_DIAG_PEER)?;
+        Some(u32::from_ne_bytes(peer.try_into().ok()?) != 0)
+    };
+    diag.one(&message(SOCK_DIAG_BY_FAMILY, 0, &body), peer).ok().flatten()
+}
+
 /// Inode and queues of a socket with one of these names whose client is still there.
 fn read(body: &[u8], names: &[Vec<u8>]) -> Option<(u32, Queues)> {
     let word = |bytes: &[u8], at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
@@ -128,5 +146,18 @@ mod tests {
         assert_eq!(connections.look(&diag, at(10_100)), Ok((0, 1)));
         drop(client);
         assert_eq!(connections.look(&diag, at(10_200)), Ok((0, 0)));
+    }
+
+    #[test]
+    fn a_connection_is_accepted_whoever_else_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("seat");
+        let listener = UnixListener::bind(&path).unwrap();
+        let diag = Diag::open().unwrap();
+        let [first, second] = [0; 2].map(|_| UnixStream::connect(&path).unwrap());
+        assert_eq!(is_accepted(&diag, &first), Some(false));
+        let _server = listener.accept().unwrap();
+        assert_eq!(is_accepted(&diag, &first), Some(true));
+        assert_eq!(is_accepted(&diag, &second), Some(false));
     }
 }

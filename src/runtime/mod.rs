@@ -33,6 +33,7 @@ pub mod signals;
 mod start;
 mod status;
 mod trapped;
+mod unlinked;
 mod wait;
 
 use crate::handoff::Held;

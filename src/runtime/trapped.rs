@@ -2,25 +2,34 @@
 
 use super::copy::Copy;
 use super::{Runtime, clock};
-use crate::listener::{Asker, Theirs, Verdict};
+use crate::listener::{Asker, Maker, Theirs, Verdict, path_of};
 use crate::notice::Level;
 use crate::spawn::{self, Caller, ProcessTable};
 use crate::sys::seccomp::{Call, Calls, Trap};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::libc;
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 impl Runtime {
     /// Answers one call.
     pub(super) fn answer(&mut self, generation: GenerationId, calls: &Calls, call: &Call) {
-        let verdict = Caller::of(call.thread).and_then(|caller| match call.trap {
-            Trap::Bind => self.bind_trapped(generation, calls, call, caller),
-            Trap::Listen => self.listen_trapped(generation, calls, call, caller),
-        });
+        let verdict = match call.trap {
+            // Answered soonest, for there may be many.
+            Trap::Unlink | Trap::UnlinkAt if !self.minds_unlinks() => None,
+            trap => Caller::of(call.thread).and_then(|caller| match trap {
+                Trap::Bind => self.bind_trapped(generation, calls, call, caller),
+                Trap::Listen => self.listen_trapped(generation, calls, call, caller),
+                Trap::Unlink | Trap::UnlinkAt => self.unlink_trapped(generation, calls, call, caller),
+            }),
+        };
         match verdict {
             None | Some(Verdict::GoOn) => calls.go_on(call),
             Some(Verdict::Answer(result)) => calls.answer(call, result),
@@ -32,7 +41,10 @@ impl Runtime {
             Err(errno) if forbidden(errno) => return self.not_seen(of, "what it binds to", errno, caller),
             bytes => bytes.ok()?,
         };
-        let at = inet(&bytes).filter(|at| at.port() != 0)?;
+        let at = match unix(&bytes) {
+            Some(path) => Target::Path(caller.path(None, &path)?),
+            None => Target::Inet(inet(&bytes).filter(|at| at.port() != 0)?),
+        };
         let number = descriptor_number(call);
         // Where the main process ends alone (--kill-mode process), what it leaves behind is left alone.
         let copy = RefCell::new(self.copies.get_mut(&of)?);
@@ -41,10 +53,20 @@ impl Runtime {
         let flags = || *flags.get_or_init(|| caller.flags(number));
         let put = |socket: BorrowedFd<'_>| calls.put(call, socket, number, flags().contains(OFlag::O_CLOEXEC));
         let asker = Asker { open: &open, put: &put };
-        match caller.descriptor(number) {
+        match (caller.descriptor(number), at) {
             _ if !calls.waits(call) => None,
-            Ok(socket) => Some(self.listeners.bind_asked(of, socket, at, asker)),
-            Err(errno) if forbidden(errno) => {
+            (Ok(socket), Target::Inet(at)) => Some(self.listeners.bind_asked(of, socket, at, asker)),
+            (Ok(socket), Target::Path(path)) => {
+                let (umask, uid, gid) = caller.makes_files_as();
+                let maker = Maker { umask, owner: (uid, gid) };
+                Some(self.listeners.path_bind_asked(of, socket, &path, maker, asker))
+            }
+            (Err(errno), Target::Path(path)) if forbidden(errno) => {
+                let text = format!("{} is not captured: pidfd_getfd(2): {}", path.display(), errno.desc());
+                self.tell_of_capture(Level::Problem, text);
+                None
+            }
+            (Err(errno), Target::Inet(at)) if forbidden(errno) => {
                 let Some(protocol) = caller.protocol(number) else {
                     return self.not_seen(of, "its sockets", errno, caller);
                 };
@@ -58,7 +80,7 @@ impl Runtime {
                 self.tell_of_capture(Level::Detail, text.into());
                 verdict
             }
-            Err(_) => None,
+            (Err(_), _) => None,
         }
     }
 
@@ -71,10 +93,16 @@ impl Runtime {
         if !calls.waits(call) {
             return None;
         }
+        let backlog = i32::try_from(call.args[1].cast_signed()).unwrap_or(-1);
+        if let Some(path) = path_of(&socket) {
+            let notice = self.listeners.path_listen_asked(of, socket, &caller.path(None, &path)?, backlog);
+            self.tell_all(notice.into_iter().collect());
+            // Not in its place: its clients are to see who listens (SO_PEERCRED, unix(7)).
+            return None;
+        }
         let copy = RefCell::new(self.copies.get_mut(&of)?);
         let sockets = OnceCell::new();
         let open = |inode| is_open(inode, &sockets, &copy);
-        let backlog = i32::try_from(call.args[1].cast_signed()).unwrap_or(-1);
         let (verdict, notice) = self.listeners.listen_asked(of, socket, backlog, &open);
         if let Some(notice) = notice {
             self.tell(&notice);
@@ -97,6 +125,13 @@ impl Runtime {
     }
 }
 
+/// What a copy binds to.
+#[derive(Debug)]
+enum Target {
+    Inet(SocketAddr),
+    Path(PathBuf),
+}
+
 /// Errors of those who may not look.
 fn forbidden(errno: Errno) -> bool {
     matches!(errno, Errno::EPERM | Errno::EACCES | Errno::ENOSYS)
@@ -113,7 +148,7 @@ fn is_open(inode: u64, sockets: &OnceCell<Option<HashSet<u64>>>, copy: &RefCell<
 
 /// The first argument; of an int only the lower half counts.
 #[allow(clippy::cast_possible_truncation, reason = "the kernel does the same")]
-fn descriptor_number(call: &Call) -> i32 {
+pub(super) fn descriptor_number(call: &Call) -> i32 {
     call.args[0] as i32
 }
 
@@ -125,16 +160,24 @@ fn address(caller: Caller, call: &Call) -> nix::Result<Vec<u8>> {
     caller.memory(call.args[1], usize::try_from(call.args[2].min(LONGEST)).unwrap_or_default())
 }
 
+/// Reads `struct sockaddr_un` with a path (unix(7)).
+fn unix(bytes: &[u8]) -> Option<PathBuf> {
+    let family = u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?);
+    let path = bytes.get(2..)?.split(|byte| *byte == 0).next()?;
+    let bound = i32::from(family) == libc::AF_UNIX && !path.is_empty();
+    bound.then(|| PathBuf::from(OsStr::from_bytes(path)))
+}
+
 /// Reads `struct sockaddr_in` or `struct sockaddr_in6` (ip(7), ipv6(7)).
 fn inet(bytes: &[u8]) -> Option<SocketAddr> {
     let family = i32::from(u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?));
     let port = u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?);
     match family {
-        nix::libc::AF_INET => {
+        libc::AF_INET => {
             let ip: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
             Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::from(ip)), port))
         }
-        nix::libc::AF_INET6 => {
+        libc::AF_INET6 => {
             let ip: [u8; 16] = bytes.get(8..24)?.try_into().ok()?;
             let scope = bytes.get(24..28).and_then(|scope| scope.try_into().ok()).map_or(0, u32::from_ne_bytes);
             Some(SocketAddrV6::new(Ipv6Addr::from(ip), port, 0, scope).into())

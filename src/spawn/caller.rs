@@ -7,12 +7,13 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlink};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::fs::{self, File};
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 /// A thread, and the process it belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +48,55 @@ impl Caller {
         let memory = File::open(format!("/proc/{}/mem", self.thread));
         let read = memory.and_then(|memory| memory.read_exact_at(&mut bytes, address));
         read.map(|()| bytes).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EFAULT as i32)))
+    }
+
+    /// A string of its memory, of at most PATH_MAX bytes.
+    ///
+    /// # Errors
+    /// As [`Caller::memory`]; ENAMETOOLONG.
+    pub fn text(&self, address: u64) -> nix::Result<OsString> {
+        const PAGE: u64 = 4096;
+        let mut text = Vec::new();
+        while text.len() < 4096 {
+            let from = address + text.len() as u64;
+            // The page after the string's end may not be there.
+            let more = self.memory(from, usize::try_from((PAGE - from % PAGE).min(256)).unwrap_or(1))?;
+            let end = more.iter().position(|byte| *byte == 0);
+            text.extend_from_slice(&more[..end.unwrap_or(more.len())]);
+            if end.is_some() {
+                return Ok(OsString::from_vec(text));
+            }
+        }
+        Err(Errno::ENAMETOOLONG)
+    }
+
+    /// Where a path of its leads, from its working directory or an open one. None where it sees other files than endless
+    /// does: in a chroot(2), in another mount namespace.
+    #[must_use]
+    pub fn path(&self, from: Option<RawFd>, path: &Path) -> Option<PathBuf> {
+        let thread = PathBuf::from(format!("/proc/{}", self.thread));
+        let namespace = |of: &Path| fs::read_link(of.join("ns/mnt")).ok();
+        if fs::read_link(thread.join("root")).ok()? != Path::new("/")
+            || namespace(&thread) != namespace(Path::new("/proc/self"))
+        {
+            return None;
+        }
+        let base = match from {
+            Some(number) => fs::read_link(format!("/proc/{}/fd/{number}", self.process)),
+            None => fs::read_link(thread.join("cwd")),
+        };
+        let full = base.ok()?.join(path);
+        Some(fs::canonicalize(full.parent()?).ok()?.join(full.file_name()?))
+    }
+
+    /// The mode bits it withholds from files it makes, and the user and group they get (/proc/PID/status, proc(5)).
+    #[must_use]
+    pub fn makes_files_as(&self) -> (u32, u32, u32) {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.thread)).unwrap_or_default();
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+        let last = |name: &str| field(name).split_whitespace().last().and_then(|id| id.parse().ok());
+        let umask = u32::from_str_radix(field("Umask:"), 8).unwrap_or(0o077);
+        (umask, last("Uid:").unwrap_or(u32::MAX), last("Gid:").unwrap_or(u32::MAX))
     }
 
     /// A descriptor of our own for the open file at a number of its process.

@@ -25,15 +25,27 @@ pub enum Trap {
     Bind,
     /// listen(2).
     Listen,
+    /// unlink(2), which not every machine has.
+    Unlink,
+    /// unlinkat(2).
+    UnlinkAt,
 }
 
-impl Trap {
-    const ALL: [Trap; 2] = [Trap::Bind, Trap::Listen];
+/// The number of unlink(2).
+#[cfg(target_arch = "x86_64")]
+const UNLINK: Option<c_long> = Some(libc::SYS_unlink);
+#[cfg(not(target_arch = "x86_64"))]
+const UNLINK: Option<c_long> = None;
 
-    fn number(self) -> c_long {
+impl Trap {
+    const ALL: [Trap; 4] = [Trap::Bind, Trap::Listen, Trap::Unlink, Trap::UnlinkAt];
+
+    fn number(self) -> Option<c_long> {
         match self {
-            Trap::Bind => libc::SYS_bind,
-            Trap::Listen => libc::SYS_listen,
+            Trap::Bind => Some(libc::SYS_bind),
+            Trap::Listen => Some(libc::SYS_listen),
+            Trap::Unlink => UNLINK,
+            Trap::UnlinkAt => Some(libc::SYS_unlinkat),
         }
     }
 }
@@ -49,17 +61,18 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The filter that makes bind and listen wait; None on a machine whose numbers are not known here.
+    /// The filter that makes all of [`Trap`] wait; None on a machine whose numbers are not known here.
     #[must_use]
     pub fn new() -> Option<Filter> {
         let step = |code, k| sock_filter { code, jt: 0, jf: 0, k };
         let load = |at| step((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, at);
         let equal = |k, jt, jf| sock_filter { code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, jt, jf, k };
         let answer = |what| step((libc::BPF_RET | libc::BPF_K) as u16, what);
-        let calls = u8::try_from(Trap::ALL.len()).ok()?;
+        let traps: Vec<c_long> = Trap::ALL.into_iter().filter_map(Trap::number).collect();
+        let calls = u8::try_from(traps.len()).ok()?;
         let mut program = vec![load(ARCH), equal(MACHINE?, 0, calls + 1), load(NUMBER)];
-        for (at, call) in (1..).zip(Trap::ALL) {
-            program.push(equal(u32::try_from(call.number()).ok()?, calls - at + 1, 0));
+        for (at, call) in (1..).zip(traps) {
+            program.push(equal(u32::try_from(call).ok()?, calls - at + 1, 0));
         }
         program.push(answer(libc::SECCOMP_RET_ALLOW));
         program.push(answer(libc::SECCOMP_RET_USER_NOTIF));
@@ -211,7 +224,7 @@ impl Calls {
         let mut heard: libc::seccomp_notif = unsafe { std::mem::zeroed() };
         // SAFETY: the kernel writes one seccomp_notif, which is what the pointer points at.
         Errno::result(unsafe { libc::ioctl(self.descriptor.as_raw_fd(), RECV as _, &raw mut heard) }).ok()?;
-        let trap = Trap::ALL.into_iter().find(|trap| trap.number() == c_long::from(heard.data.nr))?;
+        let trap = Trap::ALL.into_iter().find(|trap| trap.number() == Some(c_long::from(heard.data.nr)))?;
         let thread = Pid::from_raw(i32::try_from(heard.pid).ok()?);
         Some(Call { id: heard.id, trap, thread, args: heard.data.args })
     }

@@ -1,10 +1,11 @@
 //! Programs that bind by themselves and know nothing of endless.
 
-use crate::support::client::Loss;
+use crate::support::client::{At, Loss, get, greeting};
 use crate::support::load::{Kind, Load};
 use crate::support::{Endless, Setup, endless, example};
 use nix::sys::signal::{Signal, kill};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// A port nobody has. That it stays so until the target binds it is likely, for the kernel gives ports out in turn.
@@ -16,7 +17,18 @@ pub fn free_port() -> String {
 #[track_caller]
 pub fn restarts_lose_nothing(endless: &mut Endless, kind: Kind, generations: std::ops::RangeInclusive<u32>) {
     endless.wait_with(&["is ready", "it accepted a connection"]);
-    let load = Load::start(endless.address(0), &[(kind, 4)]);
+    let at = endless.address(0);
+    restarts_lose_nothing_at(endless, at, kind, generations);
+}
+
+#[track_caller]
+fn restarts_lose_nothing_at(
+    endless: &mut Endless,
+    at: impl Into<At>,
+    kind: Kind,
+    generations: std::ops::RangeInclusive<u32>,
+) {
+    let load = Load::start(at, &[(kind, 4)]);
     for generation in generations {
         load.wait_for_more(50);
         endless.restart(generation);
@@ -161,4 +173,91 @@ fn a_busy_address_is_an_error_of_the_target_as_ever() {
     let mut endless = endless("").start_command(&[&bind_itself, &taken.local_addr().unwrap().to_string()]);
     endless.wait("Address already in use");
     assert_eq!(endless.ended_clean(), 1);
+}
+
+/// The names beside a Unix path that are nobody's but endless' own.
+fn private_names(endless: &Endless) -> Vec<String> {
+    endless.left().into_iter().filter(|name| name.contains(".endless-")).collect()
+}
+
+#[track_caller]
+fn restarts_lose_nothing_at_a_path(mut endless: Endless) {
+    endless.ready(1);
+    let path = endless.file("s");
+    restarts_lose_nothing_at(&mut endless, path.as_path(), Kind::New, 2..=5);
+    assert_eq!(private_names(&endless), Vec::<String>::new());
+    assert_eq!(endless.count("back in place"), 0, "{:#?}", endless.said());
+}
+
+#[test]
+fn nginx_at_a_unix_path_loses_nothing() {
+    let setup = endless("--probation 1");
+    let path = setup.dir().join("s");
+    restarts_lose_nothing_at_a_path(nginx(setup, &format!("listen unix:{};", path.display())));
+}
+
+#[test]
+fn gunicorn_at_a_unix_path_loses_nothing() {
+    let setup = endless("--probation 1");
+    let app = "def app(e, start):\n  start('200 OK', [('Content-Length', '5')])\n  return [b'hello']\n";
+    std::fs::write(setup.dir().join("app.py"), app).unwrap();
+    restarts_lose_nothing_at_a_path(setup.start_command(&["gunicorn", "-w", "2", "--bind", "unix:{dir}/s", "app:app"]));
+}
+
+#[test]
+fn uvicorn_at_a_unix_path_loses_nothing() {
+    let setup = endless("--probation 1");
+    let app = "async def app(scope, receive, send):
+    if scope['type'] != 'http': return
+    await send({'type': 'http.response.start', 'status': 200, 'headers': [(b'content-length', b'5')]})
+    await send({'type': 'http.response.body', 'body': b'hello'})
+";
+    std::fs::write(setup.dir().join("app.py"), app).unwrap();
+    restarts_lose_nothing_at_a_path(setup.start_command(&["uvicorn", "--uds", "s", "app:app"]));
+}
+
+#[test]
+fn when_the_only_copy_at_a_unix_path_is_killed_its_successor_takes_the_queue() {
+    let setup = endless("--respawn-limit off");
+    let server = "import os, socket, sys
+if os.path.exists(sys.argv[1]): os.unlink(sys.argv[1])
+server = socket.socket(socket.AF_UNIX); server.bind(sys.argv[1]); os.chmod(sys.argv[1], 0o606); server.listen()
+answer = 'Hello, world %s %d!' % (os.environ['ENDLESS_GENERATION'], os.getpid())
+answer = 'HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s' % (len(answer), answer)
+while True:
+  client = server.accept()[0]
+  if client.recv(999): client.sendall(answer.encode())
+  client.close()";
+    let mut endless = setup.start_command(&["python3", "-c", server, "s"]);
+    let path = endless.file("s");
+    let mut copy = endless.ready(1);
+    let load = Load::start(path.as_path(), &[(Kind::New, 2)]);
+    for generation in 2..=4 {
+        load.wait_for_more(20);
+        kill(copy, Signal::SIGKILL).unwrap();
+        copy = endless.ready(generation);
+    }
+    load.wait_for_more(20);
+    copy = endless.restart(5);
+    endless.gone(4);
+    let count = load.finish();
+    assert_eq!(count.lost_as(Loss::Refused), 0, "of {}; {:#?}", count.answered, endless.said());
+    assert!(count.lost.len() <= 6, "more than was in flight: {:?}", count.lost);
+    assert_eq!(greeting(&get(path.as_path(), "/").unwrap()), (5, copy));
+    // What the copy did to its mode goes on, although the file is another one.
+    assert_eq!(std::fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o606);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_pid_file_of_the_new_copy_survives_the_end_of_the_old_one() {
+    let mut endless = nginx(endless("--probation 0"), &format!("listen 127.0.0.1:{};", free_port()));
+    endless.ready(1);
+    for generation in 2..=4 {
+        let copy = endless.restart(generation);
+        endless.gone(generation - 1);
+        assert_eq!(std::fs::read_to_string(endless.file("nginx.pid")).unwrap().trim(), copy.to_string());
+    }
+    assert_eq!(endless.stop(), 0);
+    assert!(!endless.file("nginx.pid").exists(), "its own end removes it");
 }
