@@ -11,8 +11,9 @@ use endless::listener::{self, Listeners};
 use endless::notice::{Level, Notice};
 use endless::plan::{Asking, EventsTo, InheritedSocket, Plan, Surroundings, presets, show};
 use endless::report::{Pids, Reporter, Sink};
-use endless::runtime::{Means, Runtime, control, detach, pid_file::PidFile, reload::Source};
+use endless::runtime::{Means, Runtime, control, detach, pid_file::PidFile, reload::Source, upgrade};
 use endless::spawn::{self, Inherited};
+use endless::sys::carried;
 use endless::words::{CODE_FAILURE, CODE_USAGE};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -26,12 +27,16 @@ endless::begin_with!(begin);
 
 fn begin() -> u8 {
     let inherited = Inherited::capture();
+    if let Some(state) = carried::arrive() {
+        return resume(state).unwrap_or_else(|error| fail(&error));
+    }
     let code = match cli::parse(std::env::args_os()) {
         Ok(Invocation::Run(args)) => run(&args, inherited),
         Ok(Invocation::Check(args)) => check(&args),
         Ok(Invocation::Ask(args)) => ask(&args),
         Ok(Invocation::Exec(command)) => Ok(exec(&command)),
         Ok(Invocation::Presets) => Ok(answer(&presets::table())),
+        Ok(Invocation::Rehearse(state)) => Ok(answer(&upgrade::rehearse(state))),
         Ok(Invocation::Print(text)) => Ok(answer(&text)),
         Err(error) => Ok(complain(&error, CODE_USAGE)),
     };
@@ -48,6 +53,12 @@ fn open_events(events: &EventsTo) -> std::io::Result<Sink> {
         EventsTo::File(path) => Sink::open(path),
         EventsTo::Descriptor(number) => Ok(Sink::of(endless::sys::socket::duplicate(*number)?)),
     }
+}
+
+/// An older endless has executed this one in its place (`endless upgrade`).
+fn resume(state: std::io::Result<Vec<u8>>) -> Result<u8> {
+    let runtime = state.map_err(Into::into).and_then(|state| upgrade::resume(&state));
+    Ok(runtime.context("this endless was to take over from another")?.run())
 }
 
 /// The main job. Everything is checked, locked and bound before the first process starts.
@@ -82,16 +93,12 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
         reporter.tell(&Notice::Note { level: Level::Problem, text }, &Pids::new());
     }
     let control = control.control;
-    let source = plan.lifecycle.rereads.then(|| Source {
-        args: std::env::args_os().collect(),
-        passed: passed.to_vec(),
-        ipv6: listener::has_ipv6(),
-    });
-    let runtime =
-        Runtime::new(plan, Means { listeners, inherited, file_limit, reporter, control, source, output, waiting })?;
-    let code = runtime.run();
-    drop(pid_file);
-    Ok(code)
+    let source = Source { args: std::env::args_os().collect(), passed: passed.to_vec() };
+    let runtime = Runtime::new(
+        plan,
+        Means { listeners, inherited, file_limit, reporter, control, source, pid_file, output, waiting },
+    )?;
+    Ok(runtime.run())
 }
 
 fn plan(args: &Args, passed: &[listener::Inherited]) -> Result<Plan> {

@@ -88,6 +88,8 @@ pub enum Notice {
     Shared { name: String, why: String },
     /// A Unix path was changed behind endless' back and put back.
     PathRestored { path: String, what: &'static str },
+    /// Another program of endless has taken everything over, in the same process (`endless upgrade`).
+    Upgraded { from: String, to: String },
     /// endless is about to exit.
     Finished { code: u8 },
     /// Anything else worth a line, with how much it matters.

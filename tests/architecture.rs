@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("listener", &["plan", "sys"]),
     ("handoff", &["plan", "listener"]),
     ("supervisor", &["plan"]),
-    ("report", &["plan"]),
+    ("report", &["plan", "sys"]),
     ("spawn", &["plan", "sys"]),
     ("client", &["plan", "control", "sys"]),
     ("sys", &["plan"]),

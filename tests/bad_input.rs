@@ -184,7 +184,7 @@ const SIGNALS: &[Wrong] = &[
     (&["--on", "SEGV=stop"], "--on SEGV=stop", "crashed", "RTMIN+1"),
     (&["--on", "CHLD=stop"], "--on CHLD=stop", "for itself", "RTMIN+1"),
     (&["--on", "HUP=dance"], "--on HUP=dance", "no action `dance`", "restart, stop, hammer"),
-    (&["--on", "HUP=upgrade"], "--on HUP=upgrade", "not in this version", "restart, stop, hammer"),
+    (&["--on", "HUP=upgraded"], "--on HUP=upgraded", "no action `upgraded`", "reopen, upgrade, suspend"),
     (&["--on", "HUP=forward=NOPE"], "--on HUP=forward=NOPE", "`NOPE` is not a signal", "kill -l"),
     (&["--on", "HUP=stop", "--on", "1=restart"], "--on 1=restart", "twice what SIGHUP does", "take one"),
     (&["--hook", "begin"], "--hook begin", "no `=`", "WHEN=COMMAND"),

@@ -21,6 +21,12 @@ pub enum ClientArgs {
     Hammer(HammerArgs),
     /// Does what that signal to endless does (--on), and waits until it is done
     Signal(SendArgs),
+    /// Replaces endless itself by the program that is at its path now, and waits until it has taken over
+    ///
+    /// Same pid, same copies, same sockets: nothing is restarted, and no client notices. The program is asked first whether it
+    /// can; when it cannot, everything goes on as it was. Exit status: 0 it has taken over; 1 it has not, and the reason is
+    /// printed.
+    Upgrade(UpgradeArgs),
 }
 
 /// Which endless.
@@ -107,6 +113,18 @@ pub struct HammerArgs {
     pub timeout: Option<String>,
 }
 
+/// `endless upgrade`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct UpgradeArgs {
+    /// Whose.
+    #[command(flatten)]
+    pub whom: Whom,
+
+    /// Give up waiting after this; the upgrade goes on [default: never]
+    #[arg(long, value_name = "DUR", allow_negative_numbers = true)]
+    pub timeout: Option<String>,
+}
+
 /// `endless signal`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct SendArgs {
@@ -124,4 +142,4 @@ pub struct SendArgs {
 }
 
 /// The words that are read here.
-pub(super) const WORDS: [&str; 5] = ["status", "restart", "stop", "hammer", "signal"];
+pub(super) const WORDS: [&str; 6] = ["status", "restart", "stop", "hammer", "signal", "upgrade"];

@@ -17,7 +17,7 @@ mod signals;
 mod tests;
 mod usage;
 
-pub use client::{ClientArgs, HammerArgs, RestartArgs, SendArgs, StatusArgs, StopArgs, Whom};
+pub use client::{ClientArgs, HammerArgs, RestartArgs, SendArgs, StatusArgs, StopArgs, UpgradeArgs, Whom};
 pub use environment::EnvArg;
 pub use listeners::ListenerArgs;
 pub use output::OutputArgs;
@@ -43,7 +43,7 @@ use std::ffi::OsString;
     override_usage = "endless [OPTIONS] -- COMMAND [ARG]...\n       \
                       endless check [OPTIONS] -- COMMAND [ARG]...\n       \
                       endless exec -- COMMAND [ARG]...\n       \
-                      endless status|restart|stop|hammer|signal [NAME]\n       \
+                      endless status|restart|stop|hammer|signal|upgrade [NAME]\n       \
                       endless presets",
     after_help = usage::AFTER_HELP,
     after_long_help = usage::AFTER_LONG_HELP,
@@ -74,6 +74,9 @@ pub struct Args {
     /// The long names of the options whose value came from an ENDLESS_ variable.
     #[arg(skip)]
     pub from_environment: Vec<String>,
+    /// The text of the file of `--config`.
+    #[arg(skip)]
+    pub configuration: Option<Vec<u8>>,
     /// The long names of the options whose value came from the preset.
     #[arg(skip)]
     pub from_preset: Vec<String>,
@@ -88,10 +91,12 @@ pub enum Invocation {
     Check(Box<Args>),
     /// `endless exec -- COMMAND`: set LISTEN_PID to the own pid and become COMMAND.
     Exec(Vec<OsString>),
-    /// `endless status`, `restart`, `stop`, `hammer` or `signal`: talk to a running one.
+    /// `endless status`, `restart`, `stop`, `hammer`, `signal` or `upgrade`: talk to a running one.
     Ask(Box<ClientArgs>),
     /// `endless presets`: list them.
     Presets,
+    /// `endless --can-take-over FD`, asked by a running endless that is to be upgraded: read the state there.
+    Rehearse(i32),
     /// `--help` or `--version`: print this on stdout and exit with 0.
     Print(String),
 }
@@ -107,7 +112,22 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// Everything that does not have the shape of a command line of endless; its exit status is 2.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
+    parse_with(args, None)
+}
+
+/// The same with this text in the place of the file of `--config`, as it was when it was read.
+///
+/// # Errors
+/// As for [`parse`].
+pub fn parse_with(
+    args: impl IntoIterator<Item = OsString>,
+    configuration: Option<&[u8]>,
+) -> Result<Invocation, UsageError> {
     let mut args = args.into_iter().skip(1).peekable();
+    if args.next_if(|first| first == "--can-take-over").is_some() {
+        let number = args.next().and_then(|number| number.to_str()?.parse().ok());
+        return Ok(Invocation::Rehearse(number.unwrap_or(-1)));
+    }
     if args.peek().is_some_and(|first| client::WORDS.iter().any(|word| first == word)) {
         return parse_client(args);
     }
@@ -119,14 +139,14 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
         Some(word) if word == "presets" => return usage::presets(&options, &target),
         other => other.is_some(),
     };
-    let file = configuration(&options)?;
-    let (merged, target) = match file {
-        Some(file) => {
+    let (text, target) = match read_configuration(&options, configuration)? {
+        Some((file, text)) => {
             options.splice(0..0, file.options);
-            (true, if target.is_empty() { file.command } else { target })
+            (Some(text), if target.is_empty() { file.command } else { target })
         }
-        None => (false, target),
+        None => (None, target),
     };
+    let merged = text.is_some();
     let plain = if merged || short::has_variables() { None } else { short::read(&options) };
     let mut args = match plain {
         Some(args) => args,
@@ -137,6 +157,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
     };
     usage::refuse_stray_words(&args.command, &target)?;
     args.command = target;
+    args.configuration = text;
     let args = Box::new(args);
     Ok(if check { Invocation::Check(args) } else { Invocation::Run(args) })
 }
@@ -169,10 +190,16 @@ fn by_clap(mut options: Vec<OsString>, merged: bool) -> Result<Read, UsageError>
 
 /// The file of `--config`, where there is one. It and the command line are each looked at alone, so that what is said twice
 /// in one of them is an error, and what is said in both is not.
-fn configuration(options: &[OsString]) -> Result<Option<config::Config>, UsageError> {
+fn read_configuration(
+    options: &[OsString],
+    known: Option<&[u8]>,
+) -> Result<Option<(config::Config, Vec<u8>)>, UsageError> {
     let Some(path) = config::path(options, std::env::var_os("ENDLESS_CONFIG")) else { return Ok(None) };
     let wrong = |why: String, hint: &str| UsageError::new(format_args!("--config {}: {why}", path.display()), hint);
-    let text = std::fs::read(&path).map_err(|error| wrong(error.to_string(), "a file this user can read"))?;
+    let text = match known {
+        Some(text) => text.to_vec(),
+        None => std::fs::read(&path).map_err(|error| wrong(error.to_string(), "a file this user can read"))?,
+    };
     let file =
         config::read(&text).map_err(|why| wrong(why, "arguments as on the command line, split as a shell does"))?;
     let alone = |options: &[OsString]| {
@@ -182,7 +209,7 @@ fn configuration(options: &[OsString]) -> Result<Option<config::Config>, UsageEr
     match (alone(&file.options), alone(options)) {
         (Some(error), _) => Err(wrong(UsageError::fault(&error), "endless --help lists the options")),
         (None, Some(error)) => Err(UsageError::from_clap(&error, "endless")),
-        (None, None) => Ok(Some(file)),
+        (None, None) => Ok(Some((file, text))),
     }
 }
 

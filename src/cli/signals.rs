@@ -6,11 +6,12 @@ use clap::Args;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Signals and hooks")]
 pub struct SignalArgs {
-    /// What a signal to endless does: restart, stop, hammer, forward[=SIG], reopen, suspend, ignore
+    /// What a signal to endless does: restart, stop, hammer, forward[=SIG], reopen, upgrade, suspend, ignore
     ///
     /// Repeatable. Without it: HUP restarts; TERM, INT and QUIT stop, and a second one hammers; USR2 hammers what is
     /// retiring; USR1 and TSTP only run their hooks. `forward` sends the signal, or SIG, to the target's main process.
-    /// `reopen` opens the files of --log-file, --output and --events again, for logrotate.
+    /// `reopen` opens the files of --log-file, --output and --events again, for logrotate. `upgrade` replaces endless itself
+    /// by the program that is at its path now.
     #[arg(long, value_name = "SIGNAL=ACTION", env = "ENDLESS_ON", hide_env_values = true)]
     pub on: Vec<String>,
 

@@ -23,6 +23,7 @@ Subcommands:
   endless stop [NAME]                  stop, and wait for the end
   endless hammer [NAME]                kill what is retiring
   endless signal SIGNAL [NAME]         do what that signal to endless does
+  endless upgrade [NAME]               put a new endless in its place
   endless presets                      list the presets, and what they set
 
 Durations:

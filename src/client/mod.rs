@@ -1,4 +1,4 @@
-//! The other end of the control socket: `endless status`, `restart`, `stop`, `hammer`, `signal`.
+//! The other end of the control socket: `endless status`, `restart`, `stop`, `hammer`, `signal`, `upgrade`.
 
 mod connection;
 mod find;

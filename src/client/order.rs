@@ -1,6 +1,6 @@
-//! `endless restart`, `stop`, `hammer` and `signal`: ask, and wait for the answer. Whoever gives up waiting cancels nothing.
+//! `endless restart`, `stop`, `hammer`, `signal` and `upgrade`: ask, and wait for the answer. Whoever gives up waiting cancels nothing.
 
-use super::{Error, find, print};
+use super::{Error, find, print, status};
 use crate::control::{Answer, Ask};
 use crate::plan::{Asking, Task};
 use crate::sys::clock;
@@ -10,6 +10,7 @@ pub(super) fn give(asking: &Asking) -> Result<(), Error> {
         Task::Restart(until) => (Ask::Restart { until: *until }, "restart"),
         Task::Stop => (Ask::Stop, "stop"),
         Task::Hammer => (Ask::Hammer, "hammer"),
+        Task::Upgrade => (Ask::Upgrade, "upgrade"),
         Task::Signal(signal) => (Ask::Signal { signal: signal.name() }, "signal"),
         Task::Status { .. } | Task::Starter(_) => return Ok(()),
     };
@@ -29,6 +30,12 @@ pub(super) fn give(asking: &Asking) -> Result<(), Error> {
     }
     if asking.task == Task::Stop && !connection.closed(until).map_err(failed)? {
         return Err(late());
+    }
+    if asking.task == Task::Upgrade
+        && let Ok(status) = status::of(connection)
+    {
+        print(&format!("{}: endless {} runs\n", found.name, status.endless));
+        return Ok(());
     }
     print(&done(&asking.task, &found.name, &answer));
     Ok(())

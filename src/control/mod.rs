@@ -47,6 +47,8 @@ pub enum Ask {
     Stop,
     /// Hammer what is retiring; answered when it is gone.
     Hammer,
+    /// Replace endless itself by the program at its path; answered by the new one, or by the old one when it cannot.
+    Upgrade,
     /// The same as the signal of this name; answered when that is done.
     Signal {
         /// `USR1`, `SIGUSR1` or `10`.

@@ -1,12 +1,13 @@
 //! What a listener is once it is bound: what the hand-off and the messages go by.
 
 use crate::plan::{ListenerSpec, UnixKind};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A listener that is open, and where it really listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
     /// Its name in the plan.
     pub name: String,
@@ -29,7 +30,7 @@ impl Bound {
 }
 
 /// The address a socket is bound to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BoundAddress {
     /// TCP.
     Tcp(SocketAddr),

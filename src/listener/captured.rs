@@ -12,14 +12,16 @@ use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
 use nix::sys::stat::fstat;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A copy's socket.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Member {
     number: u64,
     owner: GenerationId,
+    #[serde(with = "crate::sys::carried")]
     socket: OwnedFd,
     /// The socket's number, as /proc/PID/fd shows it.
     inode: u64,
@@ -28,7 +30,7 @@ struct Member {
 }
 
 /// The sockets of all copies at one address.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Captured {
     place: Place,
     members: Vec<Member>,

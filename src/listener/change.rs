@@ -14,11 +14,12 @@ use super::said;
 use crate::notice::Notice;
 use crate::plan::{ListenerSpec, SocketOptions};
 use crate::words::GenerationId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Which listeners belong to whom.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Sets {
     /// Those of the plan, in `-l` order.
     pub(super) plan: Vec<usize>,

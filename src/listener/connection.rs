@@ -5,6 +5,7 @@
 
 use super::diag::{AF_INET, ESTABLISHED, INODE, MESSAGE, NEW_SYN_RECV, SYN_RECV};
 use super::tcp_table::CLOSE_WAIT;
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -18,10 +19,11 @@ pub(super) const MOST_SILENCE: Duration = Duration::from_secs(1);
 
 /// A connection's ends, interface and cookie. The cookie is the socket's own number: a later connection with the same ends
 /// has another, and it stays the same from the handshake on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Id {
     pub(super) family: u8,
     /// `struct inet_diag_sockid`.
+    #[serde(with = "as_list")]
     pub(super) bytes: [u8; 48],
 }
 
@@ -58,7 +60,7 @@ struct Info {
 }
 
 /// How far a connection is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// Its handshake is not over.
     HalfOpen,
@@ -70,6 +72,20 @@ pub(super) enum Phase {
     Quiet,
     /// The server has closed it.
     Over,
+}
+
+/// Serde knows arrays of up to 32.
+mod as_list {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8; 48], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 48], D::Error> {
+        Vec::deserialize(from)?.try_into().map_err(|_| D::Error::custom("a connection of another length"))
+    }
 }
 
 impl Id {

@@ -33,6 +33,20 @@ pub(super) struct Diag {
     socket: OwnedFd,
 }
 
+/// Over an upgrade only that there was one is kept.
+pub(super) mod opened {
+    use super::Diag;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(in crate::listener) fn serialize<S: Serializer>(diag: &Option<Diag>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bool(diag.is_some())
+    }
+
+    pub(in crate::listener) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Diag>, D::Error> {
+        Ok(if bool::deserialize(from)? { Diag::open().ok() } else { None })
+    }
+}
+
 pub(super) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;

@@ -16,6 +16,7 @@ use crate::plan::UnixKind;
 use crate::words::{GenerationId, Moment, OpenSocket, Waits};
 use nix::errno::Errno;
 use nix::sys::socket::{UnixAddr, getsockname};
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
@@ -27,9 +28,10 @@ const ONE_BY_ONE: usize = 1000;
 const WATCHED: Duration = Duration::from_millis(300);
 
 /// Watches one generation's seats and connections. Begin it soon after new connections were steered elsewhere.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct DrainWatch {
     generation: GenerationId,
+    #[serde(with = "super::diag::opened")]
     diag: Option<Diag>,
     ports: Vec<u16>,
     half_open: Vec<Id>,
@@ -39,7 +41,7 @@ pub struct DrainWatch {
 }
 
 /// A connection that was there at the beginning and is not over.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Old {
     pub(super) id: Id,
     pub(super) inode: u32,

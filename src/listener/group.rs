@@ -3,8 +3,10 @@
 //! A steering program answers with an index into this order. The kernel appends a socket when it begins to listen (TCP)
 //! or is bound (UDP); when one leaves, by shutdown or close, the last one takes its place.
 
+use serde::{Deserialize, Serialize};
+
 /// Who is at which index. `Who` names a member: its generation, where that has no more than one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Group<Who> {
     order: Vec<Who>,
 }

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, shutdown};
 use nix::sys::stat::fstat;
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -27,7 +28,7 @@ const LASTING: Duration = Duration::from_millis(100);
 const TIME_TO_FIND: Duration = Duration::from_secs(2);
 
 /// What was done about a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum HalfClose {
     /// Nothing yet.
     Not,

@@ -15,12 +15,13 @@ use crate::notice::Notice;
 use crate::plan::ListenerSpec;
 use crate::sys::socket::accept_queue;
 use crate::words::GenerationId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 /// Every listener of the plan, in `-l` order.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Listeners {
     pub(super) list: Vec<Listener>,
     pub(super) sets: Sets,
@@ -69,6 +70,16 @@ impl Listeners {
         }
         let notices = said::opened(&listeners.list, &sharing);
         Ok((listeners, notices))
+    }
+
+    /// After an upgrade of endless: what is not carried over is made again.
+    pub fn resume(&mut self) {
+        let programs = Rc::new(Programs::new(self.list.len()));
+        for listener in &mut self.list {
+            if let Port::Steered(steered) = &mut listener.port {
+                steered.put_by(&programs);
+            }
+        }
     }
 
     /// Whether any listener is one that is handed to the copies.

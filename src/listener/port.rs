@@ -13,11 +13,12 @@ use super::unix_path::UnixPath;
 use crate::plan::{Address, ListenerSpec, SocketOptions, UnixKind, UnixName};
 use crate::words::GenerationId;
 use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 /// A listener that is open.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Listener {
     pub(super) bound: Bound,
     /// The address of the plan; None when copies bind it by themselves, and once it is closed.
@@ -27,7 +28,7 @@ pub(super) struct Listener {
 }
 
 /// What is behind an address.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Port {
     /// One socket for all generations.
     Shared(Shared),

@@ -5,10 +5,11 @@
 //! and ports are read relative to the network header (`SKF_NET_OFF`, linux/filter.h).
 
 use nix::libc::sock_filter;
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// What one group's program does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Steering {
     /// The members everybody goes to, one of them at random. None is as good as the first of the group.
     pub(super) everybody: Vec<usize>,

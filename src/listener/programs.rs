@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 const MANY: usize = 64;
 
 /// The programs that were loaded.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Programs {
     many: bool,
     /// By the member everybody goes to; None where it cannot be loaded.

@@ -8,12 +8,14 @@ use crate::plan::{SocketOptions, UnixKind};
 use crate::sys::socket::{listens, set_nonblocking};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, bind, connect, socket};
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// One socket for all generations.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Shared {
+    #[serde(with = "crate::sys::carried")]
     pub(super) socket: OwnedFd,
     /// True for a socket that accepts connections.
     pub(super) accepts: bool,

@@ -15,6 +15,7 @@ use crate::sys::socket::{listens, set_nonblocking};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, SockaddrStorage, bind, setsockopt, shutdown, sockopt};
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
@@ -26,14 +27,15 @@ pub(super) const NOBODY: GenerationId = GenerationId(0);
 const STRANGER: GenerationId = GenerationId(u32::MAX);
 
 /// One generation's socket.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Seat {
     owner: GenerationId,
+    #[serde(with = "crate::sys::carried")]
     socket: OwnedFd,
 }
 
 /// A group of seats at one address.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Steered {
     place: Place,
     seats: Vec<Seat>,
@@ -42,6 +44,7 @@ pub(super) struct Steered {
     probe: Option<(SocketAddr, GenerationId)>,
     /// The program that is on the group.
     attached: Option<Steering>,
+    #[serde(skip)]
     programs: Rc<Programs>,
 }
 
@@ -104,6 +107,11 @@ impl Steered {
             attached: Some(Steering::default()),
             programs: Rc::clone(programs),
         }))
+    }
+
+    /// Its programs are put on by this.
+    pub(super) fn put_by(&mut self, programs: &Rc<Programs>) {
+        self.programs = Rc::clone(programs);
     }
 
     /// Where it is bound.

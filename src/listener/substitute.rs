@@ -10,6 +10,7 @@ use crate::sys::socket::set_nonblocking;
 use crate::words::GenerationId;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt};
 use nix::sys::stat::fstat;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -23,11 +24,12 @@ pub struct Theirs {
 }
 
 /// A socket in a copy's place that does not listen yet.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Substitute {
     pub(super) owner: GenerationId,
     port: u16,
     inode: u64,
+    #[serde(with = "crate::sys::carried")]
     socket: OwnedFd,
 }
 

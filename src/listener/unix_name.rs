@@ -8,6 +8,7 @@ use crate::plan::{SocketOptions, UnixKind};
 use nix::errno::Errno;
 use nix::sys::socket::{UnixAddr, bind};
 use nix::sys::stat::{Mode, fchmod, umask};
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -15,7 +16,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 /// A file, whatever it is called: device and number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Inode(u64, u64);
 
 impl Inode {
@@ -29,8 +30,9 @@ impl Inode {
 }
 
 /// A socket at its private name.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Named {
+    #[serde(with = "crate::sys::carried")]
     pub(super) socket: OwnedFd,
     pub(super) inode: Inode,
     /// None where no private name can be.

@@ -15,12 +15,13 @@ use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{Shutdown, UnixAddr, shutdown};
+use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Seat {
     pub(super) owner: GenerationId,
     pub(super) named: Named,
@@ -29,7 +30,7 @@ pub(super) struct Seat {
 }
 
 /// A public path and the seats behind it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct UnixPath {
     pub(super) public: PathBuf,
     pub(super) kind: UnixKind,

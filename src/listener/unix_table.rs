@@ -8,6 +8,7 @@ use super::diag::{DUMP, Diag, SOCK_DIAG_BY_FAMILY, message};
 use crate::words::Moment;
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -27,7 +28,7 @@ const UNIX_DIAG_RQLEN: u16 = 4;
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// The connections of one generation's Unix seats.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct UnixConnections {
     /// The names of the seats.
     pub(super) names: Vec<Vec<u8>>,
@@ -36,7 +37,7 @@ pub(super) struct UnixConnections {
 }
 
 /// What lies in a connection's queues, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Queues {
     unread: u32,
     /// Written, and not read by the client.

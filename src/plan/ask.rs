@@ -1,4 +1,4 @@
-//! What `endless status`, `restart`, `stop`, `hammer` and `signal` ask for.
+//! What `endless status`, `restart`, `stop`, `hammer`, `signal` and `upgrade` ask for.
 
 use super::error::{Error, Fault};
 use super::{listener, value};
@@ -37,6 +37,8 @@ pub enum Task {
     Stop,
     /// `hammer`.
     Hammer,
+    /// `upgrade`.
+    Upgrade,
     /// `signal`.
     Signal(Sig),
     /// `restart` and `stop` by the files, as Server::Starter does it.
@@ -70,6 +72,7 @@ impl Asking {
                 (&args.whom, by_file.unwrap_or(Task::Stop), &args.timeout)
             }
             ClientArgs::Hammer(args) => (&args.whom, Task::Hammer, &args.timeout),
+            ClientArgs::Upgrade(args) => (&args.whom, Task::Upgrade, &args.timeout),
             ClientArgs::Signal(args) => {
                 let signal = value::signal(&args.signal).map_err(|fault| fault.at("SIGNAL", &args.signal))?;
                 (&args.whom, Task::Signal(signal), &args.timeout)

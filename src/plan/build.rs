@@ -58,6 +58,7 @@ fn read(args: &Args, around: &Surroundings, preset: Option<presets::Applied>) ->
         pid_file: file("--pid-file", args.output.pid_file.as_deref())?,
         status_file: file("--status-file", args.output.status_file.as_deref())?,
         files: files::read(&args.output)?,
+        configuration: args.configuration.clone(),
         output: output(args)?,
     })
 }

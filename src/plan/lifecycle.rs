@@ -4,10 +4,11 @@ use super::error::{Error, Fault};
 use super::value;
 use crate::cli::{ReadinessArgs, RetirementArgs};
 use crate::words::Sig;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What the supervisor decides by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifecycle {
     /// `--ready-timeout`: a candidate not ready by then has failed. None: it may take for ever.
     pub ready_timeout: Option<Duration>,
@@ -32,7 +33,7 @@ pub struct Lifecycle {
 }
 
 /// `--drain MODE[=DUR]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drain {
     /// What to wait for before the stop signal.
     pub mode: DrainMode,
@@ -41,7 +42,7 @@ pub struct Drain {
 }
 
 /// What an old generation is waited for before its stop signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DrainMode {
     /// Nothing: the stop signal follows at once.
     Off,
@@ -54,7 +55,7 @@ pub enum DrainMode {
 }
 
 /// `--respawn`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Respawn {
     /// After a failure; a clean exit ends endless with 0.
     OnFailure,

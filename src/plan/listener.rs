@@ -9,6 +9,7 @@ pub(super) mod text;
 
 pub use address::Resolver;
 
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub struct ListenerSpec {
 }
 
 /// Where a listener listens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Address {
     /// TCP. `any` is true for `:80`, `*:80` and `80`: `[::]` for both families, IPv4 only where there is no IPv6.
     Tcp {
@@ -57,7 +58,7 @@ pub enum Address {
 }
 
 /// The type of a Unix socket (unix(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UnixKind {
     /// SOCK_STREAM.
     Stream,
@@ -68,7 +69,7 @@ pub enum UnixKind {
 }
 
 /// The name of a Unix socket.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum UnixName {
     /// A path in the file system.
     Path(PathBuf),
@@ -77,7 +78,7 @@ pub enum UnixName {
 }
 
 /// Which inherited descriptor is meant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum InheritedRef {
     /// `fd:3`: the descriptor's number.
     Number(i32),
@@ -86,7 +87,7 @@ pub enum InheritedRef {
 }
 
 /// The options after the address. `None` means: not given, the default holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SocketOptions {
     /// `backlog=N`: length of the accept queue; default: the system's maximum.
     pub backlog: Option<i32>,

@@ -40,6 +40,7 @@ pub use readiness::{Readiness, ReadyMode, Url};
 pub use signals::{Hook, Hooks, SignalAction, SignalTable};
 pub use surroundings::{InheritedSocket, Surroundings};
 
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -76,6 +77,8 @@ pub struct Plan {
     pub status_file: Option<PathBuf>,
     /// `--control`.
     pub control: Control,
+    /// The text of the file of `--config`.
+    pub configuration: Option<Vec<u8>>,
     /// The files it appends to.
     pub files: Files,
     /// How endless speaks.
@@ -83,7 +86,7 @@ pub struct Plan {
 }
 
 /// `--control`: where clients reach endless.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Control {
     /// Nowhere, as asked.
     None,
@@ -94,7 +97,7 @@ pub enum Control {
 }
 
 /// `--log-format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum LogFormat {
     /// One line of text a fact.
     #[default]
@@ -104,7 +107,7 @@ pub enum LogFormat {
 }
 
 /// How endless speaks on stderr.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Output {
     /// Text or JSON.
     pub format: LogFormat,

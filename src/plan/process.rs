@@ -4,6 +4,7 @@ use super::error::{Error, Fault};
 use super::{identity, value};
 use crate::cli::{EnvArg, ProcessArgs};
 use nix::sys::resource::Resource;
+use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ pub struct Account {
 }
 
 /// One limit (getrlimit(2)); None is unlimited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rlimit {
     /// RLIMIT_* number.
     pub resource: u32,

@@ -3,6 +3,7 @@
 
 use super::error::Fault;
 use crate::words::Sig;
+use serde::{Deserialize, Serialize};
 
 /// One way to tell a copy about its listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +41,7 @@ pub enum Protocol {
 }
 
 /// A way in which a copy says that it serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Sign {
     /// READY=1 on its notify socket (sd_notify(3)).
     Notify,

@@ -24,6 +24,8 @@ pub enum SignalAction {
     Forward(Sig),
     /// Job control: stop the target's group, then endless.
     Suspend,
+    /// Replace endless itself by the program at its path.
+    Upgrade,
     /// Open the log file, the events and the output again.
     Reopen,
     /// Nothing of endless' own; hooks run.
@@ -49,7 +51,7 @@ pub struct Hook {
 }
 
 /// The actions there are, for hints.
-const ACTIONS: &str = "restart, stop, hammer, forward[=SIG], reopen, suspend or ignore";
+const ACTIONS: &str = "restart, stop, hammer, forward[=SIG], reopen, upgrade, suspend or ignore";
 
 impl Default for SignalTable {
     /// What signals do without `--on`.
@@ -104,9 +106,7 @@ fn on(text: &str) -> Result<(Sig, SignalAction), Fault> {
         "ignore" => SignalAction::Ignore,
         "forward" => SignalAction::Forward(signal),
         "reopen" => SignalAction::Reopen,
-        "upgrade" => {
-            return Err(Fault::new(format!("the action `{action}` is not in this version"), ACTIONS));
-        }
+        "upgrade" => SignalAction::Upgrade,
         _ => match action.strip_prefix("forward=") {
             Some(other) => SignalAction::Forward(value::signal(other)?),
             None => return Err(Fault::new(format!("there is no action `{action}`"), ACTIONS)),
@@ -197,6 +197,7 @@ impl std::fmt::Display for SignalAction {
             SignalAction::Hammer => f.write_str("hammer"),
             SignalAction::Forward(signal) => write!(f, "forward={}", signal.name()),
             SignalAction::Reopen => f.write_str("reopen"),
+            SignalAction::Upgrade => f.write_str("upgrade"),
             SignalAction::Suspend => f.write_str("suspend"),
             SignalAction::Ignore => f.write_str("ignore"),
         }

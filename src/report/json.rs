@@ -144,6 +144,7 @@ fn parts_without_generation(notice: &Notice) -> (&'static str, Value) {
         }
         Notice::Shared { name, why } => ("shared", json!({"listener": name, "reason": why})),
         Notice::PathRestored { path, what } => ("path-restored", json!({"path": path, "what": what})),
+        Notice::Upgraded { from, to } => ("upgraded", json!({"from": from, "to": to})),
         Notice::Finished { code } => ("finished", json!({"code": code})),
         _ => ("note", json!({})),
     }

@@ -13,6 +13,7 @@ pub use sink::Sink;
 use crate::notice::{Level, Notice};
 use crate::plan::{LogFormat, Output};
 use crate::words::GenerationId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::SystemTime;
@@ -21,7 +22,7 @@ use std::time::SystemTime;
 pub type Pids = BTreeMap<GenerationId, i32>;
 
 /// endless' voice on stderr.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Reporter {
     output: Output,
     /// endless' own pid, which every line begins with.

@@ -2,6 +2,7 @@
 //! fail; it is said once, until it can be written again.
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde::{Deserialize, Serialize};
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Write};
@@ -10,8 +11,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// An open file, and the path by which it is opened again.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Sink {
+    #[serde(with = "crate::sys::carried")]
     file: File,
     path: Option<PathBuf>,
     failed: Cell<bool>,

@@ -76,6 +76,7 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
         Notice::Status { generation, text } => format!("{} says: {text}", named(generation)),
         Notice::Shared { name, why } => format!("all generations share one socket at {name}: {why}"),
         Notice::PathRestored { path, what } => format!("{path} was {what} by a copy; it is back in place"),
+        Notice::Upgraded { from, to } => format!("endless {to} has taken over from endless {from}"),
         Notice::Finished { code } => format!("everything is gone; exiting with status {code}"),
         Notice::Note { text, .. } => text.clone(),
     }

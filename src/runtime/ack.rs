@@ -2,7 +2,9 @@
 
 use super::sender::Sender;
 use crate::handoff::einhorn;
+use crate::sys::carried::Kept;
 use nix::sys::socket::{getsockopt, sockopt};
+use serde::{Deserialize, Serialize};
 use std::fs::Permissions;
 use std::io::{ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -16,11 +18,13 @@ const LONGEST: usize = 4096;
 const MOST: usize = 16;
 
 /// A stream socket at a path; unlinked when dropped.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct AckSocket {
+    #[serde(with = "crate::sys::carried")]
     listener: UnixListener,
+    #[serde(with = "crate::sys::carried::own_path")]
     path: PathBuf,
-    open: Vec<(UnixStream, Vec<u8>)>,
+    open: Vec<(Kept<UnixStream>, Vec<u8>)>,
 }
 
 impl AckSocket {
@@ -54,7 +58,7 @@ impl AckSocket {
             && let Ok((stream, _)) = self.listener.accept()
         {
             if stream.set_nonblocking(true).is_ok() {
-                self.open.push((stream, Vec::new()));
+                self.open.push((Kept(stream), Vec::new()));
             }
         }
         let mut acked = Vec::new();

@@ -6,13 +6,14 @@ use crate::plan::Capture as Wanted;
 use crate::sys::seccomp::{self, Calls};
 use crate::words::GenerationId;
 use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Where the calls of one generation come from.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Capture {
     /// The child has not yet told whether its filter could be installed.
-    Awaited(OwnedFd),
+    Awaited(#[serde(with = "crate::sys::carried")] OwnedFd),
     /// The calls of all its processes.
     Calls(Calls),
 }

@@ -25,6 +25,7 @@ impl Runtime {
             Action::Kill(generation) => self.kill(generation),
             Action::Release(generation) => self.listeners.release(generation),
             Action::Forward(generation, signal) => self.forward(generation, signal),
+            Action::Upgrade => self.upgrade(),
             Action::Answer(ticket, outcome) => {
                 // Nobody waits for the answer to a signal: the log has it.
                 if let Some(control) = &mut self.control {

@@ -6,21 +6,23 @@ use super::notify::NotifyDir;
 use crate::handoff::{Held, tableflip};
 use crate::plan::protocol::{TABLEFLIP_NAMES, TABLEFLIP_READY};
 use crate::plan::{Plan, Protocol, ReadyMode, Sign};
+use crate::sys::carried::Kept;
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{pipe2, read, write};
+use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// endless' ends.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Channels {
     ack: Option<AckSocket>,
     /// The pipes the copy writes a byte to, and the copy's numbers for them.
-    ready: Vec<(OwnedFd, i32)>,
+    ready: Vec<(Kept<OwnedFd>, i32)>,
     /// The generation before it, and the pipe whose end tells tableflip that this one is gone.
-    before: Option<(GenerationId, OwnedFd)>,
+    before: Option<(GenerationId, Kept<OwnedFd>)>,
 }
 
 /// The copy's ends and their numbers in it.
@@ -51,7 +53,7 @@ impl Channels {
         }
         if let ReadyMode::Fd(number) = plan.readiness.mode {
             let (read_end, write_end) = ready_pipe().map_err(|errno| ("make a pipe", errno))?;
-            channels.ready.push((read_end, number));
+            channels.ready.push((Kept(read_end), number));
             theirs.push((write_end, number));
         }
         Ok((channels, theirs))
@@ -64,11 +66,11 @@ impl Channels {
         theirs: &mut Theirs,
     ) -> Result<(), Errno> {
         let (read_end, write_end) = ready_pipe()?;
-        self.ready.push((read_end, TABLEFLIP_READY));
+        self.ready.push((Kept(read_end), TABLEFLIP_READY));
         theirs.push((write_end, TABLEFLIP_READY));
         let (read_end, write_end) = filled_pipe(&tableflip::names(held))?;
         theirs.push((read_end, TABLEFLIP_NAMES));
-        self.before = before.map(|before| (before, write_end));
+        self.before = before.map(|before| (before, Kept(write_end)));
         Ok(())
     }
 

@@ -25,7 +25,7 @@ impl Runtime {
         if let Some(ended) = self.hooks.child_ended(pid, exit, &self.plan.hooks, &self.inherited) {
             return self.hooks_ended(ended);
         }
-        if self.check_ended(pid, exit) {
+        if self.check_ended(pid, exit) || self.upgrade_check_ended(pid, exit) {
             return;
         }
         let generation = self.copies.values().find(|copy| copy.tree.main() == pid && !copy.main_ended());

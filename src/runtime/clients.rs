@@ -39,6 +39,7 @@ impl Runtime {
             }
             Ask::Stop => Ok((What::Stop, of(SignalAction::Stop), Wait::Done)),
             Ask::Hammer => Ok((What::Hammer, of(SignalAction::Hammer), Wait::Gone)),
+            Ask::Upgrade => Ok((What::Upgrade, of(SignalAction::Upgrade), Wait::Done)),
             Ask::Signal { signal } => self.as_signal(request.id.clone(), &signal),
         };
         match asked {

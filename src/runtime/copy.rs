@@ -6,14 +6,15 @@ use super::exec_check::ExecCheck;
 use super::notify::NotifySocket;
 use super::readiness::Watch;
 use crate::listener::DrainWatch;
-use crate::spawn::Tree;
+use crate::spawn::{self, Tree};
 use crate::supervisor::StopReason;
 use crate::words::{GenerationId, Moment, OpenSocket, Sig, Waits};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 
 /// The processes of one generation.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Copy {
     /// Which generation.
     pub generation: GenerationId,
@@ -22,20 +23,25 @@ pub struct Copy {
     /// How far its main process is.
     pub main: Main,
     /// The process it has named as its main one (MAINPID=…), where that is another.
+    #[serde(with = "spawn::pid::option")]
     pub heir: Option<Pid>,
     /// Where it says READY=1.
     pub notify: Option<NotifySocket>,
     /// Where else it says that it serves.
     pub channels: Channels,
     /// While it is a candidate.
+    #[serde(skip)]
     pub watch: Option<Watch>,
     /// When it is looked at closer, if it is still a candidate then.
+    #[serde(skip)]
     pub look_closer: Option<Moment>,
     /// It was told what is probably wrong with it.
     pub diagnosed: bool,
     /// It has sent READY=1, and nobody has seen it accept.
+    #[serde(skip)]
     pub suspicion: Option<Suspicion>,
     /// The command that says when it serves.
+    #[serde(skip)]
     pub check: Option<ExecCheck>,
     /// Since new connections stopped going to it.
     pub drain: Option<Drain>,
@@ -50,10 +56,11 @@ pub struct Copy {
 }
 
 /// The main process.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Main {
     /// Between fork and exec; its end of the pipe closes when it executes the target. A stop that came meanwhile waits:
     /// the child throws away what reaches it before it is the target.
+    #[serde(skip)]
     Starting {
         /// Where a failure is told.
         report: OwnedFd,
@@ -69,7 +76,7 @@ pub enum Main {
 }
 
 /// What is left to do for a generation that gets no new connections.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Drain {
     /// When they stopped.
     pub since: Moment,
@@ -90,7 +97,7 @@ pub struct Drain {
 }
 
 /// The lines that say what a generation is waited for.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Progress {
     /// When its end began.
     pub since: Moment,

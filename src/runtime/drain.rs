@@ -8,6 +8,7 @@ use crate::spawn::ProcessTable;
 use crate::supervisor::Event;
 use crate::words::{GenerationId, Moment};
 use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// After the flip the old generation keeps what it was just given for at least this long: a connection that was accepted
@@ -30,7 +31,7 @@ const LONG_DRAIN: Duration = Duration::from_millis(300);
 const PROGRESS: Duration = Duration::from_secs(5);
 
 /// What is told once.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct ToldOnce {
     blind: bool,
     not_soft: bool,

@@ -2,19 +2,21 @@
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
+use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// One descriptor.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Stored {
     name: String,
+    #[serde(with = "crate::sys::carried")]
     fd: OwnedFd,
     /// It is closed when it has hung up.
     watched: bool,
 }
 
 /// All of them, in the order they came.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct FdStore {
     all: Vec<Stored>,
 }

@@ -3,6 +3,7 @@
 use crate::sys::clock;
 use crate::words::{GenerationId, Moment};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, sendto, socket};
+use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -14,8 +15,8 @@ const MORE: Duration = Duration::from_secs(60);
 const EVERY: Duration = Duration::from_secs(30);
 
 /// What endless is doing, as the manager sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doing {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Doing {
     Starting,
     Serving,
     Reloading,
@@ -27,10 +28,16 @@ enum Doing {
 pub(super) struct Manager {
     socket: OwnedFd,
     address: UnixAddr,
+    watchdog: Option<Duration>,
+    told: Told,
+}
+
+/// What it was told, and what is due.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Told {
     doing: Doing,
     serving: Option<GenerationId>,
     more_at: Option<Moment>,
-    watchdog: Option<Duration>,
     alive_at: Option<Moment>,
 }
 
@@ -60,19 +67,31 @@ impl Manager {
         Some(Manager {
             socket,
             address,
-            doing: Doing::Starting,
-            serving: None,
-            more_at: Some(now + EVERY),
             watchdog,
-            alive_at: watchdog.map(|_| now),
+            told: Told {
+                doing: Doing::Starting,
+                serving: None,
+                more_at: Some(now + EVERY),
+                alive_at: watchdog.map(|_| now),
+            },
         })
+    }
+
+    /// What it knows.
+    pub(super) fn told(&self) -> Told {
+        self.told
+    }
+
+    /// It was told this before endless was upgraded.
+    pub(super) fn resume(&mut self, told: Told) {
+        self.told = told;
     }
 
     /// A restart was asked for. `Type=notify-reload` waits from its signal on for this.
     pub(super) fn reloading(&mut self, now: Moment) {
-        if self.doing == Doing::Serving {
-            self.doing = Doing::Reloading;
-            self.more_at = Some(now + EVERY);
+        if self.told.doing == Doing::Serving {
+            self.told.doing = Doing::Reloading;
+            self.told.more_at = Some(now + EVERY);
             self.say(&format!("RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=restarting", now.0.as_micros()));
         }
     }
@@ -80,44 +99,44 @@ impl Manager {
     /// Tells what has become of it since. `starting`: a start or restart is under way.
     pub(super) fn update(&mut self, now: Moment, serving: Option<GenerationId>, starting: bool, stopping: bool) {
         if stopping {
-            if self.doing != Doing::Stopping {
-                self.doing = Doing::Stopping;
+            if self.told.doing != Doing::Stopping {
+                self.told.doing = Doing::Stopping;
                 self.say("STOPPING=1\nSTATUS=stopping");
                 self.ask_for_more(now);
             }
             return;
         }
         let decided = !starting && serving.is_some();
-        if decided && matches!(self.doing, Doing::Starting | Doing::Reloading) {
-            self.doing = Doing::Serving;
-            self.more_at = None;
-            self.serving = None;
+        if decided && matches!(self.told.doing, Doing::Starting | Doing::Reloading) {
+            self.told.doing = Doing::Serving;
+            self.told.more_at = None;
+            self.told.serving = None;
             self.say("READY=1");
         }
-        if self.doing == Doing::Serving && serving != self.serving {
-            self.serving = serving;
+        if self.told.doing == Doing::Serving && serving != self.told.serving {
+            self.told.serving = serving;
             let status = serving.map_or("nothing serves".to_owned(), |id| format!("generation {id} serves"));
             self.say(&format!("STATUS={status}"));
         }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Moment> {
-        self.more_at.into_iter().chain(self.alive_at).min()
+        self.told.more_at.into_iter().chain(self.told.alive_at).min()
     }
 
     /// Says what is due.
     pub(super) fn tick(&mut self, now: Moment) {
-        if self.more_at.is_some_and(|at| at <= now) {
+        if self.told.more_at.is_some_and(|at| at <= now) {
             self.ask_for_more(now);
         }
-        if let (Some(every), true) = (self.watchdog, self.alive_at.is_some_and(|at| at <= now)) {
-            self.alive_at = Some(now + every);
+        if let (Some(every), true) = (self.watchdog, self.told.alive_at.is_some_and(|at| at <= now)) {
+            self.told.alive_at = Some(now + every);
             self.say("WATCHDOG=1");
         }
     }
 
     fn ask_for_more(&mut self, now: Moment) {
-        self.more_at = Some(now + EVERY);
+        self.told.more_at = Some(now + EVERY);
         self.say(&format!("EXTEND_TIMEOUT_USEC={}", MORE.as_micros()));
     }
 

@@ -34,6 +34,7 @@ mod start;
 mod status;
 mod trapped;
 mod unlinked;
+pub mod upgrade;
 mod wait;
 
 use crate::handoff::Held;
@@ -54,12 +55,14 @@ use hooks::RunningHooks;
 use manager::{Manager, Variables};
 use notify::NotifyDir;
 use output::Output;
+use pid_file::PidFile;
 use reload::{Plans, Source};
 use signals::Signals;
 use status::Decided;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use upgrade::Upgrade;
 
 /// What one run of endless holds besides the plan: everything made before the first generation starts.
 #[derive(Debug)]
@@ -74,8 +77,10 @@ pub struct Means {
     pub reporter: Reporter,
     /// The control socket.
     pub control: Option<Control>,
-    /// What the plan is made from, where it can change (`--config`).
-    pub source: Option<Source>,
+    /// What the plan is made from.
+    pub source: Source,
+    /// The pid file.
+    pub pid_file: Option<PidFile>,
     /// Where what the target prints goes.
     pub output: Option<Sink>,
     /// Who waits for the first generation (`--detach`).
@@ -87,7 +92,7 @@ pub struct Means {
 pub struct Runtime {
     /// The plan in force.
     plan: Rc<Plan>,
-    plans: Option<Plans>,
+    plans: Plans,
     listeners: Listeners,
     inherited: Inherited,
     file_limit: Option<Rlimit>,
@@ -108,6 +113,8 @@ pub struct Runtime {
     output: Option<Output>,
     manager: Option<Manager>,
     waiting: Option<OwnedFd>,
+    pid_file: Option<PidFile>,
+    upgrade: Upgrade,
     began: Moment,
     /// How the newest start ended.
     decided: Option<Decided>,
@@ -144,7 +151,7 @@ impl Runtime {
             supervisor: Supervisor::new(plan.lifecycle.clone(), u64::from(seed)),
             held: means.listeners.addresses().map(Held::from).collect(),
             plan: Rc::new(plan),
-            plans: means.source.map(Plans::new),
+            plans: Plans::new(means.source),
             listeners: means.listeners,
             inherited: means.inherited,
             file_limit: means.file_limit,
@@ -160,6 +167,8 @@ impl Runtime {
             output: means.output.map(Output::new),
             manager: find_manager(),
             waiting: means.waiting,
+            pid_file: means.pid_file,
+            upgrade: Upgrade::No,
             began: clock::now(),
             decided: None,
             events: VecDeque::from([Event::Begin]),
@@ -189,6 +198,10 @@ impl Runtime {
     pub fn run(mut self) -> u8 {
         loop {
             self.decide();
+            self.go_on_with_upgrade();
+            if !self.events.is_empty() {
+                continue;
+            }
             if let Some(code) = self.finish.filter(|_| !self.hooks.any()) {
                 self.remove_status();
                 self.drain_output();

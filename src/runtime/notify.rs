@@ -9,6 +9,7 @@ use crate::sys::socket::{Datagram, receive};
 use crate::words::GenerationId;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, setsockopt, socket, sockopt};
 use nix::sys::stat::{Mode, umask};
+use serde::{Deserialize, Serialize};
 use std::fs::DirBuilder;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
@@ -100,8 +101,9 @@ fn printable(text: &str) -> String {
 }
 
 /// The private directory of the notify sockets; removed with everything in it at the end.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct NotifyDir {
+    #[serde(with = "crate::sys::carried::own_path")]
     path: PathBuf,
 }
 
@@ -169,9 +171,11 @@ impl Drop for NotifyDir {
 }
 
 /// A datagram socket at a path; unlinked when dropped.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct NotifySocket {
+    #[serde(with = "crate::sys::carried")]
     socket: OwnedFd,
+    #[serde(with = "crate::sys::carried::own_path")]
     path: PathBuf,
 }
 

@@ -4,8 +4,10 @@ use super::Runtime;
 use super::start::not_made;
 use crate::notice::{Level, Notice};
 use crate::report::Sink;
+use crate::sys::carried::Kept;
 use crate::words::{Failure, GenerationId};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -17,16 +19,16 @@ const TAIL: usize = 2048;
 const LAST_LINES: usize = 5;
 
 /// The file, and the generations whose output is not at its end.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Output {
     sink: Sink,
     open: BTreeMap<GenerationId, Pipe>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Pipe {
     /// None after its end.
-    read: Option<File>,
+    read: Option<Kept<File>>,
     tail: Vec<u8>,
 }
 
@@ -40,7 +42,7 @@ impl Output {
         self.open.retain(|_, pipe| pipe.read.is_some());
         let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-        self.open.insert(generation, Pipe { read: Some(File::from(read)), tail: Vec::new() });
+        self.open.insert(generation, Pipe { read: Some(Kept(File::from(read))), tail: Vec::new() });
         Ok(write)
     }
 

@@ -2,15 +2,18 @@
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The lock and the path. Dropping it removes the file.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct PidFile {
+    #[serde(with = "crate::sys::carried::own_path")]
     path: PathBuf,
+    #[serde(with = "locked")]
     _lock: Flock<File>,
 }
 
@@ -32,6 +35,23 @@ impl PidFile {
         written.with_context(failed)?;
         drop(old);
         Ok(Self { path: path.to_owned(), _lock: fresh })
+    }
+}
+
+/// A lock belongs to the open file, so it is still ours after an upgrade.
+mod locked {
+    use super::{File, Flock, FlockArg};
+    use crate::sys::carried;
+    use serde::de::Error;
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(lock: &Flock<File>, serializer: S) -> Result<S::Ok, S::Error> {
+        carried::serialize(&**lock, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Flock<File>, D::Error> {
+        let file = carried::deserialize(deserializer)?;
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| D::Error::custom(errno))
     }
 }
 

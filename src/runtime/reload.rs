@@ -2,13 +2,14 @@
 //! everything else goes by it once that generation is active.
 
 use super::Runtime;
-use crate::cli::{self, Invocation};
+use crate::cli::{self, Args, Invocation};
 use crate::handoff::Held;
-use crate::listener::{Change, Inherited};
+use crate::listener::{self, Change, Inherited};
 use crate::notice::{Level, Notice};
-use crate::plan::{InheritedSocket, Lifecycle, Plan, ReadyMode, Surroundings};
+use crate::plan::{Control, InheritedSocket, Lifecycle, Plan, ReadyMode, Surroundings};
 use crate::supervisor::Event;
 use crate::words::GenerationId;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::rc::Rc;
@@ -20,14 +21,26 @@ pub struct Source {
     pub args: Vec<OsString>,
     /// The sockets endless was started with.
     pub passed: Vec<Inherited>,
-    /// Whether this machine has IPv6.
-    pub ipv6: bool,
+}
+
+/// What a plan can be made of again, beside the command line: it may have been read from files that say something else now.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Remade {
+    name: String,
+    control: Control,
+    configuration: Option<Vec<u8>>,
+}
+
+impl Remade {
+    pub(super) fn of(plan: &Plan) -> Remade {
+        Remade { name: plan.name.clone(), control: plan.control.clone(), configuration: plan.configuration.clone() }
+    }
 }
 
 /// The plans beside the one in force.
 #[derive(Debug)]
 pub(super) struct Plans {
-    source: Source,
+    pub(super) source: Source,
     /// The candidate's.
     pub(super) next: Option<(Rc<Plan>, Change)>,
     /// That of each generation that was active.
@@ -38,6 +51,19 @@ impl Plans {
     pub(super) fn new(source: Source) -> Plans {
         Plans { source, next: None, of: BTreeMap::new() }
     }
+
+    /// Those of the generations.
+    pub(super) fn remade(&self) -> BTreeMap<GenerationId, Remade> {
+        self.of.iter().map(|(generation, plan)| (*generation, Remade::of(plan))).collect()
+    }
+
+    /// Makes them again.
+    pub(super) fn remake(&mut self, all: &BTreeMap<GenerationId, Remade>) -> Result<(), String> {
+        for (generation, one) in all {
+            self.of.insert(*generation, Rc::new(self.source.remake(one)?));
+        }
+        Ok(())
+    }
 }
 
 impl Source {
@@ -46,18 +72,7 @@ impl Source {
     /// # Errors
     /// A reason in one line.
     fn read(&self, before: &Plan) -> Result<Plan, String> {
-        let one_line = |text: String| text.replace("\nhint: ", "; ");
-        let args = match cli::parse(self.args.iter().cloned()).map_err(|error| one_line(error.to_string()))? {
-            Invocation::Run(args) => args,
-            _ => return Err("the command line is no longer one that runs something".to_owned()),
-        };
-        let socket = |one: &Inherited| InheritedSocket { fd: one.number, name: one.name.clone() };
-        let around = Surroundings {
-            inherited: self.passed.iter().map(socket).collect(),
-            ipv6: self.ipv6,
-            environment: std::env::vars_os().collect(),
-        };
-        let plan = Plan::new(&args, &around).map_err(|error| one_line(error.to_string()))?;
+        let (args, plan) = self.make(None)?;
         // A name that was not asked for is that of the first command.
         let (name, control) = match args.output.name {
             None => (before.name.clone(), before.control.clone()),
@@ -69,6 +84,33 @@ impl Source {
             Some(option) => Err(format!("{option} cannot change while endless runs; stop it and start it again")),
             None => Ok(plan),
         }
+    }
+
+    /// Makes a plan again as it was.
+    ///
+    /// # Errors
+    /// A reason in one line.
+    pub(super) fn remake(&self, of: &Remade) -> Result<Plan, String> {
+        let (_, plan) = self.make(of.configuration.as_deref())?;
+        Ok(Plan { name: of.name.clone(), control: of.control.clone(), ..plan })
+    }
+
+    /// `configuration`: the text of the file, where it is not to be read.
+    fn make(&self, configuration: Option<&[u8]>) -> Result<(Box<Args>, Plan), String> {
+        let one_line = |text: String| text.replace("\nhint: ", "; ");
+        let parsed = cli::parse_with(self.args.iter().cloned(), configuration);
+        let args = match parsed.map_err(|error| one_line(error.to_string()))? {
+            Invocation::Run(args) => args,
+            _ => return Err("the command line is no longer one that runs something".to_owned()),
+        };
+        let socket = |one: &Inherited| InheritedSocket { fd: one.number, name: one.name.clone() };
+        let around = Surroundings {
+            inherited: self.passed.iter().map(socket).collect(),
+            ipv6: listener::has_ipv6(),
+            environment: std::env::vars_os().collect(),
+        };
+        let plan = Plan::new(&args, &around).map_err(|error| one_line(error.to_string()))?;
+        Ok((args, plan))
     }
 }
 
@@ -102,7 +144,7 @@ impl Runtime {
     }
 
     fn read_again(&mut self) -> Result<Lifecycle, String> {
-        let Some(plans) = &mut self.plans else { return Ok(self.plan.lifecycle.clone()) };
+        let plans = &mut self.plans;
         let plan = plans.source.read(&self.plan)?;
         let changed = self.listeners.change(&plan.listeners, &plans.source.passed);
         let (change, notices) = changed.map_err(|error| error.to_string().replace("\nhint: ", "; "))?;
@@ -115,14 +157,17 @@ impl Runtime {
 
     /// Exchanges the plan in force and the candidate's, where there is one: around its start.
     pub(super) fn swap_plans(&mut self) {
-        if let Some((next, _)) = self.plans.as_mut().and_then(|plans| plans.next.as_mut()) {
+        if let Some((next, _)) = &mut self.plans.next {
             std::mem::swap(&mut self.plan, next);
         }
     }
 
     /// What a notice means for the plans.
     pub(super) fn settle_plans(&mut self, notice: &Notice) {
-        let Some(plans) = &mut self.plans else { return };
+        if !self.plan.lifecycle.rereads {
+            return;
+        }
+        let plans = &mut self.plans;
         match notice {
             Notice::Ready { generation, .. } => {
                 if let Some((next, _)) = plans.next.take() {

@@ -60,6 +60,7 @@ impl Runtime {
             SignalAction::Restart => What::Restart,
             SignalAction::Stop => What::Stop,
             SignalAction::Hammer => What::Hammer,
+            SignalAction::Upgrade => What::Upgrade,
             SignalAction::Forward(signal) => What::Forward(signal),
             SignalAction::Suspend | SignalAction::Reopen | SignalAction::Ignore => What::Nothing,
         }
@@ -131,6 +132,7 @@ fn name(action: SignalAction) -> &'static str {
         SignalAction::Hammer => "hammer",
         SignalAction::Forward(_) => "forward",
         SignalAction::Reopen => "reopen",
+        SignalAction::Upgrade => "upgrade",
         SignalAction::Suspend => "suspend",
         SignalAction::Ignore => "nothing but hooks",
     }

@@ -6,10 +6,11 @@ use crate::control::{GenerationStatus, LastStart, ListenerStatus, Status};
 use crate::notice::Notice;
 use crate::supervisor::{Generation, State};
 use crate::words::Moment;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How the newest start that is decided ended.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Decided {
     generation: u32,
     ok: bool,

@@ -69,6 +69,7 @@ impl Runtime {
         self.look_at_drains(now);
         self.run_checks(now);
         self.hooks.kill_overdue(now);
+        self.look_at_upgrade(now);
         if let Some(control) = &mut self.control {
             control.expire(now);
         }
@@ -144,7 +145,14 @@ impl Runtime {
         let closer =
             self.copies.values().flat_map(|copy| [copy.look_closer, copy.suspicion.as_ref().map(Suspicion::next)]);
         let closer = closer.flatten();
-        let others = [self.supervisor.next_deadline(), self.hooks.next_deadline(), self.look_again, clients, manager];
+        let others = [
+            self.supervisor.next_deadline(),
+            self.hooks.next_deadline(),
+            self.look_again,
+            clients,
+            manager,
+            self.upgrade_deadline(),
+        ];
         let checks = self.copies.values().filter(|copy| copy.executes()).filter_map(|copy| copy.check.as_ref()?.next());
         watches.chain(drains).chain(progress).chain(checks).chain(closer).chain(others.into_iter().flatten()).min()
     }

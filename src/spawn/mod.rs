@@ -9,6 +9,7 @@ mod child;
 mod descriptors;
 mod exec;
 mod launch;
+pub mod pid;
 mod reap;
 mod report;
 mod sockets;

@@ -10,6 +10,7 @@ use crate::sys::process::{self, ChildState};
 use crate::words::{GenerationId, Sig};
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpgrp, getsid};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fs;
 use std::os::fd::AsFd;
@@ -21,14 +22,16 @@ const ROUNDS: usize = 16;
 const PATIENCE: usize = 20;
 
 /// The processes of one copy.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Tree {
     /// Its main process, the leader of its group. Our child: until it was waited for, its pid is no other process,
     /// and the number of its group none but its group.
+    #[serde(with = "super::pid")]
     main: Pid,
     generation: GenerationId,
     /// Groups and sessions that living processes of the tree had at the last look, without endless' own. A number that
     /// is in use as one of these is given to no new process.
+    #[serde(with = "super::pid::set")]
     known: HashSet<Pid>,
 }
 

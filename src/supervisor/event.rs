@@ -3,18 +3,19 @@
 use crate::notice::Notice;
 use crate::plan::Lifecycle;
 use crate::words::{Exit, Failure, GenerationId, HookPoint, ReadySign, Sig};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The number of one request. Every request gets exactly one [`Action::Answer`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ticket(pub u64);
 
 /// The number of one run of the hooks of one [`HookPoint`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct HookRun(pub u64);
 
 /// What somebody asks of endless.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// Its number.
     pub ticket: Ticket,
@@ -27,7 +28,7 @@ pub struct Request {
 }
 
 /// What the asker waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wait {
     /// Nobody waits: it came by a signal. Only such a stop hammers when it is the second one.
     Nobody,
@@ -40,7 +41,7 @@ pub enum Wait {
 }
 
 /// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum What {
     /// Replace the target by a fresh copy.
     Restart,
@@ -50,6 +51,8 @@ pub enum What {
     Hammer,
     /// Send this signal to the main process of the active generation.
     Forward(Sig),
+    /// Replace endless itself by the program that is at its path now.
+    Upgrade,
     /// Nothing of endless' own: only the hooks run.
     Nothing,
 }
@@ -85,6 +88,8 @@ pub enum Event {
     Drained(GenerationId),
     /// It said something about itself.
     Heard(GenerationId, Word),
+    /// endless was replaced, as [`Action::Upgrade`] asked, or was not and why.
+    Upgraded(Result<(), String>),
     /// A deadline may have passed.
     Tick,
 }
@@ -123,7 +128,7 @@ pub enum StopReason {
 }
 
 /// How a request ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// Done; for a restart: this generation is active and has passed its probation.
     Done(Option<GenerationId>),
@@ -177,6 +182,9 @@ pub enum Action {
     Release(GenerationId),
     /// Send this signal to its main process.
     Forward(GenerationId, Sig),
+    /// Replace endless itself as soon as [`super::Supervisor::calm`]; answered by [`Event::Upgraded`], which may come from the
+    /// supervisor's other life.
+    Upgrade,
     /// Answer a request.
     Answer(Ticket, Outcome),
     /// Tell this.

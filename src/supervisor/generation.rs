@@ -1,10 +1,11 @@
 //! One generation's states, and the deadlines each of them has.
 
 use crate::words::{GenerationId, Moment};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A generation that is not gone yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
     /// Its number.
     pub id: GenerationId,
@@ -29,7 +30,7 @@ pub struct Generation {
 }
 
 /// The states in the order a life goes through them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum State {
     /// Candidate: started and not yet ready. Fails at the deadline.
     Starting {

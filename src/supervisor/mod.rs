@@ -13,6 +13,7 @@ mod restart;
 mod retire;
 mod room;
 mod shutdown;
+mod upgrade;
 mod waiting;
 
 pub use event::{Action, Event, HookContext, HookRun, Outcome, Request, Seats, StopReason, Ticket, Wait, What, Word};
@@ -21,10 +22,11 @@ pub use generation::{Generation, State};
 use crate::notice::Notice;
 use crate::plan::Lifecycle;
 use crate::words::{GenerationId, HookPoint, Moment};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Everything that is decided, and what it is decided from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Supervisor {
     policy: Lifecycle,
     /// What each generation was started under, where that can change.
@@ -46,11 +48,14 @@ pub struct Supervisor {
     served: bool,
     /// Requests whose `pre:` hooks are running.
     asked: Vec<(HookRun, Request)>,
+    /// Who waits for the upgrade.
+    upgrades: Vec<Request>,
     /// A stop was vetoed once; it will not be again.
     vetoed: bool,
     shutdown: Option<shutdown::Shutdown>,
     last_generation: u32,
     last_run: u64,
+    #[serde(skip)]
     out: Vec<Action>,
 }
 
@@ -71,6 +76,7 @@ impl Supervisor {
             respawn: respawn::Backoff::new(seed),
             served: false,
             asked: Vec::new(),
+            upgrades: Vec::new(),
             vetoed: false,
             shutdown: None,
             last_generation: 0,
@@ -94,6 +100,7 @@ impl Supervisor {
             Event::Gone(id) => self.gone(now, id),
             Event::Drained(id) => self.drained(now, id),
             Event::Heard(id, word) => self.heard(now, id, word),
+            Event::Upgraded(result) => self.upgraded(result),
             Event::Tick => self.tick(now),
         }
         self.go_on(now);

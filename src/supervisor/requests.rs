@@ -9,7 +9,7 @@ impl Supervisor {
         match request.what {
             What::Restart => self.restart_asked(now, request),
             What::Stop => self.stop_asked(now, request),
-            What::Hammer | What::Forward(_) | What::Nothing => match request.signal {
+            What::Hammer | What::Forward(_) | What::Upgrade | What::Nothing => match request.signal {
                 Some(signal) => self.ask_hooks(signal, request),
                 None => self.carry_out(request),
             },
@@ -47,6 +47,9 @@ impl Supervisor {
     }
 
     fn carry_out(&mut self, request: Request) {
+        if request.what == What::Upgrade {
+            return self.upgrade_asked(request);
+        }
         let mut hammered = Vec::new();
         match request.what {
             What::Hammer => hammered = self.hammer_retiring(),
@@ -94,6 +97,7 @@ impl What {
             What::Stop => "stop",
             What::Hammer => "hammer",
             What::Forward(_) => "forward",
+            What::Upgrade => "upgrade",
             What::Nothing => "hooks",
         }
     }

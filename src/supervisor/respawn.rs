@@ -4,6 +4,7 @@ use super::Supervisor;
 use crate::notice::Notice;
 use crate::plan::Respawn;
 use crate::words::{Exit, Failure, GenerationId, Moment};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
 /// How often it ended, and when the next start is due.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Backoff {
     /// When the next start is due.
     pub(super) due: Option<Moment>,

@@ -5,9 +5,10 @@ use super::{Action, Generation, HookContext, HookRun, Outcome, Request, Seats, S
 use crate::notice::Notice;
 use crate::plan::Lifecycle;
 use crate::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign, Sig};
+use serde::{Deserialize, Serialize};
 
 /// One attempt to bring a fresh generation up. There is at most one at a time.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Attempt {
     /// Who is answered when it ends.
     pub(super) requests: Vec<Request>,
@@ -18,7 +19,7 @@ pub(super) struct Attempt {
     pub(super) policy: Option<Box<Lifecycle>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Stage {
     /// Nothing was done yet.
     Due,
@@ -225,6 +226,10 @@ impl Supervisor {
         }
         self.answer(attempt.requests, &Outcome::Failed(failure.clone()));
         if !self.remembered.is_empty() {
+            if let Some(id) = id.filter(|_| self.served && self.active.is_none()) {
+                // Should hooks prevent the next start, this one is what is to be made good.
+                self.respawn.bereft = Some((id, failure.as_exit()));
+            }
             self.go_on(now);
         } else if !self.served {
             self.begin_shutdown(now, Some(failure.exit_code()), Vec::new());

@@ -3,9 +3,10 @@
 use super::{Action, HookContext, HookRun, Outcome, Request, State, StopReason, Supervisor, Wait, What};
 use crate::notice::Notice;
 use crate::words::{CODE_HAMMERED, Failure, GenerationId, HookPoint, Moment};
+use serde::{Deserialize, Serialize};
 
 /// endless is on its way out.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Shutdown {
     /// The exit status; None for a requested stop, which has 0 or the hammer's.
     code: Option<u8>,
@@ -64,6 +65,7 @@ impl Supervisor {
     pub(super) fn begin_shutdown(&mut self, now: Moment, code: Option<u8>, requests: Vec<Request>) {
         self.respawn.due = None;
         self.leaving_failed(&Failure::Stopping);
+        self.abandon_upgrade();
         let waiting = self.abandon_attempt();
         self.answer(waiting, &Outcome::Failed(Failure::Stopping));
         self.shutdown =

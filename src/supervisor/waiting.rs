@@ -2,9 +2,10 @@
 
 use super::{Action, Outcome, Request, Supervisor, Wait, What};
 use crate::words::{Failure, GenerationId, Moment};
+use serde::{Deserialize, Serialize};
 
 /// One that waits for these generations.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Leaving {
     request: Request,
     generations: Vec<GenerationId>,
@@ -12,7 +13,7 @@ pub(super) struct Leaving {
 }
 
 /// A restart that succeeded and whose older generation still stands guard.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Proving {
     pub(super) generation: GenerationId,
     pub(super) until: Moment,

@@ -1,6 +1,7 @@
 //! The only `unsafe` in the program: what nix does not offer, each behind a safe face with its argument.
 
 pub mod bpf;
+pub mod carried;
 #[forbid(unsafe_code)]
 pub mod clock;
 pub mod descriptors;

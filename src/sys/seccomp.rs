@@ -7,6 +7,7 @@ use super::process::Child;
 use nix::errno::Errno;
 use nix::libc::{self, c_long, sock_filter};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// AUDIT_ARCH_* of this machine (linux/audit.h); None where the numbers are not known.
@@ -196,8 +197,9 @@ pub struct Call {
 
 /// The calls that wait in all processes under one filter. Readable when there is one; hung up (POLLHUP) when no process
 /// is left under the filter.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Calls {
+    #[serde(with = "super::carried")]
     descriptor: OwnedFd,
 }
 

@@ -3,6 +3,7 @@
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
 use std::ptr;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const ALL: RangeInclusive<i32> = 1..=64;
 
 /// A set of signals: bit n-1 is signal n, as in the masks of /proc/PID/status (proc(5)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SignalSet(pub u64);
 
 impl SignalSet {
@@ -76,7 +77,7 @@ fn full() -> libc::sigset_t {
 }
 
 /// What endless itself was started with, and what every process it starts gets back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Inherited {
     /// The signals that were ignored: nohup(1) and the like; of those that endless changes.
     pub ignored: SignalSet,

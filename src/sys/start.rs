@@ -6,9 +6,12 @@
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::stat::Mode;
+use std::ffi::{CStr, OsStr, c_char};
 use std::io::Write;
 use std::mem::forget;
 use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// Makes a function without arguments, which returns the exit status, the beginning of the program.
 #[macro_export]
@@ -36,6 +39,19 @@ pub fn prepare() {
         }
         forget(null);
     }
+}
+
+/// The path by which this program was executed: that of execve(2), before any link in it was followed (getauxval(3)).
+#[must_use]
+pub fn executed() -> Option<PathBuf> {
+    // SAFETY: getauxval takes a number.
+    let path = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const c_char;
+    if path.is_null() {
+        return None;
+    }
+    // SAFETY: the kernel has put a string there that ends with a zero and is there for as long as the program.
+    let path = unsafe { CStr::from_ptr(path) };
+    Some(PathBuf::from(OsStr::from_bytes(path.to_bytes())))
 }
 
 /// Writes what is left in the buffer of standard output.

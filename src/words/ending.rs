@@ -1,11 +1,12 @@
 //! How things end: processes, attempts, and endless itself.
 
 use super::Sig;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
 /// How a process ended (wait(2)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Exit {
     /// It exited with this status, 0 to 255.
     Code(u8),
@@ -60,7 +61,7 @@ pub const CODE_HAMMERED: u8 = 137;
 pub const CODE_USAGE: u8 = 2;
 
 /// Why a generation did not come to serve, or an asked-for restart did not take place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Failure {
     /// Its main process ended before it was ready.
     Exited(Exit),
@@ -101,6 +102,15 @@ impl Failure {
                 if *errno == nix::errno::Errno::ENOENT as i32 { CODE_NOT_FOUND } else { CODE_NOT_EXECUTABLE }
             }
             _ => CODE_FAILURE,
+        }
+    }
+
+    /// The same as the end of a process, which is never a clean one.
+    #[must_use]
+    pub fn as_exit(&self) -> Exit {
+        match self {
+            Failure::Exited(exit) | Failure::Crashed(exit) if !exit.clean() => *exit,
+            _ => Exit::Code(self.exit_code()),
         }
     }
 }

@@ -14,11 +14,12 @@ pub use open_socket::OpenSocket;
 pub use signal::Sig;
 pub use waits::Waits;
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
 /// One start of the target, numbered from 1. Every attempt takes a number, failed ones too.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GenerationId(pub u32);
 
 impl fmt::Display for GenerationId {

@@ -1,12 +1,13 @@
 //! Time as a number.
 
+use serde::{Deserialize, Serialize};
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
 /// A point on the monotonic clock, counted from boot (`CLOCK_MONOTONIC`, clock_gettime(2)).
 ///
 /// Unlike `std::time::Instant` it is a plain number: it can be made up in a test, printed, and written down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Moment(pub Duration);
 
 impl Moment {

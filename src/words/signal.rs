@@ -1,9 +1,10 @@
 //! Signals and their names.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A signal by its number, named as in signal(7); real-time signals are `RTMIN+n`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Sig(pub i32);
 
 impl Sig {

@@ -1,9 +1,10 @@
 //! What a generation that gets no new connections is still waited for.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The connections of an old generation at one look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Waits {
     /// Handshakes that are not over.
     pub half_open: usize,

@@ -56,6 +56,7 @@ fn samples() -> Vec<Notice> {
         Notice::Status { generation: NEW, text: "warming up".to_owned() },
         Notice::Shared { name: "web".to_owned(), why: not_steered },
         Notice::PathRestored { path: "/run/app.sock".to_owned(), what: "unlinked" },
+        Notice::Upgraded { from: "1.0.0".into(), to: "1.1.0".into() },
         Notice::Finished { code: 0 },
         Notice::Note { level: Level::Normal, text: "SERVER_STARTER_PORT is left out: it would be too long".to_owned() },
     ]

@@ -41,7 +41,7 @@ pub fn accept_with(page: &str, words: &[String], inherited: &[InheritedSocket]) 
         Ok(Invocation::Ask(args)) => {
             return drop(Asking::new(&args).unwrap_or_else(|error| panic!("{page}: {line}\n{error}")));
         }
-        Ok(Invocation::Exec(_) | Invocation::Presets | Invocation::Print(_)) => return,
+        Ok(Invocation::Exec(_) | Invocation::Presets | Invocation::Rehearse(_) | Invocation::Print(_)) => return,
         // The file it names is the reader's.
         Err(error) if error.to_string().starts_with("--config ") => return,
         Err(error) => panic!("{page}: {line}\n{error}"),

@@ -12,7 +12,7 @@ use std::process::Command;
 
 const PAGE: &str = "man/endless.1";
 
-const SECTIONS: [&str; 25] = [
+const SECTIONS: [&str; 26] = [
     "NAME",
     "SYNOPSIS",
     "DESCRIPTION",
@@ -27,6 +27,7 @@ const SECTIONS: [&str; 25] = [
     "SIGNALS",
     "HOOKS",
     "CONTROL",
+    "UPGRADING",
     "CONFIGURATION FILE",
     "SERVICE MANAGERS",
     "OPTIONS",

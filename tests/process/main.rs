@@ -42,3 +42,4 @@ mod stopping;
 mod storm;
 mod systemd;
 mod unix_paths;
+mod upgrade;

@@ -84,7 +84,8 @@ impl Life {
             0..60 => (What::Restart, Sig::HUP),
             60..70 => (What::Stop, dice.pick(&[Sig::TERM, Sig::INT])),
             70..80 => (What::Hammer, Sig::USR2),
-            80..90 => (What::Forward(Sig::USR1), Sig::USR1),
+            80..86 => (What::Forward(Sig::USR1), Sig::USR1),
+            86..92 => (What::Upgrade, Sig(30)),
             _ => (What::Nothing, Sig::TSTP),
         };
         let signal = Some(signal).filter(|_| dice.chance(60));
@@ -149,6 +150,9 @@ impl Life {
     /// One event, everything the supervisor does about it, and the promises.
     fn step(&mut self, event: Event) -> Kept {
         let now = moment(self.world.now);
+        if self.world.dice.chance(5) {
+            self.written_and_read();
+        }
         self.ledger.note(now, &event);
         let actions = self.supervisor.handle(now, event.clone());
         self.tell(&event, &actions);
@@ -158,6 +162,13 @@ impl Life {
             self.world.act(action);
         }
         self.ledger.after_step(&event, self.supervisor.next_deadline())
+    }
+
+    /// An upgrade of endless, at any moment: the supervisor that was written down and read again is the same.
+    fn written_and_read(&mut self) {
+        let written = serde_json::to_string(&self.supervisor).unwrap();
+        self.supervisor = serde_json::from_str(&written).unwrap();
+        assert_eq!(serde_json::to_string(&self.supervisor).unwrap(), written);
     }
 
     fn tell(&mut self, event: &Event, actions: &[Action]) {

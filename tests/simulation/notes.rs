@@ -25,7 +25,7 @@ impl Ledger {
                 }
             }
             Event::Heard(id, word) => self.note_word(*id, *word),
-            Event::Begin | Event::Drained(_) | Event::Tick => {}
+            Event::Begin | Event::Drained(_) | Event::Upgraded(_) | Event::Tick => {}
         }
     }
 
@@ -45,7 +45,7 @@ impl Ledger {
                 }
             }
             What::Hammer => self.hammer_now = request.signal.is_none(),
-            What::Restart | What::Forward(_) | What::Nothing => {}
+            What::Restart | What::Forward(_) | What::Upgrade | What::Nothing => {}
         }
     }
 

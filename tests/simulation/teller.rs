@@ -141,7 +141,7 @@ fn words(action: &Action) -> Option<String> {
         Action::Forward(id, signal) => format!("forward {id} {}", signal.name()),
         Action::Answer(ticket, outcome) => format!("answer {} {}", ticket.0, outcome_words(outcome)),
         Action::Finish(code) => format!("finish {code}"),
-        Action::RunHooks { .. } | Action::Reread | Action::Report(_) => return None,
+        Action::RunHooks { .. } | Action::Reread | Action::Upgrade | Action::Report(_) => return None,
     })
 }
 

@@ -131,6 +131,7 @@ impl World {
         match action {
             Action::RunHooks { run, point, .. } => self.run_hooks(*run, *point),
             Action::Reread => self.reread(),
+            Action::Upgrade => self.upgrade(),
             Action::Spawn { generation, .. } => self.spawn(*generation),
             Action::Drain(generation) => self.drain(*generation),
             Action::Stop(generation, reason) => self.stop(*generation, *reason),
@@ -156,6 +157,14 @@ impl World {
         let broken = !self.calm && self.dice.chance(20);
         let result = if broken { Err("a quote is not closed".to_owned()) } else { Ok(Box::new(self.policy.clone())) };
         self.owe(self.now + delay, Event::Reread(result));
+    }
+
+    /// It takes its time, and the new program may be a broken one.
+    fn upgrade(&mut self) {
+        let delay = self.dice.pick(&[0, 1, 10, 50]) * self.grid;
+        let broken = !self.calm && self.dice.chance(30);
+        let result = if broken { Err("it cannot read the state".to_owned()) } else { Ok(()) };
+        self.owe(self.now + delay, Event::Upgraded(result));
     }
 
     fn spawn(&mut self, generation: GenerationId) {
@@ -296,6 +305,7 @@ pub fn of(event: &Event) -> Option<GenerationId> {
         | Event::Gone(generation)
         | Event::Heard(generation, _)
         | Event::Drained(generation) => Some(*generation),
-        Event::Begin | Event::Request(_) | Event::HooksDone { .. } | Event::Reread(_) | Event::Tick => None,
+        Event::Begin | Event::Request(_) | Event::HooksDone { .. } | Event::Reread(_) => None,
+        Event::Upgraded(_) | Event::Tick => None,
     }
 }

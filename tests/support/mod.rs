@@ -68,6 +68,10 @@ pub fn until<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+fn own_dir() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("endless-test-").tempdir().unwrap()
+}
+
 /// How an endless is to be started.
 pub struct Setup {
     command: Command,
@@ -99,9 +103,20 @@ impl Setup {
         Setup { target: Vec::new(), ..Setup::of(command, "") }
     }
 
-    fn of(mut command: Command, options: &str) -> Setup {
+    /// The same with an endless that lies in the test's own directory, where it can be replaced.
+    pub fn own(put: impl FnOnce(&Path), options: &str) -> Setup {
+        let dir = Arc::new(own_dir());
+        put(&dir.path().join("endless-here"));
+        Setup::within(&dir, Command::new(dir.path().join("endless-here")), options)
+    }
+
+    fn of(command: Command, options: &str) -> Setup {
+        Setup::within(&Arc::new(own_dir()), command, options)
+    }
+
+    fn within(dir: &Arc<tempfile::TempDir>, mut command: Command, options: &str) -> Setup {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let dir = Arc::new(tempfile::Builder::new().prefix("endless-test-").tempdir().unwrap());
+        let dir = Arc::clone(dir);
         let mark = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let words = options.split_whitespace().map(|word| word.replace("{dir}", &dir.path().display().to_string()));
         command.args(words).env(processes::MARK, &mark).current_dir(dir.path()).stdin(Stdio::null());

@@ -3,6 +3,7 @@
 use crate::control::LONGEST_REQUEST;
 use crate::words::Moment;
 use nix::poll::PollFlags;
+use serde::{Deserialize, Serialize};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -14,8 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MOST_PENDING: usize = 64;
 
 /// A connection.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Client {
+    #[serde(with = "crate::sys::carried")]
     stream: UnixStream,
     said: Vec<u8>,
     told: Vec<u8>,

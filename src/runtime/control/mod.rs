@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::geteuid;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use socket::Socket;
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ const LAST_WORDS: u8 = 200;
 pub type ClientId = u64;
 
 /// The socket and everybody who is connected to it.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Control {
     socket: Socket,
     clients: BTreeMap<ClientId, Client>,

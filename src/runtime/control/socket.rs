@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::geteuid;
+use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,9 +15,11 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 /// A listening socket; its path is removed when it goes, if it still is ours.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Socket {
+    #[serde(with = "crate::sys::carried")]
     pub(super) listener: UnixListener,
+    #[serde(with = "crate::sys::carried::own_path")]
     path: PathBuf,
     inode: u64,
     /// In the directory of the default sockets, which the last one takes away.

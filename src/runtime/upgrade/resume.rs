@@ -1,0 +1,109 @@
+//! The new program's side: it reads what was left, and goes on where the old one has stopped.
+
+use super::check::{NO, YES};
+use super::state::{self, Values};
+use super::{Upgrade, by_number};
+use crate::handoff::Held;
+use crate::notice::Notice;
+use crate::plan::Plan;
+use crate::runtime::hooks::RunningHooks;
+use crate::runtime::reload::{Plans, Source};
+use crate::runtime::signals::Signals;
+use crate::runtime::{Runtime, find_manager, requests};
+use crate::supervisor::Event;
+use crate::sys::{carried, signals};
+use anyhow::{Context, Result, anyhow};
+use std::collections::VecDeque;
+use std::mem::forget;
+use std::rc::Rc;
+
+/// Answers the program that runs whether this one can take its place: reads a state and makes the plan, and does nothing.
+#[must_use]
+pub fn rehearse(number: i32) -> String {
+    let text = match carried::rehearse(number) {
+        Ok(text) => text,
+        Err(error) => return format!("{NO}it finds no state ({error})\n"),
+    };
+    let answer = state::read(&text).and_then(|(_, mut values)| {
+        let plan = source(&mut values).remake(&values.plan);
+        // Nothing of this is ours.
+        forget(values);
+        plan
+    });
+    match answer {
+        Ok(_) => format!("{YES}\n"),
+        Err(why) => format!("{NO}{}\n", why.replace('\n', "; ")),
+    }
+}
+
+/// Takes over what the program before this one has left. All signals are blocked; they are what they were when it returns.
+///
+/// # Errors
+/// What [`rehearse`] would have said.
+pub fn resume(text: &[u8]) -> Result<Runtime> {
+    let (before, mut values) = state::read(text).map_err(|why| anyhow!(why))?;
+    let source = source(&mut values);
+    source.passed.iter().for_each(|passed| carried::leave(passed.number));
+    let plan = source.remake(&values.plan).map_err(|why| anyhow!(why))?;
+    let mut plans = Plans::new(source);
+    plans.remake(&values.plans).map_err(|why| anyhow!(why))?;
+    by_number(&plan).for_each(carried::leave);
+    let mut runtime = runtime(plan, plans, values).context("signals")?;
+    carried::finish();
+    runtime.tell(&Notice::Upgraded { from: before, to: env!("CARGO_PKG_VERSION").to_owned() });
+    runtime.events.push_back(Event::Upgraded(Ok(())));
+    // What ended meanwhile is found here; the signal that said so may have been thrown away.
+    runtime.reap();
+    signals::restore_mask(&runtime.inherited);
+    Ok(runtime)
+}
+
+fn source(values: &mut Values) -> Source {
+    Source { args: std::mem::take(&mut values.args), passed: std::mem::take(&mut values.passed) }
+}
+
+fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime> {
+    let (mut inherited, mut listeners) = (values.inherited, values.listeners);
+    let signals = Signals::install(requests::handled(&plan), &mut inherited)?;
+    listeners.resume();
+    let mut manager = find_manager();
+    if let (Some(manager), Some(told)) = (&mut manager, values.manager) {
+        manager.resume(told);
+    }
+    Ok(Runtime {
+        held: listeners.addresses().map(Held::from).collect(),
+        plan: Rc::new(plan),
+        plans,
+        listeners,
+        inherited,
+        file_limit: values.file_limit,
+        reporter: values.reporter,
+        supervisor: values.supervisor,
+        copies: values.copies,
+        captures: values.captures,
+        capture_told: values.capture_told,
+        pids: values.pids,
+        signals,
+        notify_dir: values.notify_dir,
+        hooks: RunningHooks::default(),
+        control: values.control,
+        output: values.output,
+        manager,
+        waiting: None,
+        pid_file: values.pid_file,
+        upgrade: Upgrade::No,
+        began: values.began,
+        decided: values.decided,
+        events: VecDeque::new(),
+        last_ticket: values.last_ticket,
+        fd_store: values.fd_store,
+        expects: values.expects,
+        forget: None,
+        look_again: values.look_again,
+        status: values.status,
+        told: values.told,
+        failed: values.failed,
+        finish: None,
+        awake: true,
+    })
+}
