@@ -1,13 +1,16 @@
 //! endless replaced by another endless, in the same process, while everything goes on.
 
+use crate::capture::free_port;
 use crate::support::load::{Kind, Load};
-use crate::support::{ENDLESS, Endless, Setup, processes, until};
+use crate::support::{ENDLESS, Endless, Setup, example, processes, until};
 use nix::sys::signal::Signal;
 use std::fs;
 use std::io::BufRead;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 /// What the other build says that it is.
 const OTHER_VERSION: &str = "9.1.0";
@@ -51,7 +54,6 @@ fn install(endless: &Endless, build: &str) {
 }
 
 /// A program at the path that is none of endless.
-#[allow(dead_code)]
 fn install_script(endless: &Endless, text: &str, mode: u32) {
     let script = endless.file("script");
     let _ = fs::remove_file(&script);
@@ -64,6 +66,11 @@ fn install_script(endless: &Endless, text: &str, mode: u32) {
 fn upgrade(endless: &Endless) {
     let said = endless.order("upgrade target");
     assert_eq!(said.code, 0, "{said:?}; {:#?}", endless.said());
+}
+
+#[track_caller]
+fn no_zombies(endless: &Endless) {
+    until("every child was waited for", || processes::zombies_of(endless.pid()).is_empty().then_some(()));
 }
 
 #[test]
@@ -87,7 +94,7 @@ fn restarts_go_on_before_and_after_an_upgrade_and_nothing_is_lost() {
     let count = load.finish();
     assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
     endless.wait_for_only(&[third]);
-    assert!(processes::zombies_of(endless.pid()).is_empty());
+    no_zombies(&endless);
     assert_eq!(endless.stop(), 0);
     assert!(until("it is looked at", || Some(!endless.left().iter().any(|name| name.ends_with(".sock")))));
 }
@@ -101,4 +108,215 @@ fn a_signal_upgrades_too() {
     endless.wait("has taken over");
     assert_eq!(endless.ask().1, first);
     assert_eq!(endless.stop(), 0);
+}
+
+/// So many upgrades; `ENDLESS_UPGRADES=50` for more.
+fn many() -> u32 {
+    std::env::var("ENDLESS_UPGRADES").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+}
+
+#[test]
+fn upgrades_with_restarts_in_between_and_in_flight_lose_nothing_and_leak_nothing() {
+    // Clients that ask without a pause would keep each copy for as long as --drain allows.
+    let options =
+        "-l 127.0.0.1:0 -l {dir}/app.sock --probation 0 --drain queue --pid-file {dir}/pid --events {dir}/events";
+    let mut endless = Setup::own(two_builds, options).start(&["notify"]);
+    endless.ready(1);
+    let second = endless.restart(2);
+    endless.gone(1);
+    endless.wait_for_only(&[second]);
+    let before = endless.descriptors();
+    let loads = [
+        Load::start(endless.address(0), &[(Kind::New, 3), (Kind::KeepAlive, 2)]),
+        Load::start(endless.file("app.sock").as_path(), &[(Kind::New, 1)]),
+    ];
+    for time in 1..=many() {
+        install(&endless, ["a", "b"][time as usize % 2]);
+        if time % 3 == 0 {
+            endless.signal(Signal::SIGHUP);
+        }
+        upgrade(&endless);
+        if time % 3 == 1 {
+            let said = endless.order("restart --drained");
+            assert_eq!(said.code, 0, "{said:?}; {:#?}", endless.said());
+        }
+        loads.iter().for_each(|load| load.wait_for_more(10));
+    }
+    assert_eq!(endless.order("restart --drained").code, 0);
+    for load in loads {
+        let count = load.finish();
+        assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
+    }
+    assert_eq!(endless.count("has taken over"), many() as usize);
+    endless.wait_for_only(&[endless.ask().1]);
+    no_zombies(&endless);
+    endless.wait_for_descriptors(before);
+    assert_eq!(fs::read_to_string(endless.file("pid")).unwrap(), format!("{}\n", endless.pid()));
+    let events = fs::read_to_string(endless.file("events")).unwrap();
+    assert_eq!(events.matches("\"event\":\"upgraded\"").count(), many() as usize);
+    assert_eq!(endless.stop(), 0);
+    let left = endless.left();
+    assert!(!left.iter().any(|name| name == "pid" || name.contains(".sock") || name.contains("endless-1")), "{left:?}");
+}
+
+#[test]
+fn a_captured_copy_is_still_captured() {
+    let port = free_port();
+    let bind_itself = example("bind_itself").display().to_string();
+    let mut endless = Setup::own(two_builds, "--name target --probation 1")
+        .start_command(&[&bind_itself, &format!("127.0.0.1:{port}")]);
+    endless.wait_with(&["generation 1", "is ready"]);
+    install(&endless, "b");
+    upgrade(&endless);
+    let load = Load::start(endless.address(0), &[(Kind::New, 4)]);
+    for generation in 2..=4 {
+        load.wait_for_more(50);
+        endless.restart(generation);
+        endless.wait(&format!("generation {} is gone", generation - 1));
+        upgrade(&endless);
+    }
+    let count = load.finish();
+    assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn whoever_waits_for_a_restart_is_answered_by_the_new_endless_and_the_hammer_falls() {
+    let options = "-l 127.0.0.1:0 --probation 0 --drain off --hammer 4s";
+    let mut endless = Setup::own(two_builds, options).start(&["1:ignore=TERM"]);
+    let first = endless.ready(1);
+    let mut waiting = endless.client("restart --drained");
+    endless.wait_with(&["target 1 ", "got SIGTERM"]);
+    let mut other = endless.control();
+    other.say("{\"version\":1,\"id\":\"x\",\"request\":\"restart\",\"until\":\"drained\"}\n{\"version\":1,\"req");
+    endless.ready(3);
+    install(&endless, "b");
+    upgrade(&endless);
+    assert!(waiting.waits() && processes::alive(first), "{:#?}", endless.said());
+    let status = endless.status();
+    let hammer = status["generations"].as_array().unwrap().iter().find(|one| one["generation"] == 1).unwrap();
+    assert!(hammer["hammer_ms"].as_u64().unwrap() < 4000, "{status}");
+    endless.wait(&format!("[STOP - Hammer Time] Forcefully shutting down generation 1 (pid {first})"));
+    let said = waiting.end();
+    assert_eq!((said.code, said.out.as_str()), (0, "target: generation 2 serves\n"), "{said:?}");
+    let answer = other.hear().unwrap();
+    assert!(answer["ok"] == true && answer["id"] == "x" && answer["generation"] == 3, "{answer}");
+    other.say("uest\":\"status\"}\n");
+    assert_eq!(other.hear().unwrap()["status"]["endless"], OTHER_VERSION);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn signals_during_an_upgrade_are_not_lost() {
+    let mut endless = Setup::own(two_builds, "-l 127.0.0.1:0 --probation 0").start(&["notify"]);
+    endless.ready(1);
+    for time in 0..5 {
+        install(&endless, ["b", "a"][time % 2]);
+        let upgrading = endless.client("upgrade");
+        let mut last = 0;
+        while endless.count("has taken over") <= time {
+            last = processes::now();
+            endless.signal(Signal::SIGHUP);
+            // Room for a calm moment now and then.
+            thread::sleep(Duration::from_millis(20));
+        }
+        last = last.max(processes::now());
+        endless.signal(Signal::SIGHUP);
+        let said = upgrading.end();
+        assert_eq!(said.code, 0, "{said:?}; {:#?}", endless.said());
+        let left = until("one copy is left, started after the last signal", || match endless.others()[..] {
+            [only] if processes::started(only) >= last => Some(only),
+            _ => None,
+        });
+        assert_eq!(endless.ask().1, left);
+    }
+    assert_eq!(endless.stop(), 0);
+}
+
+/// What is at the path cannot take over: the client is told why, and nothing has changed.
+#[track_caller]
+fn refused(endless: &Endless, reason: &str) {
+    let (generation, pid) = endless.ask();
+    let said = endless.order("upgrade");
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("upgrade of target failed: ") && said.err.contains(reason), "{said:?}");
+    endless.wait_with(&["upgrade", reason]);
+    assert_eq!(endless.ask(), (generation, pid));
+    assert!(endless.file("pid").exists() && endless.file("status").exists());
+}
+
+#[test]
+fn a_program_that_cannot_take_over_changes_nothing() {
+    let options = "-l 127.0.0.1:0 --probation 0 --pid-file {dir}/pid --status-file {dir}/status --env-file {dir}/env";
+    let setup = Setup::own(two_builds, options);
+    fs::write(setup.dir().join("env"), "").unwrap();
+    let mut endless = setup.start(&["notify"]);
+    endless.ready(1);
+    let second = endless.restart(2);
+    endless.gone(1);
+    endless.wait_for_only(&[second]);
+    let before = endless.descriptors();
+    install_script(&endless, "#!/bin/sh\nexit 0\n", 0o644);
+    refused(&endless, "Permission denied");
+    install_script(&endless, "nothing at all\n", 0o755);
+    refused(&endless, "Exec format error");
+    install_script(&endless, "#!/bin/sh\nexit 0\n", 0o755);
+    refused(&endless, "did not say that it can take over (exit status 0)");
+    install_script(&endless, "#!/bin/sh\necho broken library >&2; exit 1\n", 0o755);
+    refused(&endless, "(exit status 1): broken library");
+    install_script(&endless, "#!/bin/sh\necho 'takes over: no: it reads states of format 2'\n", 0o755);
+    refused(&endless, "it reads states of format 2");
+    install_script(&endless, "#!/bin/sh\necho 'takes over: yes'; exit 1\n", 0o755);
+    refused(&endless, "did not say");
+    // It changes between the question and the execution.
+    install_script(&endless, "#!/bin/sh\necho 'takes over: yes'; echo '#' >> \"$0\"\n", 0o755);
+    refused(&endless, "was changed meanwhile");
+    fs::remove_file(endless.file("endless-here")).unwrap();
+    refused(&endless, "No such file or directory");
+    install(&endless, "b");
+    fs::rename(endless.file("env"), endless.file("elsewhere")).unwrap();
+    refused(&endless, "--env-file");
+    fs::rename(endless.file("elsewhere"), endless.file("env")).unwrap();
+    endless.wait_for_descriptors(before);
+    endless.restart(3);
+    upgrade(&endless);
+    endless.restart(4);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_program_that_hangs_is_given_up_and_everything_goes_on_meanwhile() {
+    let mut endless = Setup::own(two_builds, "-l 127.0.0.1:0 --probation 0").start(&["notify"]);
+    endless.ready(1);
+    install_script(&endless, "#!/bin/sh\nexec sleep 1000\n", 0o755);
+    let upgrading = endless.client("upgrade");
+    until("it is asked", || endless.others().iter().any(|pid| processes::arguments(*pid)[0] == "sleep").then_some(()));
+    endless.restart(2);
+    let said = upgrading.end();
+    assert!(said.code == 1 && said.err.contains("did not answer within 5s"), "{said:?}");
+    let serving = endless.ask().1;
+    endless.wait_for_only(&[serving]);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn an_upgrade_waits_until_a_start_is_over_and_a_stop_ends_it() {
+    let mut endless =
+        Setup::own(two_builds, "-l 127.0.0.1:0 --probation 0").start(&["2:wait={dir}/go", "3:wait={dir}/never"]);
+    endless.ready(1);
+    endless.signal(Signal::SIGHUP);
+    endless.wait("starting generation 2");
+    let upgrading = endless.client("upgrade");
+    endless.wait("the upgrade waits until what is under way is over");
+    let second = endless.client("upgrade");
+    endless.touch("go");
+    assert_eq!((upgrading.end().code, second.end().code), (0, 0));
+    assert_eq!(endless.ask().0, 2);
+    endless.signal(Signal::SIGHUP);
+    endless.wait("starting generation 3");
+    let upgrading = endless.client("upgrade");
+    endless.wait_count("the upgrade waits until what is under way is over", 2);
+    assert_eq!(endless.stop(), 0);
+    let said = upgrading.end();
+    assert!(said.code == 1 && said.err.contains("endless is stopping"), "{said:?}");
 }
