@@ -258,3 +258,72 @@ pub fn finish() {
         left.into_iter().map(claim).for_each(drop);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::IntoRawFd;
+
+    /// Something that removes its path when it goes.
+    #[derive(Serialize, Deserialize)]
+    struct Owner {
+        #[serde(with = "super")]
+        file: File,
+        #[serde(with = "own_path")]
+        path: PathBuf,
+        list: Vec<Kept<OwnedFd>>,
+    }
+
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    fn write_down(owner: &Owner) -> Written {
+        write(|| Ok(serde_json::to_vec(owner)?)).unwrap()
+    }
+
+    #[test]
+    fn whoever_rehearses_has_nothing_and_removes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let file = File::create(&path).unwrap();
+        let list = vec![Kept(file.try_clone().unwrap().into())];
+        let owner = Owner { file, path: path.clone(), list };
+        let written = write_down(&owner);
+        assert_eq!(written.noted, [owner.file.as_raw_fd(), owner.list[0].as_raw_fd()]);
+        let state = std::mem::ManuallyDrop::new(written.state.try_clone().unwrap());
+        let text = rehearse(state.as_raw_fd()).unwrap();
+        let copy: Owner = serde_json::from_slice(&text).unwrap();
+        assert_ne!(copy.file.as_raw_fd(), owner.file.as_raw_fd());
+        // One that breaks off in the middle drops what was read until then.
+        assert!(serde_json::from_slice::<(Owner, u8)>(&[b"[", &text[..], b",\"\"]"].concat()).is_err());
+        drop(copy);
+        assert!(path.exists());
+        CLAIMS.set(Claims::None);
+        assert!(serde_json::from_slice::<Owner>(&text).is_err(), "nothing can be claimed without a state");
+    }
+
+    #[test]
+    fn a_descriptor_is_claimed_once() {
+        let number = File::open("/dev/null").unwrap().into_raw_fd();
+        let (mut read, write) = io::pipe().unwrap();
+        let other = write.into_raw_fd();
+        CLAIMS.set(Claims::Left(HashSet::from([number, other])));
+        let text = number.to_string();
+        let first: Kept<File> = serde_json::from_str(&text).unwrap();
+        assert_eq!(first.as_raw_fd(), number);
+        assert!(serde_json::from_str::<Kept<File>>(&text).is_err());
+        finish();
+        assert_eq!(read.read(&mut [0]).unwrap(), 0, "what nobody has claimed is closed");
+    }
+
+    #[test]
+    fn what_is_no_state_is_not_taken_for_one() {
+        let file = File::open("/dev/null").unwrap();
+        for number in [-1, 0, 1_000_000, file.as_raw_fd()] {
+            assert!(rehearse(number).is_err());
+        }
+    }
+}

@@ -18,7 +18,7 @@ use std::thread;
 
 /// The generation that answers there.
 #[track_caller]
-fn generation_at(endless: &Endless, at: impl Into<At>) -> u32 {
+pub fn generation_at(endless: &Endless, at: impl Into<At>) -> u32 {
     greeting(&get(at, "/").unwrap_or_else(|error| panic!("{error}; {:#?}", endless.said()))).0
 }
 
@@ -149,7 +149,7 @@ fn ask_abstract(name: &str) -> u32 {
 }
 
 /// Has these sockets from descriptor 3 on.
-fn with_sockets(setup: Setup, sockets: Vec<OwnedFd>) -> Setup {
+pub fn with_sockets(setup: Setup, sockets: Vec<OwnedFd>) -> Setup {
     // SAFETY: only dup2(2) is called between fork and exec.
     unsafe {
         setup.pre_exec(move || {
@@ -167,7 +167,7 @@ fn with_sockets(setup: Setup, sockets: Vec<OwnedFd>) -> Setup {
     }
 }
 
-fn listening() -> (OwnedFd, SocketAddr) {
+pub fn listening() -> (OwnedFd, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
     (listener.into(), at)
@@ -188,7 +188,7 @@ fn a_descriptor_endless_was_started_with_is_served() {
 }
 
 /// As a service manager starts it: LISTEN_PID is the pid it has after exec.
-fn activated(pid: &str, options: &str) -> Setup {
+pub fn activated(pid: &str, options: &str) -> Setup {
     let shell = format!("LISTEN_PID={pid} exec \"$@\"");
     let setup = Setup::behind(&["sh", "-c", &shell, "sh"], options);
     setup.env("LISTEN_FDS", "2").env("LISTEN_FDNAMES", "web:admin")

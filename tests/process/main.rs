@@ -23,6 +23,7 @@ mod exit_codes;
 mod faults;
 mod files;
 mod handoff;
+mod kept;
 mod listeners;
 mod lost;
 mod notify;

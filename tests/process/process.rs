@@ -20,7 +20,7 @@ fn limit(pid: Pid, name: &str) -> String {
 
 /// A program that changes nothing of what it was given; its pid, once it is that program.
 #[track_caller]
-fn sleeper(endless: &Endless, generation: u32) -> Pid {
+pub fn sleeper(endless: &Endless, generation: u32) -> Pid {
     let pid = endless.ready(generation);
     until("it sleeps", || processes::arguments(pid).first().is_some_and(|name| name == "sleep").then_some(pid))
 }
@@ -154,7 +154,7 @@ fn umask_niceness_limits_and_privileges_are_those_asked_for() {
 }
 
 /// Behind a shell that does this first.
-fn after(script: &str, options: &str) -> Setup {
+pub fn after(script: &str, options: &str) -> Setup {
     Setup::behind(&["sh", "-c", &format!("{script}; exec \"$@\""), "sh"], options)
 }
 
@@ -180,7 +180,7 @@ fn stdin_is_inherited_or_nothing() {
     }
 }
 
-fn mask(pid: Pid, field: &str) -> u64 {
+pub fn mask(pid: Pid, field: &str) -> u64 {
     u64::from_str_radix(&processes::status(pid, field).unwrap(), 16).unwrap()
 }
 

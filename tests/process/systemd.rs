@@ -6,13 +6,13 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
 /// The manager's end.
-struct Manager {
+pub struct Manager {
     socket: UnixDatagram,
-    heard: Vec<String>,
+    pub heard: Vec<String>,
 }
 
 impl Manager {
-    fn listen(setup: Setup) -> (Manager, Setup) {
+    pub fn listen(setup: Setup) -> (Manager, Setup) {
         let path = setup.dir().join("manager");
         let socket = UnixDatagram::bind(&path).unwrap();
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -22,7 +22,7 @@ impl Manager {
 
     /// The next datagram with this line in it; all before it are skipped.
     #[track_caller]
-    fn hears(&mut self, line: &str) -> String {
+    pub fn hears(&mut self, line: &str) -> String {
         let mut datagram = [0u8; 4096];
         loop {
             let length = self
@@ -37,7 +37,7 @@ impl Manager {
         }
     }
 
-    fn count(&self, line: &str) -> usize {
+    pub fn count(&self, line: &str) -> usize {
         self.heard.iter().filter(|text| text.lines().any(|one| one == line)).count()
     }
 }

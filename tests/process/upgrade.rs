@@ -63,7 +63,7 @@ fn install_script(endless: &Endless, text: &str, mode: u32) {
 }
 
 #[track_caller]
-fn upgrade(endless: &Endless) {
+pub fn upgrade(endless: &Endless) {
     let said = endless.order("upgrade target");
     assert_eq!(said.code, 0, "{said:?}; {:#?}", endless.said());
 }
