@@ -2,7 +2,7 @@
 
 use crate::listeners::{activated, generation_at, listening, with_sockets};
 use crate::process::{after, mask, sleeper};
-use crate::support::client::{connect, get, read_answer};
+use crate::support::client::{ask_udp, connect, get, read_answer};
 use crate::support::{endless, processes, until};
 use crate::systemd::Manager;
 use crate::upgrade::upgrade;
@@ -172,4 +172,36 @@ fn a_child_that_ends_meanwhile_is_seen() {
     endless.wait_for_only(&[serving]);
     until("every child was waited for", || processes::zombies_of(endless.pid()).is_empty().then_some(()));
     assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn every_kind_of_listener() {
+    let options = "-l 127.0.0.1:0 -l udp:127.0.0.1:0 -l other=127.0.0.1:0,share=yes -l {dir}/a -l {dir}/b,share=yes --probation 0";
+    let mut endless = endless(options).start(&["notify"]);
+    endless.ready(1);
+    let (own, udp, shared) = (endless.address(0), endless.address(1), endless.address(2));
+    let (path, shared_path) = (endless.file("a"), endless.file("b"));
+    for generation in 1..=3 {
+        if generation > 1 {
+            endless.restart(generation);
+            endless.gone(generation - 1);
+        }
+        upgrade(&endless);
+        assert_eq!(ask_udp(udp).unwrap(), generation);
+        for at in [own, shared] {
+            assert_eq!(generation_at(&endless, at), generation);
+        }
+        for at in [&path, &shared_path] {
+            assert_eq!(generation_at(&endless, at.as_path()), generation);
+        }
+    }
+    // A crash hands the seats on, and a path that a copy has removed is put back.
+    fs::remove_file(&path).unwrap();
+    kill(endless.ask().1, Signal::SIGKILL).unwrap();
+    endless.ready(4);
+    assert_eq!(generation_at(&endless, own), 4);
+    endless.restart(5);
+    assert_eq!(generation_at(&endless, path.as_path()), 5);
+    assert_eq!(endless.stop(), 0);
+    assert!(!path.exists() && !shared_path.exists());
 }

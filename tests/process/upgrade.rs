@@ -271,6 +271,8 @@ fn a_program_that_cannot_take_over_changes_nothing() {
     // It changes between the question and the execution.
     install_script(&endless, "#!/bin/sh\necho 'takes over: yes'; echo '#' >> \"$0\"\n", 0o755);
     refused(&endless, "was changed meanwhile");
+    install_script(&endless, "#!/bin/sh\necho 'takes over: yes'; chmod -x \"$0\"\n", 0o755);
+    refused(&endless, "cannot execute");
     fs::remove_file(endless.file("endless-here")).unwrap();
     refused(&endless, "No such file or directory");
     install(&endless, "b");
