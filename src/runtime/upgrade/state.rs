@@ -114,3 +114,19 @@ pub(super) fn read(text: &[u8]) -> Result<(String, Values), String> {
     let whole: Whole = serde_json::from_slice(text).map_err(unreadable)?;
     Ok((head.version, whole.values))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_of_another_format_is_refused_before_anything_else_of_it_is_read() {
+        let why = |text: &str| read(text.as_bytes()).err().unwrap();
+        assert_eq!(
+            why(r#"{"format":2,"version":"9.0.0","values":7}"#),
+            "it reads states of format 1, and this one has format 2"
+        );
+        assert!(why(r#"{"format":1,"version":"0.1.0","values":{}}"#).contains("missing field `args`"));
+        assert!(why("").starts_with("it cannot read the state: "));
+    }
+}
