@@ -1,5 +1,5 @@
 # The commands of README.md and CONTRIBUTING.md.
-.PHONY: build demo test lint pages bench servers unmodified flaky install
+.PHONY: build demo test lint pages bench servers unmodified unmodified-hard flaky install
 
 build:
 	cargo build --release
@@ -31,6 +31,10 @@ servers:
 # Every program of docs/unmodified.md with twenty restarts; writes the table. Some three minutes; what is not installed is left out.
 unmodified:
 	ENDLESS_UNMODIFIED=all ENDLESS_UNMODIFIED_RESTARTS=20 ENDLESS_UNMODIFIED_TABLE=1 cargo test --test unmodified -- --nocapture
+
+# What is harder than new connections, and what capture costs: the rest of that page. Needs wrk; some ten minutes.
+unmodified-hard:
+	cargo test --test unmodified -- --ignored --nocapture --test-threads 1
 
 # make flaky TEST=restart RUNS=50: one test file again and again with both cores busy.
 RUNS ?= 50

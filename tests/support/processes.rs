@@ -24,6 +24,19 @@ fn all() -> Vec<Pid> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Pid::from_raw)).collect()
 }
 
+/// Its children, theirs, and so on. Some programs write their title over the environment, and a mark is gone with that.
+pub fn descendants(of: Pid) -> Vec<Pid> {
+    let parent = |pid: &Pid| status(*pid, "PPid").and_then(|text| text.parse().ok()).map(Pid::from_raw);
+    let all: Vec<_> = all().into_iter().filter_map(|pid| Some((pid, parent(&pid)?))).collect();
+    let mut found = vec![of];
+    let mut next = 0;
+    while let Some(one) = found.get(next).copied() {
+        found.extend(all.iter().filter(|(_, parent)| *parent == one).map(|(pid, _)| *pid));
+        next += 1;
+    }
+    found.split_off(1)
+}
+
 /// Kills them, until there are none.
 pub fn kill_marked(mark: &str) {
     for _look in 0..100 {

@@ -1,12 +1,14 @@
-//! What is harder than new connections, measured by hand: `make unmodified` does it after the table.
+//! What is harder than new connections, measured by hand: `make unmodified-hard`.
 
 use crate::row::named as row;
-use crate::support::Endless;
 use crate::support::client::Loss;
 use crate::support::crowd::{Crowd, get, late, pausing, ping};
 use crate::support::load::{Kind, Load};
+use crate::support::{ENDLESS, Endless};
 use crate::trial::{Started, start};
 use nix::sys::signal::{Signal, kill};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// Restarts and waits until the copy before is gone.
 fn replace(endless: &Endless, generation: u32) {
@@ -82,4 +84,22 @@ fn when_the_only_copy_is_killed_twenty_times_nobody_is_refused() {
         println!("| {name} | 20 kills | 0 refused | {} in flight | {answered} answered |", lost.len());
         assert!(lost.len() <= 4 * 20, "{name}: more than was in flight: {lost:?}");
     }
+}
+
+/// From exec to the end of true(1), with and without the filter, taking turns.
+#[test]
+#[ignore = "measures; wants an idle machine"]
+fn capture_adds_little_to_a_start() {
+    let took = |when: &str| {
+        let mut command = Command::new(ENDLESS);
+        command.args(["--capture", when, "--respawn", "never", "--", "true"]).stderr(Stdio::null());
+        let began = Instant::now();
+        // true(1) ends before it is ready.
+        assert_eq!(command.status().unwrap().code(), Some(125));
+        began.elapsed().as_secs_f64() * 1e3
+    };
+    let mut more: Vec<f64> = (0..300).map(|_| -took("never") + took("always")).collect();
+    more.sort_by(f64::total_cmp);
+    println!("| a start with capture takes {:+.3} ms |", more[more.len() / 2]);
+    assert!(more[more.len() / 2] < 1.0);
 }
