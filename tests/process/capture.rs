@@ -2,6 +2,7 @@
 
 use crate::support::client::{At, Loss, get, greeting};
 use crate::support::load::{Kind, Load};
+use crate::support::talk::Talk;
 use crate::support::{Endless, Setup, endless, example};
 use nix::sys::signal::{Signal, kill};
 use std::net::TcpListener;
@@ -100,7 +101,7 @@ fn redis_loses_nothing() {
     let port = free_port();
     let command = ["redis-server", "--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
     let mut endless = endless("--probation 1").start_command(&command);
-    restarts_lose_nothing(&mut endless, Kind::Ping, 2..=4);
+    restarts_lose_nothing(&mut endless, Kind::Talk(Talk::Redis), 2..=4);
 }
 
 /// A Go program, built without the C library: nothing but system calls to take hold of.

@@ -1,9 +1,12 @@
 //! The recipes of docs/servers.md: what stands there is what is run.
 //!
 //! A recipe is a comment `<!-- recipe NAME: KEY=VALUE... -->` and the first indented line that begins with `endless` after it.
-//! Keys: `needs=` programs, `npm=` packages, `files=` from the folder apps, `build=` of a Go program, `backend` at 127.0.0.1:8001,
+//! Keys: `needs=` programs, `npm=` packages, `files=` from the folder apps, `build=` of a Go program, `before=` a script of these,
+//! `backend` at 127.0.0.1:8001, `asks=` where the clients do not speak HTTP, `systemd` where the server wants to see that systemd runs,
 //! `stop=cuts` where the server's own stop is not graceful, `ci` where it runs in every test run.
 
+use crate::support::load::Kind;
+use crate::support::talk::Talk;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,9 +19,40 @@ pub struct Recipe {
     pub npm: Vec<String>,
     pub files: Vec<String>,
     pub build: Option<String>,
+    pub before: Option<String>,
+    pub asks: Asks,
+    pub systemd: bool,
     pub backend: bool,
     pub cuts: bool,
     pub ci: bool,
+}
+
+/// Whom the clients ask: one kind for each column of the table, if it makes sense there.
+#[derive(Debug, Clone)]
+pub struct Asks {
+    pub new: Vec<(Kind, usize)>,
+    pub kept: Vec<(Kind, usize)>,
+    pub slow: Vec<(Kind, usize)>,
+}
+
+impl Default for Asks {
+    fn default() -> Asks {
+        Asks { new: vec![(Kind::New, 2)], kept: vec![(Kind::Leisurely, 2)], slow: vec![(Kind::Slower, 3)] }
+    }
+}
+
+impl Asks {
+    fn named(name: &str) -> Asks {
+        let (new, slow) = match name {
+            "fastcgi" => (vec![Talk::FastCgi], Talk::FastCgi),
+            "dns" => (vec![Talk::DnsTcp, Talk::DnsUdp], Talk::DnsTcp),
+            "imap" => (vec![Talk::Imap], Talk::Imap),
+            "ssh" => (vec![Talk::Ssh], Talk::Ssh),
+            _ => panic!("nobody asks {name}"),
+        };
+        let new = new.into_iter().map(|talk| (Kind::Talk(talk), 2)).collect();
+        Asks { new, kept: Vec::new(), slow: vec![(Kind::SlowTalk(slow), 3)] }
+    }
 }
 
 /// The page.
@@ -46,6 +80,9 @@ fn read(part: &str) -> Recipe {
             ("npm", value) => recipe.npm = list(value),
             ("files", value) => recipe.files = list(value),
             ("build", value) => recipe.build = Some(value.to_owned()),
+            ("before", value) => recipe.before = Some(value.to_owned()),
+            ("asks", value) => recipe.asks = Asks::named(value),
+            ("systemd", _) => recipe.systemd = true,
             ("backend", _) => recipe.backend = true,
             ("stop", "cuts") => recipe.cuts = true,
             ("ci", _) => recipe.ci = true,
@@ -61,9 +98,20 @@ impl Recipe {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found = |name: &str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
         let program = self.needs.iter().find(|name| !found(name) && !python_module(name)).cloned();
-        program.or_else(|| self.npm.iter().find(|package| !node_module(package)).map(|name| format!("npm:{name}")))
+        let systemd = || (self.systemd && !looks_booted()).then(|| "systemd".to_owned());
+        program
+            .or_else(systemd)
+            .or_else(|| self.npm.iter().find(|package| !node_module(package)).map(|name| format!("npm:{name}")))
     }
 }
+
+/// True where systemd runs (sd_booted(3)), or where it can look so to the server alone.
+fn looks_booted() -> bool {
+    Path::new(BOOTED).is_dir() || quiet(Command::new("unshare").args(["--mount", "true"]))
+}
+
+/// The directory that sd_booted(3) looks for.
+pub const BOOTED: &str = "/run/systemd/system";
 
 /// `needs=python:NAME` is a module.
 fn python_module(name: &str) -> bool {

@@ -13,6 +13,9 @@ pub fn row(recipe: &Recipe, result: &Result) -> String {
     let lost = |count: &Count| {
         let lost = count.lost.len();
         let all = lost + count.answered;
+        if all == 0 {
+            return "–".to_owned();
+        }
         if lost == 0 { format!("0 of {all}") } else { format!("**{lost}** of {all}") }
     };
     let raced = if result.kept.raced == 0 { String::new() } else { format!(", {} raced", result.kept.raced) };

@@ -1,9 +1,10 @@
 //! One recipe under load: restarts, and what the clients saw.
 
-use crate::recipe::{Recipe, node_path};
-use crate::support::load::{Count, Kind, Load};
+use crate::recipe::{BOOTED, Recipe, node_path};
+use crate::support::load::{Count, Load};
 use crate::support::{Endless, Setup, example, until};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -44,7 +45,8 @@ pub fn run(recipe: &Recipe, restarts: u32) -> Result {
         ports.iter().fold(text.to_owned(), |text, (from, to)| text.replace(&from.to_string(), &to.port().to_string()))
     };
     let _backend = recipe.backend.then(|| Backend::start(ports[1].1));
-    let setup = Setup::line(&replaced(&recipe.line))
+    let line = replaced(&recipe.line);
+    let setup = Setup::line(&if recipe.systemd { as_if_booted(&line) } else { line })
         .env("ENDLESS_PROBATION", "0")
         .env("ENDLESS_HAMMER", "30s")
         // Clients that never pause keep some servers from ever being quiet: then the limit ends the drain.
@@ -54,17 +56,32 @@ pub fn run(recipe: &Recipe, restarts: u32) -> Result {
     prepare(recipe, setup.dir(), &replaced);
     let mut endless = setup.start_line();
     endless.ready(1);
-    let result = load(&endless, ports[0].1, restarts);
+    let result = load(recipe, &endless, ports[0].1, restarts);
     endless.stop();
     result
+}
+
+/// With a directory of its own where sd_booted(3) looks, unless systemd runs.
+fn as_if_booted(line: &str) -> String {
+    if Path::new(BOOTED).is_dir() {
+        return line.to_owned();
+    }
+    format!(
+        "unshare --mount sh -c 'mkdir -p /run/systemd && mount -t tmpfs none /run/systemd && mkdir {BOOTED} && exec {line}'"
+    )
 }
 
 /// Puts the recipe's files where it is run, and builds what has to be built.
 fn prepare(recipe: &Recipe, dir: &Path, replaced: &dyn Fn(&str) -> String) {
     let apps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/apps");
+    // A server that gives up root looks into it, too.
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
     for file in &recipe.files {
         let text = fs::read_to_string(apps.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
         fs::write(dir.join(file), replaced(&text)).unwrap();
+    }
+    if let Some(script) = &recipe.before {
+        assert!(Command::new("sh").arg(script).current_dir(dir).status().unwrap().success(), "{script} fails");
     }
     if let Some(source) = &recipe.build {
         let built = Command::new("go")
@@ -78,9 +95,9 @@ fn prepare(recipe: &Recipe, dir: &Path, replaced: &dyn Fn(&str) -> String) {
     }
 }
 
-fn load(endless: &Endless, at: SocketAddr, restarts: u32) -> Result {
-    let clients = |kind, number| Load::start(at, &[(kind, number)]);
-    let (new, kept, slow) = (clients(Kind::New, 2), clients(Kind::Leisurely, 2), clients(Kind::Slower, 3));
+fn load(recipe: &Recipe, endless: &Endless, at: SocketAddr, restarts: u32) -> Result {
+    let asks = &recipe.asks;
+    let (new, kept, slow) = (Load::start(at, &asks.new), Load::start(at, &asks.kept), Load::start(at, &asks.slow));
     let mut took = Vec::new();
     for generation in 2..=restarts + 1 {
         new.wait_for_more(20);

@@ -1,6 +1,7 @@
 //! Clients that ask one request after the other and count what got no answer.
 
 use super::client::{At, Loss, Stream, connect, request};
+use super::talk::{self, Talk};
 use super::tls;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -26,8 +27,10 @@ pub enum Kind {
     Slower,
     /// A kept connection with 20 ms between an answer and the next request, as a person's browser has at the least.
     Leisurely,
-    /// A new connection for each PING, as to Redis.
-    Ping,
+    /// A new connection for each question in another protocol.
+    Talk(Talk),
+    /// The same with 300 ms between connection and answer.
+    SlowTalk(Talk),
 }
 
 /// What became of the requests of all clients.
@@ -123,7 +126,8 @@ fn run(server: &Server, kind: Kind, end: &AtomicBool, answered: &AtomicUsize) ->
             Kind::Slow => ask(server, "/sleep/200", &mut None),
             Kind::Slower => ask(server, "/sleep/300", &mut None),
             Kind::KeepAlive | Kind::Leisurely => ask(server, "/", &mut kept),
-            Kind::Ping => ping(server),
+            Kind::Talk(talk) => talk::ask(&server.at, talk, Duration::ZERO),
+            Kind::SlowTalk(talk) => talk::ask(&server.at, talk, Duration::from_millis(300)),
         };
         match answer {
             Ok(()) => {
@@ -152,13 +156,6 @@ fn ask(server: &Server, path: &str, kept: &mut Option<Box<dyn Stream>>) -> Resul
         *kept = Some(stream);
     }
     Ok(())
-}
-
-fn ping(server: &Server) -> Result<(), Loss> {
-    let mut stream = server.open()?;
-    let mut answer = [0; 7];
-    let answered = stream.write_all(b"PING\r\n").and_then(|()| stream.read_exact(&mut answer));
-    if answered.is_ok() && answer == *b"+PONG\r\n" { Ok(()) } else { Err(Loss::Unanswered) }
 }
 
 impl Server {

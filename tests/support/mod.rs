@@ -16,6 +16,7 @@ pub mod client;
 pub mod crowd;
 pub mod load;
 pub mod processes;
+pub mod talk;
 pub mod tls;
 
 use nix::sys::signal::{Signal, kill};

@@ -4,6 +4,7 @@ use crate::row::named as row;
 use crate::support::client::Loss;
 use crate::support::crowd::{Crowd, get, late, pausing, ping};
 use crate::support::load::{Kind, Load};
+use crate::support::talk::Talk;
 use crate::support::{ENDLESS, Endless};
 use crate::trial::{Started, start};
 use nix::sys::signal::{Signal, kill};
@@ -25,7 +26,7 @@ fn soft_ends_kept_connections_between_requests() {
     let mut over = Vec::new();
     for (name, limit) in limits.into_iter().chain(haproxy).filter(|(name, _)| row(name).installed()) {
         let Started { mut endless, at, .. } = start(row(name), &[("ENDLESS_DRAIN", "soft")]);
-        let ask = if row(name).kind == Kind::Ping { ping } else { get };
+        let ask = if row(name).kind == Kind::Talk(Talk::Redis) { ping } else { get };
         let crowd = Crowd::start(20, move |kept| pausing(kept, at, ask));
         for generation in 2..=21 {
             crowd.wait_for_more(400);

@@ -1,6 +1,7 @@
 //! What is run: programs as they come, with an address of their own choice.
 
 use crate::support::load::Kind;
+use crate::support::talk::Talk;
 
 /// One program with one set-up.
 pub struct Row {
@@ -104,7 +105,7 @@ pub const ROWS: &[Row] = &[
         name: "redis, PING",
         needs: "redis-server",
         command: "redis-server --bind 127.0.0.1 --port {port} --save '' --appendonly no",
-        kind: Kind::Ping,
+        kind: Kind::Talk(Talk::Redis),
         ci: true,
         ..HTTP
     },
