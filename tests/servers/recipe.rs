@@ -44,14 +44,16 @@ impl Default for Asks {
 impl Asks {
     fn named(name: &str) -> Asks {
         let (new, slow) = match name {
-            "fastcgi" => (vec![Talk::FastCgi], Talk::FastCgi),
-            "dns" => (vec![Talk::DnsTcp, Talk::DnsUdp], Talk::DnsTcp),
-            "imap" => (vec![Talk::Imap], Talk::Imap),
-            "ssh" => (vec![Talk::Ssh], Talk::Ssh),
+            "fastcgi" => (vec![Talk::FastCgi], Some(Talk::FastCgi)),
+            // An answer takes no time, and a connection without a question is nothing to wait for.
+            "dns" => (vec![Talk::DnsTcp, Talk::DnsUdp], None),
+            "imap" => (vec![Talk::Imap], Some(Talk::Imap)),
+            "ssh" => (vec![Talk::Ssh], Some(Talk::Ssh)),
             _ => panic!("nobody asks {name}"),
         };
         let new = new.into_iter().map(|talk| (Kind::Talk(talk), 2)).collect();
-        Asks { new, kept: Vec::new(), slow: vec![(Kind::SlowTalk(slow), 3)] }
+        let slow = slow.into_iter().map(|talk| (Kind::SlowTalk(talk), 3)).collect();
+        Asks { new, kept: Vec::new(), slow }
     }
 }
 
