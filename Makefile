@@ -34,7 +34,7 @@ unmodified:
 
 # What is harder than new connections, and what capture costs: the rest of that page. Needs wrk; some ten minutes.
 unmodified-hard:
-	cargo test --test unmodified -- --ignored --nocapture --test-threads 1
+	cargo test --release --test unmodified -- --ignored --nocapture --test-threads 1
 
 # make flaky TEST=restart RUNS=50: one test file again and again with both cores busy.
 RUNS ?= 50

@@ -6,9 +6,12 @@ use crate::listener::Verdict;
 use crate::spawn::{Caller, ProcessTable};
 use crate::sys::seccomp::{Call, Calls, Trap};
 use crate::words::GenerationId;
+use nix::fcntl::OFlag;
 use nix::libc;
 use nix::unistd::Pid;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// No pid file is longer.
@@ -47,11 +50,19 @@ impl Runtime {
 
     /// Whether a file holds the pid of a process of a newer generation.
     fn names_a_newer_copy(&mut self, of: GenerationId, path: &Path) -> bool {
-        let small = fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.len() <= LONGEST_PID_FILE);
-        let text = if small { fs::read_to_string(path).unwrap_or_default() } else { String::new() };
-        let Ok(pid) = text.trim().parse().map(Pid::from_raw) else { return false };
+        let Some(pid) = pid_in(path) else { return false };
         let table = ProcessTable::read();
         let mut newer = self.copies.range_mut((std::ops::Bound::Excluded(of), std::ops::Bound::Unbounded));
         newer.any(|(_, copy)| copy.tree.members(&table).iter().any(|member| member.pid == pid))
     }
+}
+
+/// The pid in a small file. What else is put there between the look and the opening is not waited for.
+fn pid_in(path: &Path) -> Option<Pid> {
+    fs::symlink_metadata(path).ok().filter(|file| file.is_file() && file.len() <= LONGEST_PID_FILE)?;
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).ok()?;
+    let mut text = String::new();
+    file.take(LONGEST_PID_FILE).read_to_string(&mut text).ok()?;
+    text.trim().parse().map(Pid::from_raw).ok()
 }

@@ -153,7 +153,7 @@ impl Supervisor {
             self.proven();
         }
         if self.supersede_at().is_some_and(|at| at <= now) {
-            self.supersede(now);
+            self.supersede();
         }
         if self.respawn.due.is_some_and(|due| due <= now) {
             self.respawn.due = None;

@@ -49,7 +49,7 @@ impl Supervisor {
         }
         self.remembered.push(request);
         if self.supersede_at().is_some_and(|at| at <= now) {
-            self.supersede(now);
+            self.supersede();
         }
     }
 
@@ -188,7 +188,6 @@ impl Supervisor {
         }
         self.run_hooks(HookPoint::Ready, HookContext { generation: Some(id), old, reason: String::new() });
         self.after_signals(&requests, "ready");
-        self.go_on(now);
     }
 
     pub(super) fn not_started(&mut self, now: Moment, id: GenerationId, failure: Failure) {
@@ -230,7 +229,6 @@ impl Supervisor {
                 // Should hooks prevent the next start, this one is what is to be made good.
                 self.respawn.bereft = Some((id, failure.as_exit()));
             }
-            self.go_on(now);
         } else if !self.served {
             self.begin_shutdown(now, Some(failure.exit_code()), Vec::new());
         } else if self.active.is_none() {
@@ -243,7 +241,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn supersede(&mut self, now: Moment) {
+    pub(super) fn supersede(&mut self) {
         let Some(id) = self.candidate() else { return };
         let requests = self.attempt.take().map(|attempt| attempt.requests).unwrap_or_default();
         self.report(Notice::Failed { generation: id, failure: Failure::Superseded, kept: self.active });
@@ -252,7 +250,6 @@ impl Supervisor {
         self.respawn.postponed = None;
         self.respawn.bereft = None;
         self.answer(requests, &Outcome::Failed(Failure::Superseded));
-        self.go_on(now);
     }
 
     /// SIGKILL to what is left of a failed candidate.

@@ -25,7 +25,8 @@ impl Supervisor {
         self.room_at().filter(|_| self.attempt.is_none() && !self.remembered.is_empty())
     }
 
-    /// Begins the attempt that was remembered, if there is one and room for it.
+    /// Begins the attempt that was remembered, if there is one and room for it. After every event: whatever ended the one
+    /// before, or made room.
     pub(super) fn go_on(&mut self, now: Moment) {
         let waits = self.attempt.is_none() && !self.remembered.is_empty() && self.shutdown.is_none();
         if waits && self.room_at().is_none_or(|at| at <= now) {

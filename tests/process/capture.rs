@@ -3,7 +3,7 @@
 use crate::support::client::{At, Loss, get, greeting};
 use crate::support::load::{Kind, Load};
 use crate::support::talk::Talk;
-use crate::support::{Endless, Setup, endless, example};
+use crate::support::{Endless, Setup, endless, example, processes};
 use nix::sys::signal::{Signal, kill};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -165,6 +165,34 @@ fn a_copy_that_fails_leaves_the_old_one_and_its_address_alone() {
     endless.wait("generation 1 is gone");
     assert_eq!(endless.ask(), (3, third));
     assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn without_capture_there_is_no_filter() {
+    let bind_itself = example("bind_itself").display().to_string();
+    for (when, mode) in [("always", "2"), ("never", "0")] {
+        let at = format!("127.0.0.1:{}", free_port());
+        let mut endless = endless(&format!("--capture {when} --ready tcp={at}")).start_command(&[&bind_itself, &at]);
+        let copy = endless.ready(1);
+        assert_eq!(processes::status(copy, "Seccomp").as_deref(), Some(mode), "--capture {when}");
+        assert_eq!(endless.stop(), 0);
+    }
+}
+
+#[test]
+fn a_captured_copy_that_outlives_endless_goes_on_serving() {
+    let bind_itself = example("bind_itself").display().to_string();
+    let setup = endless("--orphans keep --probation 0");
+    let mut endless = setup.start_command(&[&bind_itself, &format!("127.0.0.1:{}", free_port())]);
+    endless.ready(1);
+    let at = endless.address(0);
+    let copy = endless.restart(2);
+    endless.gone(1);
+    endless.signal(Signal::SIGKILL);
+    endless.ended();
+    for _ in 0..10 {
+        assert_eq!(greeting(&get(at, "/").unwrap()), (2, copy));
+    }
 }
 
 #[test]

@@ -256,23 +256,20 @@ fn a_program_that_cannot_take_over_changes_nothing() {
     endless.gone(1);
     endless.wait_for_only(&[second]);
     let before = endless.descriptors();
-    install_script(&endless, "#!/bin/sh\nexit 0\n", 0o644);
-    refused(&endless, "Permission denied");
-    install_script(&endless, "nothing at all\n", 0o755);
-    refused(&endless, "Exec format error");
-    install_script(&endless, "#!/bin/sh\nexit 0\n", 0o755);
-    refused(&endless, "did not say that it can take over (exit status 0)");
-    install_script(&endless, "#!/bin/sh\necho broken library >&2; exit 1\n", 0o755);
-    refused(&endless, "(exit status 1): broken library");
-    install_script(&endless, "#!/bin/sh\necho 'takes over: no: it reads states of format 2'\n", 0o755);
-    refused(&endless, "it reads states of format 2");
-    install_script(&endless, "#!/bin/sh\necho 'takes over: yes'; exit 1\n", 0o755);
-    refused(&endless, "did not say");
-    // It changes between the question and the execution.
-    install_script(&endless, "#!/bin/sh\necho 'takes over: yes'; echo '#' >> \"$0\"\n", 0o755);
-    refused(&endless, "was changed meanwhile");
-    install_script(&endless, "#!/bin/sh\necho 'takes over: yes'; chmod -x \"$0\"\n", 0o755);
-    refused(&endless, "cannot execute");
+    for (mode, script, reason) in [
+        (0o644, "#!/bin/sh\nexit 0\n", "Permission denied"),
+        (0o755, "nothing at all\n", "Exec format error"),
+        (0o755, "#!/bin/sh\nexit 0\n", "did not say that it can take over (exit status 0)"),
+        (0o755, "#!/bin/sh\necho broken library >&2; exit 1\n", "(exit status 1): broken library"),
+        (0o755, "#!/bin/sh\necho 'takes over: no: it reads states of format 2'\n", "it reads states of format 2"),
+        (0o755, "#!/bin/sh\necho 'takes over: yes'; exit 1\n", "did not say"),
+        // These change between the question and the execution.
+        (0o755, "#!/bin/sh\necho 'takes over: yes'; echo '#' >> \"$0\"\n", "was changed meanwhile"),
+        (0o755, "#!/bin/sh\necho 'takes over: yes'; chmod -x \"$0\"\n", "cannot execute"),
+    ] {
+        install_script(&endless, script, mode);
+        refused(&endless, reason);
+    }
     fs::remove_file(endless.file("endless-here")).unwrap();
     refused(&endless, "No such file or directory");
     install(&endless, "b");

@@ -1,14 +1,7 @@
 //! Real servers: every recipe of docs/servers.md is run as it stands there, and restarted under load.
 //!
 //! A plain test run takes the recipes marked `ci` whose programs are installed, with two restarts each. `make servers` takes all
-//! of them with ten restarts and writes the table into the page:
-//!
-//! | variable | |
-//! |---|---|
-//! | `ENDLESS_SERVERS=all` or a name | all recipes, or that one |
-//! | `ENDLESS_SERVERS_RESTARTS=N` | restarts of each |
-//! | `ENDLESS_SERVERS_AT_LEAST=N` | fails when fewer could be run: CI has installed that many |
-//! | `ENDLESS_SERVERS_TABLE=1` | writes the table into the page |
+//! of them with ten restarts and writes the table into the page: see support/matrix.rs for `ENDLESS_SERVERS` and its like.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,44 +17,34 @@ mod table;
 mod trial;
 
 use recipe::Recipe;
-use std::env;
+use support::client::Loss;
+use support::load::Kind;
+use support::matrix::{Entry, Matrix};
 
-fn number(name: &str, default: u32) -> u32 {
-    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
+impl Entry for Recipe {
+    fn name(&self) -> &str {
+        &self.name
+    }
 
-fn wanted(recipe: &Recipe) -> bool {
-    match env::var("ENDLESS_SERVERS").as_deref() {
-        Ok("all") => true,
-        Ok(name) => recipe.name == name,
-        Err(_) => recipe.ci,
+    fn quick(&self) -> bool {
+        self.ci
+    }
+
+    fn missing(&self) -> Option<String> {
+        Recipe::missing(self)
+    }
+
+    fn run(&self, restarts: u32) -> (String, Vec<(Kind, Loss)>) {
+        let result = trial::run(self, restarts);
+        // A connection that was kept may end at any time.
+        (table::row(self, &result), [result.new.lost, result.slow.lost].concat())
     }
 }
 
 #[test]
 fn recipes_lose_nothing() {
-    let restarts = number("ENDLESS_SERVERS_RESTARTS", 2);
-    let mut rows = Vec::new();
-    let mut failed = Vec::new();
-    for recipe in recipe::all().into_iter().filter(wanted) {
-        if let Some(missing) = recipe.missing() {
-            println!("{}: left out, {missing} is not installed", recipe.name);
-            continue;
-        }
-        let result = trial::run(&recipe, restarts);
-        let row = table::row(&recipe, &result);
-        println!("{row}");
-        if !result.new.lost.is_empty() || !result.slow.lost.is_empty() {
-            failed.push(format!("{}: {:?} {:?}", recipe.name, result.new.lost, result.slow.lost));
-        }
-        rows.push(row);
-    }
-    if env::var_os("ENDLESS_SERVERS_TABLE").is_some() {
-        table::write(&rows, restarts);
-    }
-    assert!(failed.is_empty(), "lost requests:\n{}", failed.join("\n"));
-    let least = number("ENDLESS_SERVERS_AT_LEAST", 0) as usize;
-    assert!(rows.len() >= least, "only {} servers could be run, of {least}", rows.len());
+    let matrix = Matrix { prefix: "ENDLESS_SERVERS", restarts: 2, page: recipe::PAGE, head: table::HEAD };
+    matrix.run(&recipe::all());
 }
 
 #[test]

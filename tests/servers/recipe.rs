@@ -7,7 +7,7 @@
 
 use crate::support::load::Kind;
 use crate::support::talk::Talk;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// One server with one set-up.
@@ -58,13 +58,11 @@ impl Asks {
 }
 
 /// The page.
-pub fn page() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/servers.md")
-}
+pub const PAGE: &str = "docs/servers.md";
 
 /// All recipes, in the order of the page.
 pub fn all() -> Vec<Recipe> {
-    let text = std::fs::read_to_string(page()).unwrap();
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE)).unwrap();
     let parts = text.split("<!-- recipe ").skip(1);
     parts.map(read).collect()
 }

@@ -1,12 +1,11 @@
 //! The table of docs/servers.md.
 
-use crate::recipe::{Recipe, page};
+use crate::recipe::Recipe;
 use crate::support::load::Count;
 use crate::trial::Result;
-use std::fs;
 
-const BEGIN: &str = "<!-- table -->";
-const END: &str = "<!-- end -->";
+/// How it begins.
+pub const HEAD: &str = "| server | its own stop | new connections | keep-alive | 300 ms requests | ready after |\n|---|---|---|---|---|---|";
 
 /// One row: what was lost of what was asked.
 pub fn row(recipe: &Recipe, result: &Result) -> String {
@@ -28,16 +27,4 @@ pub fn row(recipe: &Recipe, result: &Result) -> String {
         lost(&result.slow),
         result.ready.as_millis()
     )
-}
-
-/// Puts the rows between the marks of the page.
-pub fn write(rows: &[String], restarts: u32) {
-    let text = fs::read_to_string(page()).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
-    let (_, after) = rest.split_once(END).unwrap();
-    let head = format!(
-        "{restarts} restarts each; lost of all requests.\n\n\
-         | server | its own stop | new connections | keep-alive | 300 ms requests | ready after |\n|---|---|---|---|---|---|"
-    );
-    fs::write(page(), format!("{before}{BEGIN}\n{head}\n{}\n{END}{after}", rows.join("\n"))).unwrap();
 }

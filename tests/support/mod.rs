@@ -15,6 +15,7 @@ pub mod asking;
 pub mod client;
 pub mod crowd;
 pub mod load;
+pub mod matrix;
 pub mod processes;
 pub mod talk;
 pub mod tls;

@@ -199,9 +199,9 @@ del kept[100:]
 sys.stdin.read()
 ";
 
-/// `cargo test --release --lib ten_thousand -- --ignored --nocapture` prints what a look costs.
+/// Prints what a look costs.
 #[test]
-#[ignore = "measures"]
+#[ignore = "a measurement: cargo test --release --lib ten_thousand -- --ignored --nocapture"]
 fn ten_thousand_connections_are_looked_at_in_milliseconds() {
     use nix::time::ClockId;
     use std::process::{Command, Stdio};
