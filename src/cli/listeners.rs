@@ -46,9 +46,11 @@ pub struct ListenerArgs {
 
     /// Whether sockets that the target binds by itself are taken care of too: auto, always, never [default: auto]
     ///
-    /// Then a program that knows nothing of sockets it is handed is restarted without a lost connection. `auto`: where no
-    /// listener is given. `never` installs nothing and looks at nothing. It works by a seccomp filter on bind(2),
-    /// listen(2) and unlink(2); without root the filter needs no_new_privs, so setuid programs lose their extra rights.
+    /// Then a program that knows nothing of sockets it is handed is restarted without a lost connection; at an address of a
+    /// listener it gets the socket it would have been handed. `auto`: where no listener is given, and with listeners where it
+    /// needs no no_new_privs and nothing says that the target takes its sockets: no preset, no --pass other than the default,
+    /// no `{fd}`. `never` installs nothing and looks at nothing. It works by a seccomp filter on bind(2), listen(2) and
+    /// unlink(2); without root the filter needs no_new_privs, so setuid programs lose their extra rights.
     #[arg(long, value_name = "WHEN", env = "ENDLESS_CAPTURE", hide_env_values = true)]
     pub capture: Option<String>,
 

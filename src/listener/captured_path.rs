@@ -12,7 +12,7 @@ use super::unix_name::{Inode, Named, TRIES, private_name, sweep};
 use super::unix_path::{Seat, UnixPath};
 use crate::notice::{Level, Notice};
 use crate::plan::{SocketOptions, UnixKind};
-use crate::sys::socket::{listen, listens};
+use crate::sys::socket::{is_nonblocking, listen, listens};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::sys::socket::{SockType, UnixAddr, bind, getsockname, getsockopt, sockopt};
@@ -48,10 +48,13 @@ impl Listeners {
         maker: Maker,
         asker: Asker<'_>,
     ) -> Verdict {
-        let Some(captured) = self.captured_path(path) else { return Verdict::GoOn };
-        if kind_of(&socket) != Some(captured.kind) {
-            return Verdict::GoOn;
+        let Some(kind) = kind_of(&socket) else { return Verdict::GoOn };
+        if let Some(verdict) = self.claim_path(generation, (path, kind), is_nonblocking(&socket), asker) {
+            return verdict;
         }
+        let Some(captured) = self.captured_path(path).filter(|captured| captured.kind == kind) else {
+            return Verdict::GoOn;
+        };
         captured.drop_closed(generation, asker.open);
         if let Some(answer) = captured.hand_over(generation, |kept| replace(&socket, kept, asker)) {
             return Verdict::Answer(answer);
@@ -104,16 +107,14 @@ impl Listeners {
 
     /// A copy is about to remove this path.
     pub fn unlink_asked(&mut self, generation: GenerationId, path: &Path) -> Verdict {
-        match self.captured_path(path) {
-            Some(captured) if captured.leads_to_other(generation) => Verdict::Answer(Ok(())),
-            _ => Verdict::GoOn,
-        }
+        let captured = self.captured_path(path).is_some_and(|captured| captured.leads_to_other(generation));
+        if captured || self.planned_path(generation, path).is_some() { Verdict::Answer(Ok(())) } else { Verdict::GoOn }
     }
 
-    /// Whether any copy has a socket at a path it bound by itself.
+    /// Whether any copy has a socket at a path.
     #[must_use]
-    pub fn any_path_captured(&self) -> bool {
-        self.captured_paths().any(|captured| !captured.seats.is_empty())
+    pub fn any_path(&self) -> bool {
+        self.list.iter().any(|listener| matches!(&listener.port, Port::Path(path) if !path.seats.is_empty()))
     }
 
     pub(super) fn captured_paths(&self) -> impl Iterator<Item = &UnixPath> {
@@ -160,7 +161,7 @@ impl UnixPath {
     /// What the newest copy did to the mode and the owner of the path hit the socket it led to. So they go on from one
     /// socket to the next.
     pub(super) fn take_rights(&self, to: GenerationId) {
-        let (true, Some(seat)) = (self.captured, self.find(to)) else { return };
+        let Some(seat) = self.find(to).filter(|seat| self.captured || seat.claimed) else { return };
         let Some(private) = &seat.named.private else { return };
         let Ok(now) = fs::symlink_metadata(&self.public) else { return };
         let led_to = Inode::at(&self.public);
@@ -257,6 +258,7 @@ fn kind_of(socket: &OwnedFd) -> Option<UnixKind> {
     match getsockopt(socket, sockopt::SockType) {
         Ok(SockType::Stream) => Some(UnixKind::Stream),
         Ok(SockType::SeqPacket) => Some(UnixKind::Seqpacket),
+        Ok(SockType::Datagram) => Some(UnixKind::Datagram),
         _ => None,
     }
 }

@@ -2,15 +2,14 @@
 
 use super::bound::{Bound, BoundAddress};
 use super::captured::Captured;
-use super::inet::{Place, Transport, local_address};
+use super::inet::{Place, Transport, local_address, transport_of};
 use super::listeners::Listeners;
 use super::port::{Listener, Port};
 use crate::notice::Notice;
 use crate::plan::SocketOptions;
-use crate::sys::socket::{listens, set_nonblocking};
+use crate::sys::socket::{is_nonblocking, listens, set_nonblocking};
 use crate::words::GenerationId;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{SockType, getsockopt, setsockopt, sockopt};
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -43,7 +42,11 @@ impl Listeners {
         at: SocketAddr,
         asker: Asker<'_>,
     ) -> Verdict {
-        if getsockopt(&socket, sockopt::SockType) != Ok(SockType::Stream) {
+        let Some(transport) = transport_of(&socket) else { return Verdict::GoOn };
+        if let Some(verdict) = self.claim(generation, (transport, at), is_nonblocking(&socket), asker) {
+            return verdict;
+        }
+        if transport == Transport::Udp {
             return Verdict::GoOn;
         }
         let shares = getsockopt(&socket, sockopt::ReusePort) == Ok(true);
@@ -149,8 +152,7 @@ impl Listeners {
 
 /// Puts a socket a crashed copy left in place of the one its successor is about to bind, as blocking as that one is.
 pub(super) fn replace(theirs: &OwnedFd, kept: BorrowedFd<'_>, asker: Asker<'_>) -> Result<(), Errno> {
-    let flags = OFlag::from_bits_retain(fcntl(theirs, FcntlArg::F_GETFL)?);
-    set_nonblocking(&kept, flags.contains(OFlag::O_NONBLOCK)).ok();
+    set_nonblocking(&kept, is_nonblocking(theirs)).ok();
     (asker.put)(kept)
 }
 

@@ -3,13 +3,15 @@
 use super::error::{BIND, During, Fault};
 use super::options;
 use crate::plan::SocketOptions;
+use crate::sys::socket::option;
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, getsockname, setsockopt, socket, sockopt,
 };
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// TCP or UDP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +89,15 @@ impl Place {
 #[must_use]
 pub fn has_ipv6() -> bool {
     socket(AddressFamily::Inet6, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).is_ok()
+}
+
+/// The transport of a socket (SO_PROTOCOL, socket(7)); None for any other than these.
+pub(super) fn transport_of(socket: &impl AsFd) -> Option<Transport> {
+    match option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_PROTOCOL) {
+        Ok(libc::IPPROTO_TCP | libc::IPPROTO_MPTCP) => Some(Transport::Tcp),
+        Ok(libc::IPPROTO_UDP) => Some(Transport::Udp),
+        _ => None,
+    }
 }
 
 /// The IP address and port a socket is bound to (getsockname(2)); None for other families.

@@ -11,6 +11,7 @@ mod captured_path;
 mod capturing;
 mod census;
 mod change;
+mod claimed;
 mod client;
 mod connection;
 mod diag;

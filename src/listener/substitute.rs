@@ -42,7 +42,13 @@ impl Listeners {
         at: SocketAddr,
         asker: Asker<'_>,
     ) -> Option<Verdict> {
-        let family = family(&theirs.protocol)?;
+        let (transport, family) = kind(&theirs.protocol)?;
+        if let Some(verdict) = self.claim(generation, (transport, at), theirs.nonblock, asker) {
+            return Some(verdict);
+        }
+        if transport == Transport::Udp {
+            return None;
+        }
         // One that its copy has closed without listening must not keep the address busy.
         self.substitutes.retain(|one| one.owner != generation || (asker.open)(one.inode));
         let place = Place { transport: Transport::Tcp, at, any: false };
@@ -77,10 +83,12 @@ impl Listeners {
     }
 }
 
-fn family(protocol: &str) -> Option<AddressFamily> {
+fn kind(protocol: &str) -> Option<(Transport, AddressFamily)> {
     match protocol {
-        "TCP" | "MPTCP" => Some(AddressFamily::Inet),
-        "TCPv6" | "MPTCPv6" => Some(AddressFamily::Inet6),
+        "TCP" | "MPTCP" => Some((Transport::Tcp, AddressFamily::Inet)),
+        "TCPv6" | "MPTCPv6" => Some((Transport::Tcp, AddressFamily::Inet6)),
+        "UDP" => Some((Transport::Udp, AddressFamily::Inet)),
+        "UDPv6" => Some((Transport::Udp, AddressFamily::Inet6)),
         _ => None,
     }
 }

@@ -27,6 +27,9 @@ pub(super) struct Seat {
     pub(super) named: Named,
     /// Of a path that copies bind: its copy crashed, and the successor has not asked for it yet.
     pub(super) waits: bool,
+    /// Of a path of the plan: its copy has bound it by itself, and may have changed its mode and owner.
+    #[serde(default)]
+    pub(super) claimed: bool,
 }
 
 /// A public path and the seats behind it.
@@ -86,7 +89,7 @@ impl UnixPath {
         };
         let shared = shared || sharing != Sharing::None;
         let published = named.inode;
-        let seats = vec![Seat { owner: NOBODY, named, waits: false }];
+        let seats = vec![Seat { owner: NOBODY, named, waits: false, claimed: false }];
         let public = public.to_owned();
         Ok((UnixPath { public, kind, shared, captured: false, seats, published, serial }, sharing))
     }
@@ -115,6 +118,11 @@ impl UnixPath {
         self.seats.iter().find(|seat| seat.owner == owner)
     }
 
+    /// A copy of this generation has bound the path by itself.
+    pub(super) fn note_bound(&mut self, owner: GenerationId) {
+        self.seats.iter_mut().filter(|seat| seat.owner == owner).for_each(|seat| seat.claimed = true);
+    }
+
     /// Makes the next generation's socket at a private name.
     pub(super) fn make(&mut self, options: &SocketOptions) -> Result<Made, Problem> {
         if self.shared || self.captured {
@@ -130,7 +138,7 @@ impl UnixPath {
 
     /// The socket just made belongs to this generation.
     pub(super) fn add(&mut self, owner: GenerationId, named: Named) {
-        self.seats.push(Seat { owner, named, waits: false });
+        self.seats.push(Seat { owner, named, waits: false, claimed: false });
     }
 
     /// The seat of one generation belongs to another from now on.

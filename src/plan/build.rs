@@ -45,7 +45,7 @@ fn read(args: &Args, around: &Surroundings, preset: Option<presets::Applied>) ->
         control: control(args, &name, around)?,
         name,
         command: args.command.clone(),
-        capture: capture::read(args.listeners.capture.as_deref(), &listeners)?,
+        capture: capture::read(args.listeners.capture.as_deref(), &listeners, capture::takes_sockets(args, &handoff))?,
         readiness: readiness::read(&args.readiness, &listeners, &handoff, around.ipv6)?,
         preset,
         listeners,

@@ -1,7 +1,9 @@
 //! `--capture`: whether endless looks at the sockets a copy binds by itself.
 
 use super::error::Error;
-use super::{ListenerSpec, value};
+use super::{Address, HandoffPlan, ListenerSpec, Plan, UnixName, handing, value};
+use crate::cli::Args;
+use std::ffi::OsString;
 
 /// `--capture`, as it comes out for this plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,9 +17,31 @@ pub enum Capture {
     Always,
 }
 
-/// Reads `--capture`. `auto` depends on whether there are listeners to hand over instead.
-pub(super) fn read(given: Option<&str>, listeners: &[ListenerSpec]) -> Result<Capture, Error> {
-    let auto = if listeners.is_empty() { Capture::Always } else { Capture::Never };
+/// Reads `--capture`. `auto` depends on whether there are listeners to hand over instead, and on whether anything says that
+/// the target `takes` them: then the filter would be of no use to it.
+pub(super) fn read(given: Option<&str>, listeners: &[ListenerSpec], takes: bool) -> Result<Capture, Error> {
+    let auto = match takes {
+        _ if listeners.is_empty() => Capture::Always,
+        true => Capture::Never,
+        false => Capture::IfFree,
+    };
     let words = [("auto", auto), ("always", Capture::Always), ("never", Capture::Never)];
     value::or("--capture", given, auto, |text| value::one_of(text, &words))
+}
+
+/// Whether the command line says that the target takes the sockets it is handed: by a preset, by a protocol that is none of
+/// the defaults, or by the number of a descriptor in its arguments.
+pub(super) fn takes_sockets(args: &Args, handoff: &HandoffPlan) -> bool {
+    let asks = |argument: &OsString| handoff.expand && argument.to_string_lossy().contains("{fd");
+    let chosen = !handoff.protocols.is_empty() && handoff.protocols != handing::DEFAULT;
+    args.listeners.preset.is_some() || chosen || args.command.iter().any(asks)
+}
+
+impl Plan {
+    /// Whether the target's removing of files is looked at, too: Unix paths need that, and nothing else pays for it.
+    #[must_use]
+    pub fn captures_paths(&self) -> bool {
+        let path = |spec: &ListenerSpec| matches!(spec.address, Address::Unix { name: UnixName::Path(_), .. });
+        self.capture == Capture::Always || self.listeners.iter().any(path)
+    }
 }

@@ -9,6 +9,9 @@ use std::collections::HashSet;
 
 const FLAG: &str = "--pass";
 
+/// What is passed when nothing is asked for.
+pub(super) const DEFAULT: [Protocol; 2] = [Protocol::Systemd, Protocol::ServerStarter];
+
 /// How a copy is told about its listeners (`--pass`, `--listen-pid`, `--no-expand`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandoffPlan {
@@ -28,7 +31,7 @@ pub struct HandoffPlan {
 pub(super) fn read(args: &Args, listeners: &[ListenerSpec]) -> Result<HandoffPlan, Error> {
     let listen_pid = listen_pid(args.listeners.listen_pid.as_deref())?;
     let mut plan = HandoffPlan {
-        protocols: vec![Protocol::Systemd, Protocol::ServerStarter],
+        protocols: DEFAULT.to_vec(),
         explicit: false,
         listen_pid,
         fd_store_max: value::or("--fd-store-max", args.listeners.fd_store_max.as_deref(), 64, |text| {

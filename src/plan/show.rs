@@ -105,7 +105,7 @@ fn listeners(page: &mut Page, plan: &Plan) {
 fn capture(capture: Capture) -> &'static str {
     match capture {
         Capture::Never => "never",
-        Capture::IfFree => "where it needs no no_new_privs",
+        Capture::IfFree => "what the target binds by itself, where that needs no no_new_privs",
         Capture::Always => "whatever the target binds by itself; sets no_new_privs where it has to",
     }
 }

@@ -13,7 +13,8 @@ pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
         }
         Trouble::BindsItself { port } => format!(
             "its arguments name port {port}, which endless holds; if it says that the address is in use, it takes no \
-             inherited sockets that way: `endless presets` and docs/servers.md say what does, or leave --listen away"
+             inherited sockets that way: --capture always gives it the one it binds; `endless presets` and docs/servers.md say \
+             how servers take theirs"
         ),
         Trouble::WrongPid { wrapper, main, server, pid } => format!(
             "{server} (pid {pid}) is a child of {wrapper}, and LISTEN_PID is {main}, that of {wrapper}, so most servers ignore \

@@ -6,7 +6,7 @@ use crate::cli::{self, Args, Invocation};
 use crate::handoff::Held;
 use crate::listener::{self, Change, Inherited};
 use crate::notice::{Level, Notice};
-use crate::plan::{Control, InheritedSocket, Lifecycle, Plan, ReadyMode, Surroundings};
+use crate::plan::{Capture, Control, InheritedSocket, Lifecycle, Plan, ReadyMode, Surroundings};
 use crate::supervisor::Event;
 use crate::words::GenerationId;
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,7 @@ fn fixed(before: &Plan, after: &Plan) -> Option<&'static str> {
         ("--log-format, --quiet or --verbose", before.output != after.output),
         ("--on", before.signals != after.signals),
         ("--ready signal=SIG", signal(before) != signal(after)),
-        ("--capture", before.capture != after.capture),
+        ("--capture", (before.capture == Capture::Always) != (after.capture == Capture::Always)),
     ];
     changed.into_iter().find(|(_, changed)| *changed).map(|(option, _)| option)
 }

@@ -80,6 +80,7 @@ impl Runtime {
             stop_signal: self.plan.retirement.stop_signal,
             inherited: &self.inherited,
             capture: self.plan.capture,
+            capture_removals: self.plan.captures_paths(),
         })
         .map_err(|LaunchError { step, errno }| Failure::NotMade { step, errno })?;
         if let Some(report) = launched.calls {

@@ -4,6 +4,7 @@ use super::copy::Copy;
 use super::{Runtime, clock};
 use crate::listener::{Asker, Maker, Theirs, Verdict, path_of};
 use crate::notice::Level;
+use crate::plan::UnixKind;
 use crate::spawn::{self, Caller, ProcessTable};
 use crate::sys::seccomp::{Call, Calls, Trap};
 use crate::words::GenerationId;
@@ -42,7 +43,8 @@ impl Runtime {
             bytes => bytes.ok()?,
         };
         let at = match unix(&bytes) {
-            Some(path) => Target::Path(caller.path(None, &path)?),
+            Some(path) if self.plan.captures_paths() => Target::Path(caller.path(None, &path)?),
+            Some(_) => return None,
             None => Target::Inet(inet(&bytes).filter(|at| at.port() != 0)?),
         };
         let number = descriptor_number(call);
@@ -62,6 +64,11 @@ impl Runtime {
                 Some(self.listeners.path_bind_asked(of, socket, &path, maker, asker))
             }
             (Err(errno), Target::Path(path)) if forbidden(errno) => {
+                let kind = caller.protocol(number).and_then(|protocol| unix_kind(&protocol));
+                let nonblock = flags().contains(OFlag::O_NONBLOCK);
+                if let Some(verdict) = self.listeners.claim_path(of, (&path, kind?), nonblock, asker) {
+                    return Some(verdict);
+                }
                 let text = format!("{} is not captured: pidfd_getfd(2): {}", path.display(), errno.desc());
                 self.tell_of_capture(Level::Problem, text);
                 None
@@ -95,6 +102,9 @@ impl Runtime {
         }
         let backlog = i32::try_from(call.args[1].cast_signed()).unwrap_or(-1);
         if let Some(path) = path_of(&socket) {
+            if !self.plan.captures_paths() {
+                return None;
+            }
             let notice = self.listeners.path_listen_asked(of, socket, &caller.path(None, &path)?, backlog);
             self.tell_all(notice.into_iter().collect());
             // Not in its place: its clients are to see who listens (SO_PEERCRED, unix(7)).
@@ -130,6 +140,15 @@ impl Runtime {
 enum Target {
     Inet(SocketAddr),
     Path(PathBuf),
+}
+
+/// The kind of a Unix socket, by what the kernel calls its protocol; datagram sockets have that of seqpacket, too.
+fn unix_kind(protocol: &str) -> Option<UnixKind> {
+    match protocol {
+        "UNIX-STREAM" => Some(UnixKind::Stream),
+        "UNIX" => Some(UnixKind::Datagram),
+        _ => None,
+    }
 }
 
 /// Errors of those who may not look.

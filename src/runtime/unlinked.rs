@@ -20,7 +20,7 @@ const LONGEST_PID_FILE: u64 = 16;
 impl Runtime {
     /// Whether it matters that somebody removes a file.
     pub(super) fn minds_unlinks(&self) -> bool {
-        self.copies.len() > 1 || self.listeners.any_path_captured()
+        self.copies.len() > 1 || self.listeners.any_path()
     }
 
     /// Answers a call that removes a file.

@@ -43,6 +43,8 @@ pub struct Launch<'a> {
     pub inherited: &'a Inherited,
     /// Whether its bind and listen calls, and those of all its descendants, wait for our answer.
     pub capture: Capture,
+    /// Whether its calls that remove files do so, too.
+    pub capture_removals: bool,
 }
 
 /// A process that was made.
@@ -95,7 +97,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<Launched, LaunchError> {
     let pipe = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK);
     let (report, theirs) = pipe.map_err(|errno| LaunchError::new("make a pipe", errno))?;
     let theirs = out_of_the_way(theirs, &pairs)?;
-    let filter = if launch.capture == Capture::Never { None } else { Filter::new() };
+    let filter = if launch.capture == Capture::Never { None } else { Filter::new(launch.capture_removals) };
     let (calls, trapped) = match &filter {
         Some(filter) => {
             let (ours, parent) = capture_pair(&pairs)?;
@@ -131,6 +133,7 @@ pub fn launch_shell(command: &str, env: &[(OsString, OsString)], inherited: &Inh
         stop_signal: Sig::TERM,
         inherited,
         capture: Capture::Never,
+        capture_removals: false,
     };
     start(&shell, &[], None, None)
 }

@@ -197,6 +197,13 @@ pub fn listens(socket: &impl AsFd) -> bool {
     option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_ACCEPTCONN) == Ok(1)
 }
 
+/// Whether O_NONBLOCK is set on the open file (fcntl(2)).
+#[must_use]
+pub fn is_nonblocking(socket: &impl AsFd) -> bool {
+    use nix::fcntl::{FcntlArg, OFlag, fcntl};
+    fcntl(socket, FcntlArg::F_GETFL).is_ok_and(|flags| OFlag::from_bits_retain(flags).contains(OFlag::O_NONBLOCK))
+}
+
 /// Sets O_NONBLOCK on the open file (fcntl(2)): for every descriptor of it, the copies' too.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Programs that bind by themselves and know nothing of endless.
 
+use crate::claimed::AT_A_PATH;
 use crate::support::client::{At, Loss, get, greeting};
 use crate::support::load::{Kind, Load};
 use crate::support::talk::Talk;
@@ -19,15 +20,17 @@ pub fn free_port() -> String {
 pub fn restarts_lose_nothing(endless: &mut Endless, kind: Kind, generations: std::ops::RangeInclusive<u32>) {
     endless.wait_with(&["is ready", "it accepted a connection"]);
     let at = endless.address(0);
-    restarts_lose_nothing_at(endless, at, kind, generations);
+    restarts_lose_nothing_at(endless, at, kind, generations, |_| ());
 }
 
+/// The same at another kind of address; `before_the_end` looks at what came of it.
 #[track_caller]
-fn restarts_lose_nothing_at(
+pub fn restarts_lose_nothing_at(
     endless: &mut Endless,
     at: impl Into<At>,
     kind: Kind,
     generations: std::ops::RangeInclusive<u32>,
+    before_the_end: impl FnOnce(&Endless),
 ) {
     let load = Load::start(at, &[(kind, 4)]);
     for generation in generations {
@@ -38,6 +41,7 @@ fn restarts_lose_nothing_at(
     load.wait_for_more(50);
     let count = load.finish();
     assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
+    before_the_end(endless);
     assert_eq!(endless.stop(), 0);
 }
 
@@ -213,7 +217,7 @@ fn private_names(endless: &Endless) -> Vec<String> {
 fn restarts_lose_nothing_at_a_path(mut endless: Endless) {
     endless.ready(1);
     let path = endless.file("s");
-    restarts_lose_nothing_at(&mut endless, path.as_path(), Kind::New, 2..=5);
+    restarts_lose_nothing_at(&mut endless, path.as_path(), Kind::New, 2..=5, |_| ());
     assert_eq!(private_names(&endless), Vec::<String>::new());
     assert_eq!(endless.count("back in place"), 0, "{:#?}", endless.said());
 }
@@ -248,16 +252,7 @@ fn uvicorn_at_a_unix_path_loses_nothing() {
 #[test]
 fn when_the_only_copy_at_a_unix_path_is_killed_its_successor_takes_the_queue() {
     let setup = endless("--respawn-limit off");
-    let server = "import os, socket, sys
-if os.path.exists(sys.argv[1]): os.unlink(sys.argv[1])
-server = socket.socket(socket.AF_UNIX); server.bind(sys.argv[1]); os.chmod(sys.argv[1], 0o606); server.listen()
-answer = 'Hello, world %s %d!' % (os.environ['ENDLESS_GENERATION'], os.getpid())
-answer = 'HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s' % (len(answer), answer)
-while True:
-  client = server.accept()[0]
-  if client.recv(999): client.sendall(answer.encode())
-  client.close()";
-    let mut endless = setup.start_command(&["python3", "-c", server, "s"]);
+    let mut endless = setup.start_command(&["python3", "-c", AT_A_PATH, "s"]);
     let path = endless.file("s");
     let mut copy = endless.ready(1);
     let load = Load::start(path.as_path(), &[(Kind::New, 2)]);

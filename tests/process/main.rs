@@ -12,6 +12,7 @@ mod support;
 
 mod capture;
 mod check;
+mod claimed;
 mod config;
 mod confined;
 mod control;

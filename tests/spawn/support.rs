@@ -60,6 +60,7 @@ impl Start {
             stop_signal: self.stop_signal,
             inherited: &self.inherited,
             capture: endless::plan::Capture::Never,
+            capture_removals: false,
         })
     }
 

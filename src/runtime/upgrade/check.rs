@@ -62,6 +62,7 @@ impl Check {
             stop_signal: Sig::TERM,
             inherited: &runtime.inherited,
             capture: Capture::Never,
+            capture_removals: false,
         })
         .map_err(|error| error.to_string())?;
         if let Some(Err((step, errno))) = spawn::read_report(&launched.report) {

@@ -1,0 +1,120 @@
+//! Addresses of the plan that a copy binds by itself: it gets its seat there in place of its own socket.
+//!
+//! The seat listens already, and with it come the clients that wait since before the copy was started. It is the copy's own
+//! as if it had been handed over, so nothing else is different: steering, probe, drain and custody know only the seat.
+
+use super::bound::BoundAddress;
+use super::capturing::{Asker, Verdict};
+use super::inet::Transport;
+use super::listeners::Listeners;
+use super::port::{Listener, Port};
+use super::unix_path::UnixPath;
+use crate::plan::UnixKind;
+use crate::sys::socket::set_nonblocking;
+use crate::words::GenerationId;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+impl Listeners {
+    /// Puts a generation's seat at the listener of the plan that fits where its own socket was. None: none fits.
+    pub(super) fn claim(
+        &self,
+        generation: GenerationId,
+        (transport, at): (Transport, SocketAddr),
+        nonblock: bool,
+        asker: Asker<'_>,
+    ) -> Option<Verdict> {
+        let fits = |listener: &Listener| match listener.bound.address {
+            BoundAddress::Tcp(planned) if transport == Transport::Tcp => distance(planned, at),
+            BoundAddress::Udp(planned) if transport == Transport::Udp => distance(planned, at),
+            _ => None,
+        };
+        let near = |listener: usize| Some((fits(&self.list[listener])?, listener));
+        let nearest = self.planned(generation).filter_map(near).min()?.1;
+        put(&self.list[nearest], generation, nonblock, asker)
+    }
+
+    /// The same at a Unix path, for a socket of this kind.
+    pub fn claim_path(
+        &mut self,
+        generation: GenerationId,
+        (path, kind): (&Path, UnixKind),
+        nonblock: bool,
+        asker: Asker<'_>,
+    ) -> Option<Verdict> {
+        let at = self.planned_path(generation, path)?;
+        let Port::Path(planned) = &mut self.list[at].port else { return None };
+        if planned.kind() != kind {
+            return None;
+        }
+        planned.note_bound(generation);
+        put(&self.list[at], generation, nonblock, asker)
+    }
+
+    /// Which listener of the plan is at this path.
+    pub(super) fn planned_path(&self, generation: GenerationId, path: &Path) -> Option<usize> {
+        let here = |at: &usize| matches!(&self.list[*at].port, Port::Path(planned) if leads_to(planned, path));
+        self.planned(generation).find(here)
+    }
+
+    /// The listeners of a generation's plan.
+    fn planned(&self, generation: GenerationId) -> impl Iterator<Item = usize> {
+        self.sets.of.get(&generation).into_iter().flatten().copied()
+    }
+}
+
+fn put(listener: &Listener, generation: GenerationId, nonblock: bool, asker: Asker<'_>) -> Option<Verdict> {
+    let seat = listener.seat(generation)?;
+    // What all copies share is not changed under them.
+    if listener.own_seat(generation).is_some() {
+        set_nonblocking(&seat, nonblock).ok();
+    }
+    Some(Verdict::Answer((asker.put)(seat)))
+}
+
+/// The public path as the kernel resolves it, with what lies in the way.
+fn leads_to(planned: &UnixPath, path: &Path) -> bool {
+    let resolved = || -> Option<PathBuf> {
+        let parent = planned.public.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        Some(parent.canonicalize().ok()?.join(planned.public.file_name()?))
+    };
+    planned.public.file_name() == path.file_name() && resolved().is_some_and(|resolved| resolved == path)
+}
+
+/// How far a planned address is from the one a copy asks for; None: they have nothing to do with each other.
+fn distance(planned: SocketAddr, asked: SocketAddr) -> Option<u8> {
+    let (ip, wanted) = (planned.ip().to_canonical(), asked.ip().to_canonical());
+    let covers = |one: IpAddr, other: IpAddr| one.is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    match () {
+        () if planned.port() != asked.port() => None,
+        () if ip == wanted => Some(0),
+        () if !covers(ip, wanted) && !covers(wanted, ip) => None,
+        () if ip.is_ipv4() == wanted.is_ipv4() => Some(1),
+        () => Some(2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_near_to_itself_and_to_those_that_cover_it() {
+        let far = |planned: &str, asked: &str| distance(planned.parse().unwrap(), asked.parse().unwrap());
+        assert_eq!(far("127.0.0.1:80", "127.0.0.1:80"), Some(0));
+        assert_eq!(far("127.0.0.1:80", "[::ffff:127.0.0.1]:80"), Some(0));
+        assert_eq!(far("127.0.0.1:80", "0.0.0.0:80"), Some(1));
+        assert_eq!(far("0.0.0.0:80", "127.0.0.1:80"), Some(1));
+        assert_eq!(far("[::1]:80", "[::]:80"), Some(1));
+        assert_eq!(far("127.0.0.1:80", "[::]:80"), Some(2));
+        assert_eq!(far("[::]:80", "127.0.0.1:80"), Some(2));
+        for (planned, asked) in [
+            ("127.0.0.1:80", "127.0.0.1:81"),
+            ("127.0.0.1:80", "127.0.0.2:80"),
+            ("[::1]:80", "0.0.0.0:80"),
+            ("0.0.0.0:80", "[::1]:80"),
+        ] {
+            assert_eq!(far(planned, asked), None, "{planned} {asked}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Programs that bind an address of `--listen` by themselves: they get their seat there.
+
+use crate::capture::{free_port, restarts_lose_nothing, restarts_lose_nothing_at};
+use crate::confined::in_container_without;
+use crate::support::client::{get, greeting};
+use crate::support::load::{Kind, Load};
+use crate::support::{endless, example, processes};
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::geteuid;
+use std::os::unix::fs::PermissionsExt;
+
+fn bind_itself() -> String {
+    example("bind_itself").display().to_string()
+}
+
+#[test]
+fn python_http_server_binds_every_address_and_gets_the_planned_one() {
+    let port = free_port();
+    let options = format!("-l localhost:{port} --capture always --probation 1");
+    let mut endless = endless(&options).start_command(&["python3", "-m", "http.server", &port]);
+    restarts_lose_nothing(&mut endless, Kind::New, 2..=4);
+}
+
+#[test]
+fn a_copy_that_binds_gets_its_seat_where_that_needs_no_rights_taken_away() {
+    let at = format!("127.0.0.1:{}", free_port());
+    let auto = if geteuid().is_root() { "auto" } else { "always" };
+    let options = format!("-l {at} --capture {auto} --probation 1");
+    let mut endless = endless(&options).start_command(&[&bind_itself(), &at]);
+    restarts_lose_nothing(&mut endless, Kind::New, 2..=5);
+}
+
+#[test]
+fn the_queue_of_a_killed_copy_goes_to_the_next_one() {
+    let at = format!("127.0.0.1:{}", free_port());
+    let setup = endless(&format!("-l {at} --capture always --respawn-limit off"));
+    let mut endless = setup.start_command(&[&bind_itself(), &at]);
+    let mut copy = endless.ready(1);
+    let load = Load::start(endless.address(0), &[(Kind::New, 4)]);
+    for generation in 2..=4 {
+        load.wait_for_more(50);
+        kill(copy, Signal::SIGKILL).unwrap();
+        copy = endless.ready(generation);
+    }
+    load.wait_for_more(50);
+    let count = load.finish();
+    // Those in flight died with their copy; nobody else noticed.
+    assert!(count.lost.len() <= 12, "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
+    assert_eq!(count.lost_as(crate::support::client::Loss::Refused), 0, "{:#?}", endless.said());
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn who_says_that_it_takes_its_sockets_runs_without_a_filter() {
+    let filtered = if geteuid().is_root() { "2" } else { "0" };
+    for (options, word, mode) in [
+        ("", "notify", filtered),
+        ("--pass systemd", "notify", "0"),
+        ("--capture always --pass systemd", "notify", "2"),
+        ("", "print={fd}", "0"),
+        ("--capture always --no-expand", "print={fd}", "2"),
+    ] {
+        let mut endless = endless(&format!("-l 127.0.0.1:0 {options}")).start(&[word]);
+        let copy = endless.ready(1);
+        assert_eq!(processes::status(copy, "Seccomp").as_deref(), Some(mode), "{options} {word}");
+        assert_eq!(endless.stop(), 0);
+    }
+}
+
+/// Binds a path as most servers do: what lies there is removed first, and its mode is set afterwards.
+pub const AT_A_PATH: &str = "import os, socket, sys
+if os.path.exists(sys.argv[1]): os.unlink(sys.argv[1])
+server = socket.socket(socket.AF_UNIX); server.bind(sys.argv[1]); os.chmod(sys.argv[1], 0o606); server.listen()
+answer = 'Hello, world %s %d!' % (os.environ['ENDLESS_GENERATION'], os.getpid())
+answer = 'HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s' % (len(answer), answer)
+while True:
+  client = server.accept()[0]
+  if client.recv(999): client.sendall(answer.encode())
+  client.close()";
+
+#[test]
+fn a_path_of_the_plan_is_kept_while_copies_remove_and_bind_it() {
+    let options = "-l {dir}/s --capture always --probation 1";
+    let mut endless = endless(options).start_command(&["python3", "-c", AT_A_PATH, "s"]);
+    endless.ready(1);
+    let path = endless.file("s");
+    restarts_lose_nothing_at(&mut endless, path.as_path(), Kind::New, 2..=3, |endless| {
+        assert_eq!(greeting(&get(path.as_path(), "/").unwrap()).0, 3);
+        assert_eq!(std::fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o606);
+        assert_eq!(endless.count("back in place"), 0, "{:#?}", endless.said());
+    });
+    assert_eq!(endless.left(), Vec::<String>::new());
+}
+
+#[test]
+fn where_pidfd_getfd_is_forbidden_a_copy_gets_its_seat_too() {
+    let at = format!("127.0.0.1:{}", free_port());
+    let options = |at: &str| format!("-l {at} --capture always --probation 0");
+    let Some(setup) = in_container_without(libc::SYS_pidfd_getfd, &options(&at)) else { return };
+    let mut endless = setup.start_command(&[&bind_itself(), &at]);
+    restarts_lose_nothing(&mut endless, Kind::New, 2..=4);
+    let setup = in_container_without(libc::SYS_pidfd_getfd, &options("{dir}/s")).unwrap();
+    let mut endless = setup.start_command(&["python3", "-c", AT_A_PATH, "s"]);
+    endless.ready(1);
+    let path = endless.file("s");
+    restarts_lose_nothing_at(&mut endless, path.as_path(), Kind::New, 2..=3, |_| ());
+}
