@@ -11,7 +11,7 @@ use endless::listener::{self, Listeners};
 use endless::notice::{Level, Notice};
 use endless::plan::{Asking, EventsTo, InheritedSocket, Plan, Surroundings, presets, show};
 use endless::report::{Pids, Reporter, Sink};
-use endless::runtime::{Means, Runtime, control, detach, pid_file::PidFile, reload::Source, upgrade};
+use endless::runtime::{Means, Runtime, control, detach, pid_file::PidFile, reload::Source, upgrade, watch};
 use endless::spawn::{self, Inherited};
 use endless::sys::carried;
 use endless::words::{CODE_FAILURE, CODE_USAGE};
@@ -75,6 +75,7 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
     let file_limit = Some(listener::raise_file_limit());
     let pid_file = plan.pid_file.as_deref().map(PidFile::claim).transpose()?;
     let control = control::open(&plan.control)?;
+    let watching = watch::open(&plan)?;
     let (listeners, notices) = Listeners::bind(&plan.listeners, passed)?;
     let open =
         |flag: &'static str, path: &Option<PathBuf>| path.as_deref().map(Sink::open).transpose().with_context(|| flag);
@@ -96,7 +97,7 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
     let source = Source { args: std::env::args_os().collect(), passed: passed.to_vec() };
     let runtime = Runtime::new(
         plan,
-        Means { listeners, inherited, file_limit, reporter, control, source, pid_file, output, waiting },
+        Means { listeners, inherited, file_limit, reporter, control, source, pid_file, watching, output, waiting },
     )?;
     Ok(runtime.run())
 }

@@ -50,6 +50,8 @@ pub enum Notice {
     Refused { what: &'static str, why: String },
     /// A signal to endless was received and this is what it does.
     Asked { signal: Sig, sender: Option<i32>, what: &'static str },
+    /// What is watched has changed (`--watch`), and this is done about it.
+    Changed { path: String, what: &'static str },
     /// The older generation stands guard.
     Guarding { generation: GenerationId, length: Duration },
     /// New connections went back to the older generation.

@@ -197,6 +197,13 @@ const SIGNALS: &[Wrong] = &[
     (&["--hook-timeout", "x"], "--hook-timeout x", "not a duration", "never"),
 ];
 
+const WATCH: &[Wrong] = &[
+    (&["--watch", "/no/such/dir"], "--watch /no/such/dir", "No such file", "existing file or directory"),
+    (&["--watch-exec", "make"], "--watch-exec make", "nothing is watched", "--watch PATH"),
+    (&["--watch", "--watch-exec", "make"], "--watch-exec make", "which it makes", "--watch src"),
+    (&["--watch", "/etc", "--watch-exec", " "], "--watch-exec  ", "no command", "`sh -c` runs"),
+];
+
 const PROCESS: &[Wrong] = &[
     (&["--chdir", "/no/such/dir"], "--chdir /no/such/dir", "No such file", "existing directory"),
     (&["-C", "/etc/passwd"], "--chdir /etc/passwd", "not a directory", "existing directory"),
@@ -271,7 +278,7 @@ const SHAPES: &[Wrong] = &[
     (&["-q", "check"], "`check` stands before `--`", "only options do", "endless check [OPTIONS] -- COMMAND"),
 ];
 
-const TABLES: [&[Wrong]; 7] = [LISTENERS, READINESS, RETIREMENT, SIGNALS, PROCESS, OUTPUT, SHAPES];
+const TABLES: [&[Wrong]; 8] = [LISTENERS, READINESS, RETIREMENT, SIGNALS, WATCH, PROCESS, OUTPUT, SHAPES];
 
 #[test]
 fn wrong_values_are_named_with_a_reason_and_a_way_out() {

@@ -6,6 +6,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 /// One change to the target's environment, as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +78,11 @@ impl Ordered {
         process.changes = merge(&self.env, lists, kinds);
         let lists = [&args.signals.hook, &args.signals.check];
         args.signals.hooks = merge(&self.hooks, lists, [HookArg::Hook, HookArg::Check]);
+        if named("watch") {
+            let words = |path: PathBuf| split_os(path.as_os_str());
+            args.watch.watch =
+                args.watch.watch.take().map(|paths| paths.into_iter().flat_map(words).map(PathBuf::from).collect());
+        }
         args.from_environment = self.from_environment;
     }
 }

@@ -16,6 +16,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod watch;
 
 pub use client::{ClientArgs, HammerArgs, RestartArgs, SendArgs, StatusArgs, StopArgs, UpgradeArgs, Whom};
 pub use environment::EnvArg;
@@ -26,6 +27,7 @@ pub use readiness::ReadinessArgs;
 pub use retirement::RetirementArgs;
 pub use signals::{HookArg, SignalArgs};
 pub use usage::UsageError;
+pub use watch::WatchArgs;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
@@ -68,6 +70,9 @@ pub struct Args {
     /// Names, files and output.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// Restarts by themselves.
+    #[command(flatten)]
+    pub watch: WatchArgs,
     /// The program to run and its arguments, after `--`
     #[arg(value_name = "COMMAND", last = true, help_heading = "Target")]
     pub command: Vec<OsString>,

@@ -6,6 +6,7 @@ use super::surroundings::Surroundings;
 use super::{
     Control, Hooks, Lifecycle, ListenerSpec, LogFormat, Output, Plan, Protocol, ReadyMode, Retirement, SignalTable,
     StdinFrom, capture, command, environment, files, handing, lifecycle, listener, presets, process, readiness, value,
+    watch,
 };
 use crate::cli::Args;
 use crate::control;
@@ -39,6 +40,8 @@ fn read(args: &Args, around: &Surroundings, preset: Option<presets::Applied>) ->
     presets::apply_to_listeners(preset.as_ref(), &mut listeners);
     let signals = SignalTable::read(&args.signals)?;
     let handoff = handing::read(args, &listeners)?;
+    let mut hooks = Hooks::read(&args.signals, &signals)?;
+    hooks.list.extend(watch::exec(&args.watch)?);
     let name = name(args)?;
     let lifecycle = lifecycle::read(&args.readiness, &args.retirement)?;
     Ok(Plan {
@@ -52,9 +55,10 @@ fn read(args: &Args, around: &Surroundings, preset: Option<presets::Applied>) ->
         lifecycle: Lifecycle { rereads: args.output.config.is_some(), ..lifecycle },
         retirement: Retirement::read(&args.retirement, || handoff.stop_signal().map_err(|fault| at_pass(fault, args)))?,
         handoff,
-        hooks: Hooks::read(&args.signals, &signals)?,
+        hooks,
         signals,
         process: process::read(&args.process, args.readiness.orphans.as_deref())?,
+        watch: watch::paths(&args.watch)?,
         pid_file: file("--pid-file", args.output.pid_file.as_deref())?,
         status_file: file("--status-file", args.output.status_file.as_deref())?,
         files: files::read(&args.output)?,

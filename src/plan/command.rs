@@ -1,5 +1,6 @@
 //! Where the command is.
 
+use super::{Plan, build_environment};
 use crate::words::{CODE_NOT_EXECUTABLE, CODE_NOT_FOUND};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
@@ -80,6 +81,19 @@ impl fmt::Display for CommandError {
 }
 
 impl std::error::Error for CommandError {}
+
+impl Plan {
+    /// The file of the command, as a target with this environment of endless finds it in `chdir`.
+    ///
+    /// # Errors
+    /// [`CommandError`], when there is no such file or it cannot be executed.
+    pub fn file(&self, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<PathBuf, CommandError> {
+        let env = build_environment(&self.process, environment, OsStr::to_owned).unwrap_or_default();
+        let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+        let command = self.command.first().map(OsString::as_os_str).unwrap_or_default();
+        resolve(command, self.process.chdir.as_deref(), path)
+    }
+}
 
 /// Finds the file that the target's execve(2) gets. To be asked again at every start: symbolic links move.
 ///

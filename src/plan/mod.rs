@@ -25,6 +25,7 @@ pub mod surroundings;
 #[cfg(test)]
 mod tests;
 mod value;
+mod watch;
 
 pub use ask::{Asking, Starter, Task};
 pub use capture::Capture;
@@ -71,6 +72,8 @@ pub struct Plan {
     pub hooks: Hooks,
     /// The process the target is started as.
     pub process: ProcessSpec,
+    /// `--watch`: the paths, none of them for the program. None: nothing is watched.
+    pub watch: Option<Vec<PathBuf>>,
     /// `--pid-file`.
     pub pid_file: Option<PathBuf>,
     /// `--status-file`, in Server::Starter's format.

@@ -2,10 +2,10 @@
 
 use super::{
     Address, Capture, Control, Drain, DrainMode, EnvChange, EventsTo, Identity, InheritedRef, KillMode, ListenerSpec,
-    Orphans, Plan, ProcessSpec, Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, command, environment,
-    presets, process,
+    Orphans, Plan, ProcessSpec, Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, presets, process,
 };
-use std::ffi::{OsStr, OsString};
+use crate::words::HookPoint;
+use std::ffi::OsString;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -61,11 +61,7 @@ impl Page {
 }
 
 fn file(plan: &Plan, environment: &[(OsString, OsString)]) -> String {
-    let inherited = environment.iter().cloned();
-    let env = environment::build_environment(&plan.process, inherited, OsStr::to_owned).unwrap_or_default();
-    let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
-    let command = plan.command.first().map(OsString::as_os_str).unwrap_or_default();
-    match command::resolve(command, plan.process.chdir.as_deref(), path) {
+    match plan.file(environment.iter().cloned()) {
         Ok(found) => found.display().to_string(),
         Err(error) => error.to_string(),
     }
@@ -189,12 +185,18 @@ fn signals(page: &mut Page, plan: &Plan) {
     for (signal, action) in &plan.signals.0 {
         page.line("on", format_args!("{} {action}", signal.name()));
     }
-    for hook in &plan.hooks.list {
+    let (watch, hooks): (Vec<_>, Vec<_>) = plan.hooks.list.iter().partition(|hook| hook.point == HookPoint::Watch);
+    for hook in &hooks {
         page.line("hook", format_args!("{} {}", hook.point, hook.command));
     }
-    if !plan.hooks.list.is_empty() {
+    if !hooks.is_empty() {
         page.line("hook timeout", never(plan.hooks.timeout));
     }
+    match plan.watch.as_deref() {
+        Some([]) => page.line("watch", "the program"),
+        paths => paths.iter().copied().flatten().for_each(|path| page.line("watch", path.display())),
+    }
+    page.optional("watch exec", watch.first().map(|hook| &hook.command));
 }
 
 fn target(page: &mut Page, spec: &ProcessSpec) {

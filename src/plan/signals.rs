@@ -1,7 +1,7 @@
 //! What each signal to endless does (`--on`), and the hooks around it (`--hook`, `--check`).
 
 use super::error::{Error, Fault};
-use super::value;
+use super::value::{self, command};
 use crate::cli::{HookArg, SignalArgs};
 use crate::words::{HookPoint, Sig};
 use std::collections::BTreeMap;
@@ -179,13 +179,6 @@ fn in_table(text: &str, table: &SignalTable) -> Result<Sig, Fault> {
         format!("endless does nothing on {signal}, so nothing runs before or after it"),
         format!("say what it does: --on {}=ignore runs its hooks only", signal.name()),
     ))
-}
-
-fn command(text: &str) -> Result<String, Fault> {
-    if text.trim().is_empty() {
-        return Err(Fault::new("there is no command", "what `sh -c` runs, such as --check 'nginx -t'"));
-    }
-    Ok(text.to_owned())
 }
 
 /// The action as it is typed.

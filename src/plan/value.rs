@@ -56,6 +56,14 @@ pub(super) fn is_off(text: &str) -> bool {
     negative || matches!(text, "never" | "off")
 }
 
+/// What `sh -c` is to run.
+pub(super) fn command(text: &str) -> Result<String, Fault> {
+    if text.trim().is_empty() {
+        return Err(Fault::new("there is no command", "what `sh -c` runs, such as --check 'nginx -t'"));
+    }
+    Ok(text.to_owned())
+}
+
 /// A signal by name or number.
 pub(super) fn signal(text: &str) -> Result<Sig, Fault> {
     Sig::parse(text).ok_or_else(|| {

@@ -138,6 +138,7 @@ fn parts_without_generation(notice: &Notice) -> (&'static str, Value) {
         Notice::Asked { signal, sender, what } => {
             ("asked", json!({"signal": signal.to_string(), "sender": sender, "what": what}))
         }
+        Notice::Changed { path, what } => ("changed", json!({"path": path, "what": what})),
         Notice::GaveUp { ends, within } => ("gave-up", json!({"ends": ends, "within_ms": millis(*within)})),
         Notice::HookFailed { point, command, why } => {
             ("hook-failed", json!({"hook": point.to_string(), "command": command, "reason": why}))

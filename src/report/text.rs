@@ -50,6 +50,7 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
         Notice::Refused { what, why } => format!("{what} not carried out: {why}"),
         Notice::Asked { signal, sender: Some(sender), what } => format!("{signal} from pid {sender}: {what}"),
         Notice::Asked { signal, sender: None, what } => format!("{signal}: {what}"),
+        Notice::Changed { path, what } => format!("{path} has changed: {what}"),
         Notice::Guarding { generation, length } => {
             format!("{} stands guard for {}", named(generation), format_duration(*length))
         }

@@ -2,7 +2,7 @@
 
 use super::copy::Main;
 use super::status::Decided;
-use super::{Runtime, clock, hooks};
+use super::{Runtime, clock, hooks, watch};
 use crate::notice::{Level, Notice};
 use crate::plan::KillMode;
 use crate::spawn::ProcessTable;
@@ -37,6 +37,9 @@ impl Runtime {
                 let refused = matches!(notice, Notice::Refused { what: "restart", .. });
                 self.failed |= refused || matches!(notice, Notice::Failed { .. });
                 self.settle_plans(&notice);
+                if matches!(notice, Notice::Ready { .. } | Notice::HandedBack { .. }) {
+                    self.watch_as_planned();
+                }
                 self.tell(&notice);
                 self.tell_waiting_ready(&notice);
                 if let Notice::Failed { generation, .. } = notice {
@@ -47,7 +50,7 @@ impl Runtime {
         }
     }
 
-    fn run_hooks(&mut self, run: HookRun, point: HookPoint, context: &HookContext) {
+    pub(super) fn run_hooks(&mut self, run: HookRun, point: HookPoint, context: &HookContext) {
         let pids = &self.pids;
         let addresses = &self.held;
         let environment = || {
@@ -75,6 +78,9 @@ impl Runtime {
         let Some(ended) = ended else { return };
         if let Some(notice) = &ended.notice {
             self.tell(notice);
+        }
+        if ended.run == watch::RUN {
+            return self.watch_executed(ended.result);
         }
         self.events.push_back(Event::HooksDone { run: ended.run, result: ended.result });
     }

@@ -81,7 +81,8 @@ impl RunningHooks {
         match spawn::launch_shell(&run.current, &run.environment, inherited) {
             Ok(pid) => {
                 run.pid = pid;
-                run.deadline = hooks.timeout.map(|timeout| clock::now() + timeout);
+                let timeout = hooks.timeout.filter(|_| run.point != HookPoint::Watch);
+                run.deadline = timeout.map(|timeout| clock::now() + timeout);
                 self.runs.push(run);
                 None
             }
@@ -113,6 +114,14 @@ impl RunningHooks {
                 // Our unreaped child leads this group, so the number cannot be anybody else's.
                 let _ = killpg(run.pid, Signal::SIGKILL);
             }
+        }
+    }
+
+    /// Kills the hook of this run, where one runs; its end is told as any other.
+    pub fn end(&mut self, id: HookRun) {
+        for run in self.runs.iter().filter(|run| run.id == id) {
+            // As above.
+            let _ = killpg(run.pid, Signal::SIGKILL);
         }
     }
 

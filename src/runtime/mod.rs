@@ -36,6 +36,7 @@ mod trapped;
 mod unlinked;
 pub mod upgrade;
 mod wait;
+pub mod watch;
 
 use crate::handoff::Held;
 use crate::listener::Listeners;
@@ -63,6 +64,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use upgrade::Upgrade;
+use watch::Watching;
 
 /// What one run of endless holds besides the plan: everything made before the first generation starts.
 #[derive(Debug)]
@@ -81,6 +83,8 @@ pub struct Means {
     pub source: Source,
     /// The pid file.
     pub pid_file: Option<PidFile>,
+    /// What is watched.
+    pub watching: Option<Watching>,
     /// Where what the target prints goes.
     pub output: Option<Sink>,
     /// Who waits for the first generation (`--detach`).
@@ -115,6 +119,7 @@ pub struct Runtime {
     waiting: Option<OwnedFd>,
     pid_file: Option<PidFile>,
     upgrade: Upgrade,
+    watching: Option<Watching>,
     began: Moment,
     /// How the newest start ended.
     decided: Option<Decided>,
@@ -169,6 +174,7 @@ impl Runtime {
             waiting: means.waiting,
             pid_file: means.pid_file,
             upgrade: Upgrade::No,
+            watching: means.watching,
             began: clock::now(),
             decided: None,
             events: VecDeque::from([Event::Begin]),

@@ -84,12 +84,17 @@ impl Drop for PidFile {
     }
 }
 
+/// Where what is to come in the place of a file is written first.
+pub(super) fn fresh(path: &Path) -> PathBuf {
+    path.with_extension(format!("{}.new", std::process::id()))
+}
+
 /// Puts `content` in the place of a file, in one piece: a reader sees the old one or the new one.
 ///
 /// # Errors
 /// When the directory cannot be written.
 pub fn replace(path: &Path, content: &str) -> std::io::Result<()> {
-    let fresh = path.with_extension(format!("{}.new", std::process::id()));
+    let fresh = fresh(path);
     std::fs::write(&fresh, content).and_then(|()| std::fs::rename(&fresh, path)).inspect_err(|_| {
         let _ = std::fs::remove_file(&fresh);
     })

@@ -5,6 +5,7 @@ use super::copy::Main;
 use super::deaf::Suspicion;
 use super::manager::Manager;
 use super::output::Output;
+use super::watch::Watching;
 use super::{Runtime, clock};
 use crate::supervisor::Event;
 use crate::sys::memory;
@@ -28,6 +29,7 @@ enum Source {
     Channel(GenerationId),
     Printed(GenerationId),
     Door,
+    Files,
     /// Gone when it has closed its end.
     Client(ClientId, bool),
 }
@@ -59,6 +61,7 @@ impl Runtime {
                 Source::Channel(generation) => self.channel_spoke(generation),
                 Source::Printed(generation) => self.printed(generation),
                 Source::Door => self.clients_arrive(),
+                Source::Files => self.files_changed(),
                 Source::Client(id, gone) => self.client_speaks(id, gone),
             }
         }
@@ -70,6 +73,7 @@ impl Runtime {
         self.run_checks(now);
         self.hooks.kill_overdue(now);
         self.look_at_upgrade(now);
+        self.look_at_changes(now);
         if let Some(control) = &mut self.control {
             control.expire(now);
         }
@@ -119,6 +123,10 @@ impl Runtime {
                 fds.push(PollFd::new(client, flags));
             }
         }
+        if let Some(watching) = &self.watching {
+            sources.push(Source::Files);
+            fds.push(PollFd::new(watching.as_fd(), PollFlags::POLLIN));
+        }
         let due = self.next_deadline();
         let look = if self.awake { due.into_iter().chain([clock::now() + REST]).min() } else { due };
         let timeout = look.map(|at| TimeSpec::from_duration(at.since(clock::now())));
@@ -152,6 +160,7 @@ impl Runtime {
             clients,
             manager,
             self.upgrade_deadline(),
+            self.watching.as_ref().and_then(Watching::next_deadline),
         ];
         let checks = self.copies.values().filter(|copy| copy.executes()).filter_map(|copy| copy.check.as_ref()?.next());
         watches.chain(drains).chain(progress).chain(checks).chain(closer).chain(others.into_iter().flatten()).min()

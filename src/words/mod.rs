@@ -45,6 +45,8 @@ pub enum HookPoint {
     Failed,
     /// Everything is gone; endless is about to exit.
     Exit,
+    /// What is watched has changed (`--watch-exec`); failing vetoes the restart.
+    Watch,
 }
 
 impl fmt::Display for HookPoint {
@@ -57,6 +59,7 @@ impl fmt::Display for HookPoint {
             HookPoint::Retired => write!(f, "retired"),
             HookPoint::Failed => write!(f, "failed"),
             HookPoint::Exit => write!(f, "exit"),
+            HookPoint::Watch => write!(f, "--watch-exec"),
         }
     }
 }

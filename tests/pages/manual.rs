@@ -12,7 +12,7 @@ use std::process::Command;
 
 const PAGE: &str = "man/endless.1";
 
-const SECTIONS: [&str; 26] = [
+const SECTIONS: [&str; 27] = [
     "NAME",
     "SYNOPSIS",
     "DESCRIPTION",
@@ -26,6 +26,7 @@ const SECTIONS: [&str; 26] = [
     "RESPAWN",
     "SIGNALS",
     "HOOKS",
+    "DEVELOPMENT",
     "CONTROL",
     "UPGRADING",
     "CONFIGURATION FILE",

@@ -45,3 +45,4 @@ mod storm;
 mod systemd;
 mod unix_paths;
 mod upgrade;
+mod watch;

@@ -11,6 +11,7 @@ pub use resume::{rehearse, resume};
 
 use super::Runtime;
 use super::copy::Main;
+use super::watch::Watching;
 use crate::notice::{Level, Notice};
 use crate::plan::{Address, InheritedRef, Plan};
 use crate::supervisor::Event;
@@ -98,7 +99,8 @@ impl Runtime {
     /// Nothing is under way that would have to be carried over and is not.
     fn calm(&self) -> bool {
         let starting = self.copies.values().any(|copy| matches!(copy.main, Main::Starting { .. }));
-        self.supervisor.calm() && self.events.is_empty() && !self.hooks.any() && !starting
+        let quiet = self.watching.as_ref().is_none_or(Watching::calm);
+        self.supervisor.calm() && self.events.is_empty() && !self.hooks.any() && !starting && quiet
     }
 
     fn check_upgrade(&mut self) {

@@ -52,6 +52,7 @@ pub fn resume(text: &[u8]) -> Result<Runtime> {
     carried::finish();
     runtime.tell(&Notice::Upgraded { from: before, to: env!("CARGO_PKG_VERSION").to_owned() });
     runtime.events.push_back(Event::Upgraded(Ok(())));
+    runtime.watch_as_planned();
     // What ended meanwhile is found here; the signal that said so may have been thrown away.
     runtime.reap();
     signals::restore_mask(&runtime.inherited);
@@ -92,6 +93,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         waiting: None,
         pid_file: values.pid_file,
         upgrade: Upgrade::No,
+        watching: None,
         began: values.began,
         decided: values.decided,
         events: VecDeque::new(),
