@@ -14,6 +14,7 @@ use endless::report::{Pids, Reporter, Sink};
 use endless::runtime::{Means, Runtime, control, detach, pid_file::PidFile, reload::Source, upgrade, watch};
 use endless::spawn::{self, Inherited};
 use endless::sys::carried;
+use endless::sys::signals::AllBlocked;
 use endless::words::{CODE_FAILURE, CODE_USAGE};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -73,6 +74,8 @@ fn run(args: &Args, inherited: Inherited) -> Result<u8> {
 
 fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, waiting: Option<OwnedFd>) -> Result<u8> {
     let file_limit = Some(listener::raise_file_limit());
+    // A signal that comes from here on waits until there is a handler, for at the default ones' hands we would leave files.
+    let blocked = AllBlocked::new();
     let pid_file = plan.pid_file.as_deref().map(PidFile::claim).transpose()?;
     let control = control::open(&plan.control)?;
     let watching = watch::open(&plan)?;
@@ -99,6 +102,7 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
         plan,
         Means { listeners, inherited, file_limit, reporter, control, source, pid_file, watching, output, waiting },
     )?;
+    drop(blocked);
     Ok(runtime.run())
 }
 

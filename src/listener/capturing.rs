@@ -99,8 +99,7 @@ impl Listeners {
     /// Whether a generation has a socket at any address it bound by itself.
     #[must_use]
     pub fn has_captured(&self, generation: GenerationId) -> bool {
-        self.captured().any(|captured| captured.has(generation))
-            || self.captured_paths().any(|captured| captured.has(generation))
+        self.list.iter().any(|listener| listener.has_captured(generation))
     }
 
     /// Whether another generation has a socket at an address it bound by itself, and this one has none there.
@@ -108,6 +107,15 @@ impl Listeners {
     pub fn misses_captured(&self, generation: GenerationId) -> bool {
         self.captured().any(|captured| captured.has_other(generation) && !captured.has(generation))
             || self.captured_paths().any(|captured| captured.has_other(generation) && !captured.has(generation))
+    }
+
+    /// The generation that served has ended while this one starts: what it leaves at an address that this one has not bound
+    /// yet waits for it, with the clients in its queue.
+    pub fn bequeath(&mut self, to: GenerationId) {
+        let from = self.steered_to;
+        for listener in self.list.iter_mut().filter(|listener| listener.is_captured() && !listener.has_captured(to)) {
+            listener.rename(from, to);
+        }
     }
 
     /// A generation is ready: what still waits for it to be bound was dropped by it.

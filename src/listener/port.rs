@@ -126,6 +126,15 @@ impl Listener {
         }
     }
 
+    /// Whether a generation has a socket here that it made itself.
+    pub(super) fn has_captured(&self, owner: GenerationId) -> bool {
+        match &self.port {
+            Port::Captured(captured) => captured.has(owner),
+            Port::Path(path) => path.captured && path.has(owner),
+            _ => false,
+        }
+    }
+
     /// The socket a generation uses here.
     pub(super) fn seat(&self, owner: GenerationId) -> Option<BorrowedFd<'_>> {
         match &self.port {

@@ -40,6 +40,10 @@ pub(super) struct ToldOnce {
 impl Runtime {
     /// The flip. What the generation before it has shortly after is what its drain will wait for.
     pub(super) fn steer(&mut self, to: GenerationId) {
+        if self.supervisor.active().is_none() {
+            // What served has ended, and `to` is not ready yet.
+            self.listeners.bequeath(to);
+        }
         let notices = self.listeners.steer(to);
         let since = clock::now();
         for copy in self.copies.values_mut() {

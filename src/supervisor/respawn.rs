@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
-/// After this long in service the next delay is the first one again.
+/// After this long in service, restarts included, the next delay is the first one again.
 const HEALTHY_AFTER: Duration = Duration::from_secs(60);
 
 /// How often it ended, and when the next start is due.
@@ -23,13 +23,24 @@ pub(super) struct Backoff {
     /// The due start that a restart has taken the place of; it is due again if hooks prevent the restart.
     pub(super) postponed: Option<Moment>,
     ends: VecDeque<Moment>,
+    /// Since when there was a generation that serves, and not only since when it is the present one.
+    #[serde(default)]
+    pub(super) serves_since: Option<Moment>,
     delay: Duration,
     noise: u64,
 }
 
 impl Backoff {
     pub(super) fn new(seed: u64) -> Self {
-        Self { due: None, bereft: None, postponed: None, ends: VecDeque::new(), delay: FIRST_DELAY, noise: seed | 1 }
+        Self {
+            due: None,
+            bereft: None,
+            postponed: None,
+            ends: VecDeque::new(),
+            serves_since: None,
+            delay: FIRST_DELAY,
+            noise: seed | 1,
+        }
     }
 
     /// Counts one more end and returns how many there were within `window`.
@@ -56,8 +67,7 @@ impl Backoff {
 
 impl Supervisor {
     pub(super) fn respawn_after_end(&mut self, now: Moment, id: GenerationId, exit: Exit) {
-        let ready = self.generations.get(&id).and_then(|generation| generation.ready);
-        if ready.is_some_and(|ready| now.since(ready) >= HEALTHY_AFTER) {
+        if self.respawn.serves_since.take().is_some_and(|since| now.since(since) >= HEALTHY_AFTER) {
             self.respawn.delay = FIRST_DELAY;
         }
         match self.policy.respawn {

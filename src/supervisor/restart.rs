@@ -165,6 +165,9 @@ impl Supervisor {
         self.steer(id);
         self.served = true;
         let old = self.active.replace(id);
+        if old.is_none() {
+            self.respawn.serves_since = Some(now);
+        }
         if let Some(generation) = self.generations.get_mut(&id) {
             generation.state = State::Active;
             generation.ready = Some(now);

@@ -1,7 +1,7 @@
 //! Programs that bind by themselves and know nothing of endless.
 
 use crate::claimed::AT_A_PATH;
-use crate::support::client::{At, Loss, get, greeting};
+use crate::support::client::{At, Loss, connect, get, greeting, request};
 use crate::support::load::{Kind, Load};
 use crate::support::talk::Talk;
 use crate::support::{Endless, Setup, endless, example, processes};
@@ -153,6 +153,35 @@ fn when_the_only_copy_is_killed_nobody_is_refused() {
     assert_eq!(count.lost_as(Loss::Refused), 0, "of {}; {:#?}", count.answered, endless.said());
     assert!(count.lost.len() <= 16, "more than was in flight: {:?}", count.lost);
     assert_eq!(endless.stop(), 0);
+}
+
+/// The second generation binds when there is something to read in `go`.
+fn killed_while_the_next_one_starts(command: &[&str], at: impl FnOnce(&Endless) -> At) {
+    let setup = endless("");
+    nix::unistd::mkfifo(&setup.dir().join("go"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let script = "[ $ENDLESS_GENERATION != 2 ] || read line < go; exec \"$@\"";
+    let mut endless = setup.start_command(&[&["sh", "-c", script, "sh"], command].concat());
+    let first = endless.ready(1);
+    let at = at(&endless);
+    endless.signal(Signal::SIGHUP);
+    endless.wait("starting generation 2");
+    kill(first, Signal::SIGKILL).unwrap();
+    endless.gone(1);
+    let mut client = connect(at.clone()).expect("not refused");
+    let asked = std::thread::spawn(move || request(&mut client, "/"));
+    std::fs::write(endless.file("go"), "go\n").unwrap();
+    let second = endless.ready(2);
+    assert_eq!(greeting(&asked.join().unwrap().unwrap()), (2, second));
+    assert_eq!(greeting(&get(at, "/").unwrap()), (2, second));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn what_a_copy_killed_during_a_restart_had_bound_waits_for_the_candidate() {
+    let address = format!("127.0.0.1:{}", free_port());
+    let bind_itself = example("bind_itself").display().to_string();
+    killed_while_the_next_one_starts(&[&bind_itself, &address], |endless| At::Tcp(endless.address(0)));
+    killed_while_the_next_one_starts(&["python3", "-c", AT_A_PATH, "s"], |endless| At::Unix(endless.file("s")));
 }
 
 #[test]

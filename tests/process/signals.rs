@@ -214,6 +214,22 @@ fn a_hook_that_hangs_is_killed_and_meanwhile_everything_goes_on() {
     assert_eq!(endless.stop(), 0);
 }
 
+#[test]
+fn a_signal_that_comes_before_there_are_handlers_is_acted_upon_when_there_are() {
+    for _ in 0..5 {
+        let mut endless = endless("-l 127.0.0.1:0 --probation 0 --pid-file {dir}/pid").start(&[]);
+        // Without a pause: what is aimed at lasts a millisecond.
+        while !endless.file("pid").exists() {
+            thread::yield_now();
+        }
+        endless.signal(Signal::SIGHUP);
+        endless.wait("SIGHUP from pid");
+        endless.ready(2);
+        assert_eq!(endless.stop(), 0);
+        assert_eq!(endless.left(), Vec::<String>::new());
+    }
+}
+
 /// Sends SIGHUP to every child as soon as it appears, until it has executed its program.
 fn pester_children(endless: &Endless, end: &Arc<AtomicBool>) -> thread::JoinHandle<usize> {
     let (parent, end) = (endless.pid(), Arc::clone(end));

@@ -297,6 +297,31 @@ fn a_crashed_generation_is_started_again_on_its_seats_until_the_limit() {
     assert_eq!(told.step(&mut supervisor, now, "gone 4"), "release 4, finish 9");
 }
 
+#[test]
+fn after_a_minute_of_service_the_delay_is_the_first_one_again_however_often_it_was_restarted() {
+    let mut supervisor = Supervisor::new(Lifecycle { respawn_limit: None, ..plain() }, 7);
+    let mut told = Teller::default();
+    let mut run = |at: u64, event: &str| {
+        told.step(&mut supervisor, Moment(ms(at)), event);
+        supervisor.next_deadline().map(|due| due.since(Moment(ms(at))))
+    };
+    for (at, event) in [(0, "begin"), (10, "ready 1"), (20, "exit 1 9")] {
+        run(at, event);
+    }
+    assert!(delayed(run(20, "gone 1").unwrap(), 100));
+    for (at, event) in [(200, "tick"), (210, "ready 2"), (59_000, "restart"), (59_010, "ready 3"), (59_020, "exit 2 0")]
+    {
+        run(at, event);
+    }
+    run(59_020, "gone 2");
+    run(60_300, "exit 3 9");
+    assert!(delayed(run(60_300, "gone 3").unwrap(), 100));
+    run(60_600, "tick");
+    run(60_610, "ready 4");
+    run(60_620, "exit 4 9");
+    assert!(delayed(run(60_620, "gone 4").unwrap(), 200));
+}
+
 /// A delay with its jitter.
 fn delayed(delay: Duration, usual: u64) -> bool {
     (ms(usual / 2)..=ms(usual * 3 / 2)).contains(&delay)
