@@ -26,8 +26,8 @@ pub enum Trouble {
     WrongPid { wrapper: String, main: i32, server: String, pid: i32 },
     /// A wrapper has closed the sockets.
     Closed { wrapper: String, server: Option<(String, i32)> },
-    /// It has sent READY=1 and accepts nothing.
-    Deaf { after: Duration },
+    /// It said that it serves, and takes nobody who waits at its socket.
+    Deaf { listener: String, after: Duration },
 }
 
 /// One fact. Pids are not in it: `report` adds the main pid of the generation it names.

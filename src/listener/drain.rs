@@ -69,7 +69,7 @@ impl Listeners {
         let unix = UnixConnections::at(self.unix_names(generation));
         let diag = if places.is_empty() && unix.names.is_empty() { None } else { Diag::open().ok() };
         let found = diag.as_ref().and_then(|diag| diag.connections(&ports).ok()).unwrap_or_default();
-        let foreign: HashSet<u64> = others.flat_map(|watch| &watch.old).map(|old| old.id.cookie()).collect();
+        let foreign = cookies(others);
         let ours = |one: &Connection| {
             let server = one.id.server();
             let here = |place: &SocketAddr| place.port() == server.port() && covers(place.ip(), server.ip());
@@ -105,8 +105,13 @@ impl Listeners {
     }
 }
 
+/// The connections these watch.
+pub(super) fn cookies<'a>(watches: impl Iterator<Item = &'a DrainWatch>) -> HashSet<u64> {
+    watches.flat_map(|watch| &watch.old).map(|old| old.id.cookie()).collect()
+}
+
 /// Whether a socket bound to `place` has connections at `server`.
-fn covers(place: IpAddr, server: IpAddr) -> bool {
+pub(super) fn covers(place: IpAddr, server: IpAddr) -> bool {
     place.is_unspecified() || place.to_canonical() == server
 }
 

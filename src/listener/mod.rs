@@ -39,6 +39,7 @@ mod tcp_table;
 mod unix_name;
 mod unix_path;
 mod unix_table;
+mod untaken;
 
 #[cfg(test)]
 mod tests;
@@ -56,3 +57,4 @@ pub use limit::raise_file_limit;
 pub use listeners::Listeners;
 pub use probe::{Probe, ProbeState};
 pub use substitute::Theirs;
+pub use untaken::Untaken;

@@ -18,10 +18,12 @@ const ESTABLISHED: u32 = 1;
 /// UDIAG_SHOW_NAME, UDIAG_SHOW_PEER, UDIAG_SHOW_RQLEN.
 const SHOW: u32 = 0x01 | SHOW_PEER | 0x10;
 const SHOW_PEER: u32 = 0x04;
+const SHOW_ICONS: u32 = 0x08;
 /// Length of `struct unix_diag_msg`.
 const MESSAGE: usize = 16;
 const UNIX_DIAG_NAME: u16 = 0;
 const UNIX_DIAG_PEER: u16 = 2;
+const UNIX_DIAG_ICONS: u16 = 3;
 const UNIX_DIAG_RQLEN: u16 = 4;
 /// A request that was read and is not answered shows nowhere. So a connection is only taken for idle when nothing was seen
 /// on it for this long.
@@ -85,29 +87,53 @@ fn dump() -> Vec<u8> {
 /// Whether the connection of this client of ours was accepted: only then its other end belongs to a process. None where the
 /// kernel does not tell.
 pub(super) fn is_accepted(diag: &Diag, client: &impl AsFd) -> Option<bool> {
-    let inode = u32::try_from(fstat(client).ok()?.st_ino).ok()?;
+    let peer = |body: &[u8]| Some(word(attribute(body.get(MESSAGE..)?, UNIX_DIAG_PEER)?, 0)? != 0);
+    diag.one(&question(client, SHOW_PEER)?, peer).ok().flatten()
+}
+
+/// `struct unix_diag_req` for exactly this socket.
+fn question(socket: &impl AsFd, show: u32) -> Option<Vec<u8>> {
+    let inode = u32::try_from(fstat(socket).ok()?.st_ino).ok()?;
     let mut body = vec![AF_UNIX, 0, 0, 0];
-    for word in [u32::MAX, inode, SHOW_PEER, u32::MAX, u32::MAX] {
+    for word in [u32::MAX, inode, show, u32::MAX, u32::MAX] {
         body.extend(u32::to_ne_bytes(word));
     }
-    let peer = |body: &[u8]| {
-        let peer = attribute(body.get(MESSAGE..)?, UNIX_DIAG_PEER)?;
-        Some(u32::from_ne_bytes(peer.try_into().ok()?) != 0)
+    Some(message(SOCK_DIAG_BY_FAMILY, 0, &body))
+}
+
+/// Whether a process has a connection that came through the socket of this name, whose client may have gone. None where
+/// the kernel does not tell.
+pub(super) fn any_accepted(diag: &Diag, name: &[u8]) -> Option<bool> {
+    let mut any = false;
+    diag.dump(&dump(), |body| any |= is_named(body, name) && word(body, 4).is_some_and(|inode| inode != 0)).ok()?;
+    Some(any)
+}
+
+/// Who waits at a listening socket: the numbers of the clients' sockets in the order of the queue, 0 for one that has gone.
+pub(super) fn queue_of(diag: &Diag, listener: &impl AsFd) -> Option<Vec<u32>> {
+    let waiting = |body: &[u8]| {
+        let icons = attribute(body.get(MESSAGE..)?, UNIX_DIAG_ICONS)?;
+        Some(icons.chunks_exact(4).filter_map(|number| word(number, 0)).collect())
     };
-    diag.one(&message(SOCK_DIAG_BY_FAMILY, 0, &body), peer).ok().flatten()
+    diag.one(&question(listener, SHOW_ICONS)?, waiting).ok().flatten()
 }
 
 /// Inode and queues of a socket with one of these names whose client is still there.
 fn read(body: &[u8], names: &[Vec<u8>]) -> Option<(u32, Queues)> {
-    let word = |bytes: &[u8], at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    names.iter().find(|name| is_named(body, name))?;
     let attributes = body.get(MESSAGE..)?;
-    let name = attribute(attributes, UNIX_DIAG_NAME)?;
-    if !names.iter().any(|one| one == name.strip_suffix(&[0]).unwrap_or(name)) {
-        return None;
-    }
     word(attribute(attributes, UNIX_DIAG_PEER)?, 0).filter(|peer| *peer != 0)?;
     let queues = attribute(attributes, UNIX_DIAG_RQLEN)?;
     Some((word(body, 4)?, Queues { unread: word(queues, 0)?, untaken: word(queues, 4)? }))
+}
+
+fn is_named(body: &[u8], name: &[u8]) -> bool {
+    let theirs = body.get(MESSAGE..).and_then(|attributes| attribute(attributes, UNIX_DIAG_NAME));
+    theirs.is_some_and(|theirs| theirs.strip_suffix(&[0]).unwrap_or(theirs) == name)
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -160,5 +186,23 @@ mod tests {
         let _server = listener.accept().unwrap();
         assert_eq!(is_accepted(&diag, &first), Some(true));
         assert_eq!(is_accepted(&diag, &second), Some(false));
+    }
+
+    #[test]
+    fn a_queue_shows_its_clients_in_their_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("seat");
+        let name = path.as_os_str().as_bytes();
+        let listener = UnixListener::bind(&path).unwrap();
+        let diag = Diag::open().unwrap();
+        let [first, second] = [0; 2].map(|_| UnixStream::connect(&path).unwrap());
+        let number = |client: &UnixStream| u32::try_from(fstat(client).unwrap().st_ino).unwrap();
+        assert_eq!(queue_of(&diag, &listener), Some(vec![number(&first), number(&second)]));
+        assert_eq!(any_accepted(&diag, name), Some(false));
+        let _server = listener.accept().unwrap();
+        assert_eq!(queue_of(&diag, &listener), Some(vec![number(&second)]));
+        assert_eq!(any_accepted(&diag, name), Some(true));
+        drop(second);
+        assert_eq!(queue_of(&diag, &listener), Some(vec![0]));
     }
 }

@@ -28,8 +28,9 @@ pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
             "{wrapper} closes every descriptor above 2 before it starts another program, so that one has no sockets: \
              --pass stdin gets through, or start it without {wrapper}"
         ),
-        Trouble::Deaf { after } => format!(
-            "it sent READY=1 and has accepted no connection for {}: is it listening at the sockets it was given?",
+        Trouble::Deaf { listener, after } => format!(
+            "it said that it serves, and has taken nobody of those who have waited at {listener} for {}: does it use the \
+             sockets it was given?",
             humantime::format_duration(*after)
         ),
     };

@@ -40,6 +40,9 @@ impl Runtime {
                 if matches!(notice, Notice::Ready { .. } | Notice::HandedBack { .. }) {
                     self.watch_as_planned();
                 }
+                if let Notice::Ready { generation, sign, .. } = &notice {
+                    self.suspect(*generation, sign);
+                }
                 self.tell(&notice);
                 self.tell_waiting_ready(&notice);
                 if let Notice::Failed { generation, .. } = notice {

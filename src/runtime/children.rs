@@ -39,7 +39,6 @@ impl Runtime {
         let Some(copy) = self.copies.get_mut(&generation) else { return };
         let was = std::mem::replace(&mut copy.main, Main::Ended);
         if !matches!(was, Main::NotExecuted) {
-            self.forget_suspicions();
             self.ended_early(generation, exit);
             self.events.push_back(Event::Exited(generation, exit));
         }

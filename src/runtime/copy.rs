@@ -37,8 +37,8 @@ pub struct Copy {
     pub look_closer: Option<Moment>,
     /// It was told what is probably wrong with it.
     pub diagnosed: bool,
-    /// It has sent READY=1, and nobody has seen it accept.
-    #[serde(skip)]
+    /// It said that it serves, and was not seen to take a client.
+    #[serde(default)]
     pub suspicion: Option<Suspicion>,
     /// The command that says when it serves.
     #[serde(skip)]

@@ -1,63 +1,134 @@
-//! A copy that has sent READY=1 is expected to accept connections. The probe that was under way is kept for a while.
+//! A generation that is said to serve takes what comes to its sockets. Where somebody waits there and is not taken, a line
+//! says so. Nothing is asked of it for that: the first client shows it, and until then nothing wakes.
 
-use super::Runtime;
-use super::readiness::Watch;
+use super::copy::Copy;
+use super::{Runtime, clock};
+use crate::listener::Untaken;
 use crate::notice::{Notice, Trouble};
-use crate::words::Moment;
+use crate::plan::ReadyMode;
+use crate::words::{GenerationId, Moment, ReadySign};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-/// So long nobody may accept.
+/// So long nobody of those who wait may be taken.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks. A server that takes its clients has taken the first one before the first look.
+const PAUSE: Duration = Duration::from_secs(1);
 
-/// The probe of a generation that is ready already.
-#[derive(Debug)]
+/// What is left to be seen of a generation that is active, and was not seen to take a client.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Suspicion {
-    watch: Watch,
-    until: Moment,
+    /// The listeners where nothing was seen of it yet.
+    listeners: BTreeSet<usize>,
+    /// Those of them where somebody waits.
+    #[serde(skip)]
+    waiting: BTreeMap<usize, Wait>,
+}
+
+/// What was seen at one listener.
+#[derive(Debug)]
+struct Wait {
+    since: Moment,
+    next: Moment,
+    who: Option<Untaken>,
 }
 
 impl Suspicion {
-    /// Goes on with the watch of a candidate that said that it serves.
-    #[must_use]
-    pub fn new(watch: Watch, now: Moment) -> Suspicion {
-        Suspicion { watch, until: now + PATIENCE }
+    /// Somebody waits at a listener, which may be over in a moment.
+    fn begin(&mut self, at: usize, now: Moment) {
+        self.waiting.entry(at).or_insert(Wait { since: now, next: now + PAUSE, who: None });
     }
 
-    /// When to look next.
-    #[must_use]
-    pub fn next(&self) -> Moment {
-        self.watch.next().unwrap_or(self.until).min(self.until)
+    /// Takes what was seen at a listener. True when the same clients have waited for too long.
+    fn judge(&mut self, at: usize, who: Option<Untaken>, now: Moment) -> bool {
+        let (Some(wait), Some(who)) = (self.waiting.get_mut(&at), who) else {
+            self.waiting.remove(&at);
+            self.listeners.remove(&at);
+            return false;
+        };
+        if wait.who.as_ref().is_none_or(|before| !who.are_still(before)) {
+            (wait.since, wait.who) = (now, Some(who));
+        }
+        wait.next = now + PAUSE;
+        now.since(wait.since) >= PATIENCE
     }
 }
 
 impl Runtime {
-    /// Looks at those that are suspected; a connection that was accepted clears one.
-    pub(super) fn look_at_suspects(&mut self, now: Moment) {
-        let mut deaf = Vec::new();
-        for copy in self.copies.values_mut() {
-            let Some(suspicion) = copy.suspicion.as_mut().filter(|one| one.next() <= now) else { continue };
-            let cleared = suspicion.watch.look(now, &mut self.listeners).is_some() || suspicion.watch.heard_anything();
-            if !cleared && suspicion.until > now {
-                continue;
-            }
-            if let Some(Suspicion { watch, .. }) = copy.suspicion.take() {
-                watch.end(&mut self.listeners);
-            }
-            if !cleared && !copy.main_ended() {
-                deaf.push(copy.generation);
-            }
+    /// A generation is active. What it was not seen to do is waited for.
+    pub(super) fn suspect(&mut self, generation: GenerationId, sign: &ReadySign) {
+        let asked_there = matches!(self.plan.readiness.mode, ReadyMode::ProbeHttp(_));
+        let seen = matches!(sign, ReadySign::Accepted) || asked_there && matches!(sign, ReadySign::Answered(_));
+        if seen {
+            return;
         }
-        for generation in deaf {
-            self.tell(&Notice::Diagnosis { generation, what: Trouble::Deaf { after: PATIENCE } });
+        let listeners = self.listeners.handed(generation).collect();
+        if let Some(copy) = self.copies.get_mut(&generation) {
+            copy.suspicion = Some(Suspicion { listeners, waiting: BTreeMap::new() });
         }
     }
 
-    /// There is one probe at a time, and now a candidate needs it.
-    pub(super) fn forget_suspicions(&mut self) {
-        for copy in self.copies.values_mut() {
-            if let Some(Suspicion { watch, .. }) = copy.suspicion.take() {
-                watch.end(&mut self.listeners);
+    /// The generation that is looked at now, if any: the one clients go to. True when there is no other.
+    fn suspect_now(&self) -> Option<(&Copy, bool)> {
+        let active = self.supervisor.active().filter(|_| !self.supervisor.stopping())?;
+        let copy = self.copies.get(&active).filter(|copy| copy.executes())?;
+        Some((copy, self.copies.len() == 1))
+    }
+
+    /// The sockets where its first client is waited for, each with the place of its listener.
+    pub(super) fn unseen(&self) -> impl Iterator<Item = (usize, BorrowedFd<'_>)> {
+        let suspect =
+            self.suspect_now().and_then(|(copy, alone)| Some((copy.generation, copy.suspicion.as_ref()?, alone)));
+        suspect.into_iter().flat_map(move |(generation, suspicion, alone)| {
+            let quiet = suspicion.listeners.iter().filter(|at| !suspicion.waiting.contains_key(at));
+            quiet.filter_map(move |at| Some((*at, self.listeners.handed_seat(*at, generation, alone)?)))
+        })
+    }
+
+    /// Somebody has come to one of them.
+    pub(super) fn somebody_waits(&mut self, at: usize) {
+        let active = self.supervisor.active().and_then(|active| self.copies.get_mut(&active));
+        if let Some(suspicion) = active.and_then(|copy| copy.suspicion.as_mut()) {
+            suspicion.begin(at, clock::now());
+        }
+    }
+
+    /// When to look next.
+    pub(super) fn suspect_due(&self) -> Option<Moment> {
+        self.suspect_now()?.0.suspicion.as_ref()?.waiting.values().map(|wait| wait.next).min()
+    }
+
+    /// Looks whether those who waited are taken.
+    pub(super) fn look_at_suspect(&mut self, now: Moment) {
+        let Some((copy, alone)) = self.suspect_now() else { return };
+        let generation = copy.generation;
+        let waiting = copy.suspicion.iter().flat_map(|suspicion| &suspicion.waiting);
+        let due: Vec<usize> = waiting.filter(|(_, wait)| wait.next <= now).map(|(at, _)| *at).collect();
+        for at in due {
+            let others = self.copies.values().filter(|copy| copy.generation != generation);
+            let others = others.filter_map(|copy| copy.drain.as_ref()?.watch.as_ref());
+            let seat = self.listeners.handed_seat(at, generation, alone);
+            let seen = seat.map(|seat| self.listeners.untaken(at, seat, others));
+            let suspicion = self.copies.get_mut(&generation).and_then(|copy| copy.suspicion.as_mut());
+            let Some(suspicion) = suspicion else { return };
+            let Some(who) = seen else {
+                // Other generations use that socket now.
+                suspicion.waiting.remove(&at);
+                continue;
+            };
+            if suspicion.judge(at, who, now) {
+                return self.deaf(generation, at);
             }
         }
+    }
+
+    fn deaf(&mut self, generation: GenerationId, at: usize) {
+        if let Some(copy) = self.copies.get_mut(&generation) {
+            copy.suspicion = None;
+        }
+        let listener = self.listeners.name_of(at);
+        self.tell(&Notice::Diagnosis { generation, what: Trouble::Deaf { listener, after: PATIENCE } });
     }
 }

@@ -50,7 +50,6 @@ use crate::words::{GenerationId, Moment};
 use capture::Capture;
 use control::Control;
 use copy::Copy;
-use deaf::Suspicion;
 use fd_store::FdStore;
 use hooks::RunningHooks;
 use manager::{Manager, Variables};
@@ -251,12 +250,7 @@ impl Runtime {
         for copy in self.copies.values_mut().filter(|copy| Some(copy.generation) != candidate) {
             if let Some(watch) = copy.watch.take() {
                 let active = self.supervisor.active() == Some(copy.generation);
-                let silent = self.expects == Some(Sign::Notify) && watch.probes() && !watch.heard_anything();
-                if silent && active {
-                    copy.suspicion = Some(Suspicion::new(watch, clock::now()));
-                } else {
-                    watch.end(&mut self.listeners);
-                }
+                watch.end(&mut self.listeners);
                 if active {
                     self.listeners.drop_waiting(copy.generation);
                 }

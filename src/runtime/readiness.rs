@@ -91,18 +91,6 @@ impl Watch {
         self.said.contains(&sign)
     }
 
-    /// True while a connection is there for it to accept.
-    #[must_use]
-    pub fn probes(&self) -> bool {
-        matches!(self.look, Look::Accept { .. })
-    }
-
-    /// True once it has accepted at one listener of several.
-    #[must_use]
-    pub fn heard_anything(&self) -> bool {
-        matches!(self.look, Look::Accept { first: Some(_), .. })
-    }
-
     /// When to call [`Watch::look`] next.
     #[must_use]
     pub fn next(&self) -> Option<Moment> {

@@ -49,7 +49,6 @@ impl Runtime {
     }
 
     fn try_start(&mut self, generation: GenerationId, seats: Seats) -> Result<Copy, Failure> {
-        self.forget_suspicions();
         self.make_seats(generation, seats)?;
         let notify = match &self.notify_dir {
             Some(dir) => Some(dir.socket(generation).map_err(|errno| not_made("open a notify socket", errno as i32))?),

@@ -2,7 +2,6 @@
 
 use super::control::{ClientId, Control};
 use super::copy::Main;
-use super::deaf::Suspicion;
 use super::manager::Manager;
 use super::output::Output;
 use super::watch::Watching;
@@ -28,6 +27,8 @@ enum Source {
     Capture(GenerationId, bool),
     Channel(GenerationId),
     Printed(GenerationId),
+    /// A listener where a client of the active generation is waited for, by its place.
+    Waiting(usize),
     Door,
     Files,
     /// Gone when it has closed its end.
@@ -60,6 +61,7 @@ impl Runtime {
                 Source::Capture(generation, over) => self.capture_ready(generation, over),
                 Source::Channel(generation) => self.channel_spoke(generation),
                 Source::Printed(generation) => self.printed(generation),
+                Source::Waiting(listener) => self.somebody_waits(listener),
                 Source::Door => self.clients_arrive(),
                 Source::Files => self.files_changed(),
                 Source::Client(id, gone) => self.client_speaks(id, gone),
@@ -68,7 +70,7 @@ impl Runtime {
         let now = clock::now();
         self.look_at_candidates(now);
         self.look_at_late_candidates(now);
-        self.look_at_suspects(now);
+        self.look_at_suspect(now);
         self.look_at_drains(now);
         self.run_checks(now);
         self.hooks.kill_overdue(now);
@@ -113,6 +115,10 @@ impl Runtime {
             sources.push(Source::Printed(generation));
             fds.push(PollFd::new(pipe, PollFlags::POLLIN));
         }
+        for (listener, seat) in self.unseen() {
+            sources.push(Source::Waiting(listener));
+            fds.push(PollFd::new(seat, PollFlags::POLLIN));
+        }
         if let Some(control) = &self.control {
             if let Some(door) = control.door() {
                 sources.push(Source::Door);
@@ -150,9 +156,7 @@ impl Runtime {
         let progress = self.copies.values().filter_map(|copy| Some(copy.progress.as_ref()?.next));
         let manager = self.manager.as_ref().and_then(Manager::next_deadline);
         let clients = self.control.as_ref().and_then(Control::next_deadline);
-        let closer =
-            self.copies.values().flat_map(|copy| [copy.look_closer, copy.suspicion.as_ref().map(Suspicion::next)]);
-        let closer = closer.flatten();
+        let closer = self.copies.values().filter_map(|copy| copy.look_closer);
         let others = [
             self.supervisor.next_deadline(),
             self.hooks.next_deadline(),
@@ -161,6 +165,7 @@ impl Runtime {
             manager,
             self.upgrade_deadline(),
             self.watching.as_ref().and_then(Watching::next_deadline),
+            self.suspect_due(),
         ];
         let checks = self.copies.values().filter(|copy| copy.executes()).filter_map(|copy| copy.check.as_ref()?.next());
         watches.chain(drains).chain(progress).chain(checks).chain(closer).chain(others.into_iter().flatten()).min()

@@ -1,8 +1,10 @@
 //! What is said about copies that do not come to serve, with real wrappers; and that the documented ways through them work.
 
-use crate::support::{ENDLESS, endless, example};
-use std::fs;
+use crate::support::{ENDLESS, client, endless, example};
+use std::net::{TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::{fs, thread};
 
 fn target() -> String {
     example("target").display().to_string()
@@ -116,16 +118,61 @@ fn npm_start_closes_the_sockets_and_lets_standard_input_through() {
     endless.stop();
 }
 
+/// What is said about one that takes nobody.
+const DEAF: &str = "it said that it serves, and has taken nobody";
+
 #[test]
-fn one_that_says_ready_and_accepts_nothing_is_told_about() {
-    let mut endless = endless("-l 127.0.0.1:0").start(&["notify", "deaf"]);
+fn one_that_says_ready_and_takes_nobody_is_told_about() {
+    // Nobody comes to this one.
+    let mut lonely = endless("-l 127.0.0.1:0 --ready notify").start(&["notify", "deaf"]);
+    lonely.ready(1);
+    // endless itself is the first client.
+    let mut probed = endless("-l 127.0.0.1:0").start(&["notify", "deaf"]);
+    let mut local = endless("-l unix:{dir}/s --ready notify").start(&["notify", "deaf"]);
+    local.ready(1);
+    let _client = UnixStream::connect(local.file("s")).unwrap();
+    let mut datagrams = endless("-l udp:127.0.0.1:0 --ready notify").start(&["notify", "deaf"]);
+    datagrams.ready(1);
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"hello", datagrams.address(0)).unwrap();
+    for endless in [&mut probed, &mut local, &mut datagrams] {
+        endless.wait_with(&[&format!("generation 1: {DEAF}"), "for 5s"]);
+        assert_eq!(endless.stop(), 0);
+        assert_eq!(endless.count(DEAF), 1);
+    }
+    assert_eq!(lonely.stop(), 0);
+    assert_eq!(lonely.count(DEAF), 0);
+}
+
+#[test]
+fn the_newest_generation_is_looked_at_however_soon_it_came() {
+    let options = "-l a=127.0.0.1:0 -l b=127.0.0.1:0 --ready notify --drain off --hammer 1s";
+    let mut endless = endless(options).start(&["notify", "deaf"]);
     endless.ready(1);
-    endless.wait("generation 1: it sent READY=1 and has accepted no connection for 5s");
-    assert_eq!(endless.stop(), 0);
-    let mut endless = crate::support::endless("-l 127.0.0.1:0").start(&["notify"]);
-    endless.ready(1);
-    assert_eq!(endless.ask().0, 1);
+    let _first = TcpStream::connect(endless.address(0)).unwrap();
     endless.restart(2);
+    let at = endless.address(1);
+    let _clients = [0; 2].map(|_| TcpStream::connect(at).unwrap());
+    endless.wait_with(&[&format!("generation 2: {DEAF} of those who have waited at {at} for 5s")]);
     assert_eq!(endless.stop(), 0);
-    assert_eq!(endless.count("it sent READY=1 and"), 0);
+    assert_eq!(endless.count(DEAF), 1);
+}
+
+#[test]
+fn one_that_takes_its_clients_is_not_told_about_however_slow() {
+    // The queue is full all the time.
+    let mut slow = endless("-l 127.0.0.1:0,backlog=3 --ready notify").start(&["notify", "slow=1200"]);
+    let mut quick = endless("-l 127.0.0.1:0").start(&["notify"]);
+    slow.ready(1);
+    quick.ready(1);
+    assert_eq!(quick.ask().0, 1);
+    quick.restart(2);
+    let at = slow.address(0);
+    let clients: Vec<_> = (0..6).map(|_| thread::spawn(move || client::get(at, "/"))).collect();
+    for client in clients {
+        client.join().unwrap().unwrap();
+    }
+    for endless in [&mut slow, &mut quick] {
+        assert_eq!(endless.stop(), 0);
+        assert_eq!(endless.count(DEAF), 0);
+    }
 }

@@ -155,7 +155,6 @@ impl Runtime {
             self.upgrade = Upgrade::Checked(file);
             return;
         }
-        self.forget_suspicions();
         let why = self.execute(&file);
         drop(blocked);
         self.not_upgraded(why);

@@ -11,6 +11,7 @@
 //! | `wait=FILE` | goes on when the file is there, or it is told to stop |
 //! | `notify`, `notify=TEXT` | sends READY=1, or this, to NOTIFY_SOCKET |
 //! | `deaf` | serves without ever accepting |
+//! | `slow=MS` | takes a client only every so many milliseconds |
 //! | `ignore=SIG` | prints that signal and does nothing |
 //! | `mortal` | SIGTERM kills it at once, with all it has accepted; with accept goes the first line of the answer, so that a client knows |
 //! | `crash=FILE` | while it serves: exit status 9 when the file is there |
@@ -53,6 +54,7 @@ use std::{env, fs, process, thread};
 #[derive(Debug, Default, Clone)]
 pub struct Orders {
     deaf: bool,
+    slow: Duration,
     blocking: bool,
     mortal: bool,
     crash: Option<PathBuf>,
@@ -103,6 +105,7 @@ fn mine(word: &str, generation: u32) -> Option<String> {
 fn note_order(word: &str, orders: &mut Orders) {
     match word.split_once('=').unwrap_or((word, "")) {
         ("deaf", _) => orders.deaf = true,
+        ("slow", millis) => orders.slow = Duration::from_millis(millis.parse().unwrap()),
         ("blocking", _) => orders.blocking = true,
         ("mortal", _) => orders.mortal = true,
         ("crash", file) => orders.crash = Some(file.into()),
@@ -147,7 +150,7 @@ fn carry_out(word: &str) {
             nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap()
         )),
         ("options", _) => serve::describe_inherited(),
-        ("sick" | "stop" | "deaf" | "blocking" | "mortal" | "crash" | "bind" | "unlink" | "ignore", _) => {}
+        ("sick" | "stop" | "deaf" | "slow" | "blocking" | "mortal" | "crash" | "bind" | "unlink" | "ignore", _) => {}
         _ => panic!("no word `{word}`"),
     }
 }

@@ -107,6 +107,7 @@ pub fn serve(orders: &Orders) {
             set.iter().map(|fd| fd.revents().is_some_and(|got| got.contains(PollFlags::POLLIN))).collect();
         for (socket, _) in sockets.iter().zip(ready).filter(|(_, ready)| *ready) {
             take_one(socket.as_fd(), orders.mortal);
+            thread::sleep(orders.slow);
         }
     }
     drop(sockets);
