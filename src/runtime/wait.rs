@@ -6,9 +6,11 @@ use super::manager::Manager;
 use super::output::Output;
 use super::watch::Watching;
 use super::{Runtime, clock};
+use crate::listener::raise_file_limit;
 use crate::supervisor::Event;
 use crate::sys::memory;
 use crate::words::{GenerationId, Moment};
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use std::os::fd::AsFd;
@@ -16,6 +18,9 @@ use std::time::Duration;
 
 /// When nothing has happened for this long, memory is given back.
 const REST: Duration = Duration::from_secs(1);
+
+/// Where not all can be waited for at once, each part is for this long.
+const CROWDED: Duration = Duration::from_millis(20);
 
 /// What a descriptor in the poll set is.
 #[derive(Debug, Clone, Copy)]
@@ -91,6 +96,22 @@ impl Runtime {
     }
 
     fn poll(&mut self) -> Vec<Source> {
+        let due = self.next_deadline();
+        let look = if self.awake { due.into_iter().chain([clock::now() + REST]).min() } else { due };
+        let (sources, mut fds) = self.poll_set();
+        if !self.awake {
+            // Here, and not earlier: each function that runs afterwards brings sixteen pages back.
+            memory::release_code_pages();
+        }
+        wait_for(&mut fds, look.map(|at| TimeSpec::from_duration(at.since(clock::now()))));
+        let happened = |fd: &PollFd<'_>| fd.revents().filter(|events| !events.is_empty());
+        let ready = sources.into_iter().zip(&fds).filter_map(|(source, fd)| Some((source, happened(fd)?)));
+        let ready: Vec<Source> = ready.map(|(source, events)| source.with(events)).collect();
+        self.awake = !ready.is_empty() || due.is_some_and(|at| at <= clock::now());
+        ready
+    }
+
+    fn poll_set(&self) -> (Vec<Source>, Vec<PollFd<'_>>) {
         let mut sources = vec![Source::Signals];
         let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         for copy in self.copies.values() {
@@ -133,20 +154,7 @@ impl Runtime {
             sources.push(Source::Files);
             fds.push(PollFd::new(watching.as_fd(), PollFlags::POLLIN));
         }
-        let due = self.next_deadline();
-        let look = if self.awake { due.into_iter().chain([clock::now() + REST]).min() } else { due };
-        let timeout = look.map(|at| TimeSpec::from_duration(at.since(clock::now())));
-        if !self.awake {
-            // Here, and not earlier: each function that runs afterwards brings sixteen pages back.
-            memory::release_code_pages();
-        }
-        // An interrupted wait is as good as one in which nothing happened: the signal is in the pipe.
-        let _ = ppoll(&mut fds, timeout, None);
-        let happened = |fd: &PollFd<'_>| fd.revents().filter(|events| !events.is_empty());
-        let ready = sources.into_iter().zip(&fds).filter_map(|(source, fd)| Some((source, happened(fd)?)));
-        let ready: Vec<Source> = ready.map(|(source, events)| source.with(events)).collect();
-        self.awake = !ready.is_empty() || due.is_some_and(|at| at <= clock::now());
-        ready
+        (sources, fds)
     }
 
     fn next_deadline(&self) -> Option<Moment> {
@@ -179,5 +187,23 @@ impl Runtime {
                 self.events.push_back(Event::Ready(copy.generation, sign));
             }
         }
+    }
+}
+
+/// ppoll(2). It takes no more descriptors than may be open (EINVAL), and somebody may have lowered that limit for us
+/// (prlimit(2)). It is raised again; where it cannot be, as many are waited for as go, for a moment only, in turn.
+fn wait_for(fds: &mut [PollFd<'_>], timeout: Option<TimeSpec>) {
+    // An interrupted wait is as good as one in which nothing happened: the signal is in the pipe.
+    if ppoll(fds, timeout, None) != Err(Errno::EINVAL) {
+        return;
+    }
+    let most = raise_file_limit().hard.and_then(|hard| usize::try_from(hard).ok()).unwrap_or(usize::MAX);
+    if most >= fds.len() {
+        let _ = ppoll(fds, timeout, None);
+        return;
+    }
+    let moment = TimeSpec::from_duration(CROWDED.min(timeout.map_or(CROWDED, Duration::from)));
+    for part in fds.chunks_mut(most.max(1)) {
+        let _ = ppoll(part, Some(moment), None);
     }
 }

@@ -34,6 +34,24 @@ fn without_descriptors_the_old_copy_goes_on() {
     assert_eq!(endless.stop(), 0);
 }
 
+#[test]
+fn a_limit_below_what_is_open_is_raised_again_or_lived_with() {
+    let mut endless = endless("-l 127.0.0.1:0 --probation 0").start(&[]);
+    endless.ready(1);
+    let usual = processes::soft_limit(endless.pid(), "Max open files");
+    processes::limit(endless.pid(), "nofile=2:");
+    endless.restart(2);
+    endless.settle();
+    assert_eq!(processes::soft_limit(endless.pid(), "Max open files"), usual);
+    // The hard one, too: no copy can be started any more, but everything else goes on.
+    processes::limit(endless.pid(), "nofile=2:2");
+    endless.signal(Signal::SIGHUP);
+    endless.wait("generation 3 failed: ");
+    endless.settle();
+    assert_eq!(endless.ask().0, 2);
+    assert_eq!(endless.stop(), 0);
+}
+
 /// Waits until a restart has succeeded or failed; the pid of the new copy where it has succeeded.
 #[track_caller]
 fn decided(endless: &Endless, generation: u32) -> Option<nix::unistd::Pid> {
