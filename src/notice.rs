@@ -20,8 +20,8 @@ pub enum Level {
 pub enum Trouble {
     /// Its main process has ended with 0, and a process that holds its sockets goes on.
     Daemonized { name: String, pid: i32, flag: Option<String> },
-    /// It has failed, and its arguments name a port that endless holds.
-    BindsItself { port: u16 },
+    /// It has failed, and its arguments name an address that endless holds; `said`: it printed that the address is in use.
+    BindsItself { address: String, said: bool },
     /// The server is the child of a wrapper whose pid LISTEN_PID is.
     WrongPid { wrapper: String, main: i32, server: String, pid: i32 },
     /// A wrapper has closed the sockets.

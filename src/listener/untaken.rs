@@ -9,6 +9,7 @@ use super::queue::anybody_waits;
 use super::unix_table::{any_accepted, queue_of};
 use crate::plan::UnixKind;
 use crate::words::GenerationId;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{MsgFlags, SockaddrStorage, UnixAddr, getsockname, recvmsg};
 use std::io::IoSliceMut;
 use std::net::SocketAddr;
@@ -57,6 +58,17 @@ impl Listeners {
     pub fn handed_seat(&self, at: usize, generation: GenerationId, alone: bool) -> Option<BorrowedFd<'_>> {
         let listener = self.list.get(at).filter(|one| !one.is_captured() && self.has(generation, at))?;
         if alone { listener.seat(generation) } else { listener.own_seat(generation) }
+    }
+
+    /// Whether a generation has done anything to the sockets it was handed that shows: event loops make theirs non-blocking.
+    #[must_use]
+    pub fn touched(&self, generation: GenerationId) -> bool {
+        let changed = |at: usize| {
+            let seat = self.handed_seat(at, generation, false)?;
+            let flags = fcntl(seat, FcntlArg::F_GETFL).ok().map(OFlag::from_bits_retain)?;
+            Some(flags.contains(OFlag::O_NONBLOCK) != self.list[at].options.nonblock)
+        };
+        self.handed(generation).any(|at| changed(at) == Some(true))
     }
 
     /// The name of a listener, for people.

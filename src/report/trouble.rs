@@ -11,11 +11,17 @@ pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
             let flag = flag.as_ref().map_or("its option for the foreground".to_owned(), |flag| format!("`{flag}`"));
             format!("it daemonized: its main process has ended and {name} (pid {pid}) goes on; {flag} prevents that")
         }
-        Trouble::BindsItself { port } => format!(
-            "its arguments name port {port}, which endless holds; if it says that the address is in use, it takes no \
-             inherited sockets that way: --capture always gives it the one it binds; `endless presets` and docs/servers.md say \
-             how servers take theirs"
-        ),
+        Trouble::BindsItself { address, said } => {
+            let sign = if *said {
+                format!("it says that {address} is in use: endless holds it, and it")
+            } else {
+                format!("its arguments name {address}, which endless holds; if it says that the address is in use, it")
+            };
+            format!(
+                "{sign} takes no inherited sockets that way: --capture always gives it the one it binds; `endless presets` \
+                 and docs/servers.md say how servers take theirs"
+            )
+        }
         Trouble::WrongPid { wrapper, main, server, pid } => format!(
             "{server} (pid {pid}) is a child of {wrapper}, and LISTEN_PID is {main}, that of {wrapper}, so most servers ignore \
              their sockets: put `endless exec --` in front of {server}, or `exec` where {wrapper} starts it"

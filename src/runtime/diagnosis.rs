@@ -1,6 +1,6 @@
 //! What is probably wrong with a candidate that does not come to serve: one line each, and only when the signs of it are there.
 
-use super::Runtime;
+use super::{Runtime, in_use};
 use crate::notice::{Notice, Trouble};
 use crate::plan::{Plan, Protocol, presets};
 use crate::spawn::{ProcessEntry, ProcessTable};
@@ -44,12 +44,11 @@ impl Runtime {
         let captured = self.captures.contains_key(&copy.generation);
         let trouble = match exit {
             Exit::Code(0) => self.daemonized(generation),
-            Exit::Code(_) if !self.plan.listeners.is_empty() => {
-                closer(&self.plan).map(|wrapper| Trouble::Closed { wrapper, server: None }).or_else(|| {
-                    let port = named_port(&self.plan, self.held.iter().filter_map(|held| held.address.port));
-                    port.filter(|_| !captured).map(|port| Trouble::BindsItself { port })
-                })
-            }
+            Exit::Code(_) if !self.plan.listeners.is_empty() => match closer(&self.plan) {
+                Some(wrapper) => Some(Trouble::Closed { wrapper, server: None }),
+                None if captured => None,
+                None => self.binds_itself(generation),
+            },
             _ => None,
         };
         if let Some(trouble) = trouble {
@@ -62,6 +61,18 @@ impl Runtime {
             copy.diagnosed = true;
         }
         self.tell(&Notice::Diagnosis { generation, what });
+    }
+
+    /// It names an address of a listener, has done nothing to its sockets, and what it has printed, where that is known, says
+    /// that the address is in use.
+    fn binds_itself(&mut self, generation: GenerationId) -> Option<Trouble> {
+        self.printed(generation);
+        let printed = self.output.as_ref().and_then(|output| output.tail(generation));
+        if printed.is_some_and(|printed| !in_use::is_said(printed)) || self.listeners.touched(generation) {
+            return None;
+        }
+        let address = in_use::named(&self.plan, &self.held)?.addr.to_string_lossy().into_owned();
+        Some(Trouble::BindsItself { address, said: printed.is_some() })
     }
 
     /// Somebody of its tree still holds one of its seats.
@@ -123,17 +134,4 @@ fn closer(plan: &Plan) -> Option<String> {
     let name = Path::new(plan.command.first()?).file_name()?.to_str()?;
     let passed = plan.handoff.numbers(&plan.listeners).iter().any(|number| *number > 2);
     (passed && CLOSERS.contains(&name)).then(|| name.to_owned())
-}
-
-/// A port of a listener that an argument names in digits, where no argument asks for a descriptor.
-fn named_port(plan: &Plan, mut ports: impl Iterator<Item = u16>) -> Option<u16> {
-    let arguments: Vec<String> =
-        plan.command.iter().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
-    if arguments.iter().any(|argument| argument.contains("{fd")) {
-        return None;
-    }
-    let names = |argument: &String, port: u16| {
-        argument.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.parse() == Ok(port))
-    };
-    ports.find(|port| arguments.iter().any(|argument| names(argument, *port)))
 }

@@ -19,6 +19,7 @@ mod files;
 mod hooks;
 mod http;
 mod image;
+mod in_use;
 mod manager;
 pub mod notify;
 mod output;

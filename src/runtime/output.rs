@@ -71,6 +71,11 @@ impl Output {
         }
     }
 
+    /// The end of what a generation has printed.
+    pub(super) fn tail(&self, generation: GenerationId) -> Option<&[u8]> {
+        self.open.get(&generation).map(|pipe| &pipe.tail[..])
+    }
+
     fn last_lines(&self, generation: GenerationId) -> Vec<String> {
         let Some(pipe) = self.open.get(&generation) else { return Vec::new() };
         let text = String::from_utf8_lossy(&pipe.tail);

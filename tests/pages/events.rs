@@ -53,7 +53,10 @@ fn samples() -> Vec<Notice> {
             command: "nginx -t".to_owned(),
             why: "exit status 1".to_owned(),
         },
-        Notice::Diagnosis { generation: NEW, what: Trouble::BindsItself { port: 4242 } },
+        Notice::Diagnosis {
+            generation: NEW,
+            what: Trouble::BindsItself { address: "127.0.0.1:4242".to_owned(), said: false },
+        },
         Notice::Status { generation: NEW, text: "warming up".to_owned() },
         Notice::Shared { name: "web".to_owned(), why: not_steered },
         Notice::PathRestored { path: "/run/app.sock".to_owned(), what: "unlinked" },

@@ -38,15 +38,31 @@ fn a_copy_that_goes_to_the_background_is_told_from_one_that_ends() {
 }
 
 #[test]
-fn a_failure_whose_arguments_name_the_port_gets_a_hint_and_another_one_none() {
+fn a_failure_whose_arguments_name_the_address_gets_a_hint_and_another_one_none() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let options = format!("-l 127.0.0.1:{port} --capture never");
-    let mut endless = endless(&options).start(&[&format!("bind=127.0.0.1:{port}")]);
-    endless.wait(&format!("its arguments name port {port}, which endless holds"));
-    assert_eq!(endless.ended_clean(), 98);
-    let mut endless = crate::support::endless(&options).start(&["exit=3", "print={fd}"]);
-    assert_eq!(endless.ended_clean(), 3);
-    assert_eq!(endless.count("its arguments name"), 0);
+    let printing = format!("{options} --output {{dir}}/log");
+    let bind = &format!("bind=127.0.0.1:{port}");
+    for (options, line) in [
+        (
+            &options,
+            format!("its arguments name 127.0.0.1:{port}, which endless holds; if it says that the address is in use"),
+        ),
+        (&printing, format!("it says that 127.0.0.1:{port} is in use: endless holds it")),
+    ] {
+        let mut endless = endless(options).start(&[bind]);
+        endless.wait(&line);
+        assert_eq!(endless.ended_clean(), 98);
+    }
+    // For another reason; with its number for something else; with what it prints as a proof of the opposite.
+    let workers = &format!("print={port}");
+    for (options, words) in
+        [(&options, ["exit=98", "print={fd}"]), (&options, ["exit=98", workers]), (&printing, ["exit=98", bind])]
+    {
+        let mut endless = endless(options).start(&words);
+        assert_eq!(endless.ended_clean(), 98);
+        assert_eq!(endless.count("endless holds"), 0);
+    }
 }
 
 #[test]
