@@ -41,6 +41,7 @@ pub enum BoundAddress {
         /// Stream, datagram or seqpacket.
         kind: UnixKind,
         /// The public path.
+        #[serde(with = "crate::words::path")]
         path: PathBuf,
     },
     /// A Unix socket with an abstract name.

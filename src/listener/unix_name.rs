@@ -36,6 +36,7 @@ pub(super) struct Named {
     pub(super) socket: OwnedFd,
     pub(super) inode: Inode,
     /// None where no private name can be.
+    #[serde(with = "crate::words::path::optional")]
     pub(super) private: Option<PathBuf>,
 }
 

@@ -35,6 +35,7 @@ pub(super) struct Seat {
 /// A public path and the seats behind it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct UnixPath {
+    #[serde(with = "crate::words::path")]
     pub(super) public: PathBuf,
     pub(super) kind: UnixKind,
     /// True when there is one socket for all generations.

@@ -94,9 +94,9 @@ pub enum Control {
     /// Nowhere, as asked.
     None,
     /// Here, or it is an error.
-    At(PathBuf),
+    At(#[serde(with = "crate::words::path")] PathBuf),
     /// Here, if it can be made. None: this user has no runtime directory.
-    Default(Option<PathBuf>),
+    Default(#[serde(with = "crate::words::path::optional")] Option<PathBuf>),
 }
 
 /// `--log-format`.

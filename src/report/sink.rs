@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub struct Sink {
     #[serde(with = "crate::sys::carried")]
     file: File,
+    #[serde(with = "crate::words::path::optional")]
     path: Option<PathBuf>,
     failed: Cell<bool>,
 }

@@ -128,14 +128,16 @@ impl<F: AsFd> AsFd for Kept<F> {
 
 /// A path whose owner removes it when it goes: whoever only rehearses must not.
 pub mod own_path {
-    use super::{CLAIMS, Claims, Deserialize, Deserializer, PathBuf, Serialize, Serializer};
+    use super::{CLAIMS, Claims, Deserializer, PathBuf, Serializer};
+    use crate::words::path;
+    use std::path::Path;
 
     /// Writes it.
     ///
     /// # Errors
-    /// When it is no UTF-8.
-    pub fn serialize<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
-        path.serialize(serializer)
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        path::serialize(path, serializer)
     }
 
     /// Reads it.
@@ -143,7 +145,7 @@ pub mod own_path {
     /// # Errors
     /// The deserializer's.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
-        let path = PathBuf::deserialize(deserializer)?;
+        let path = path::deserialize(deserializer)?;
         let rehearsed = CLAIMS.with_borrow(|claims| matches!(claims, Claims::Rehearsed(_)));
         Ok(if rehearsed { PathBuf::new() } else { path })
     }

@@ -5,6 +5,7 @@
 mod ending;
 mod moment;
 mod open_socket;
+pub mod path;
 mod signal;
 mod waits;
 

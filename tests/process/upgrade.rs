@@ -4,8 +4,10 @@ use crate::capture::free_port;
 use crate::support::load::{Kind, Load};
 use crate::support::{ENDLESS, Endless, Setup, example, processes, until};
 use nix::sys::signal::Signal;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::BufRead;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -318,4 +320,28 @@ fn an_upgrade_waits_until_a_start_is_over_and_a_stop_ends_it() {
     assert_eq!(endless.stop(), 0);
     let said = upgrading.end();
     assert!(said.code == 1 && said.err.contains("endless is stopping"), "{said:?}");
+}
+
+#[test]
+fn paths_that_are_no_text_are_kept_too() {
+    let shell = "odd=$(printf '%s/\\377' \"$PWD\") && mkdir \"$odd\" && first=$1 && shift && export XDG_RUNTIME_DIR=\"$odd\" && \
+                 exec \"$first\" --pid-file \"$odd/pid\" --status-file \"$odd/status\" --output \"$odd/output\" \
+                 --events \"$odd/events\" \"$@\"";
+    let options = "-l 127.0.0.1:0 --probation 0 --on USR1=upgrade";
+    let mut endless = Setup::behind(&["sh", "-c", shell, "sh"], options).start(&["notify"]);
+    endless.ready(1);
+    endless.signal(Signal::SIGUSR1);
+    endless.wait("has taken over from");
+    let second = endless.restart(2);
+    let odd = endless.dir().join(OsStr::from_bytes(b"\xff"));
+    until("it is listed", || {
+        fs::read_to_string(odd.join("status")).ok().filter(|text| text.contains(&second.to_string()))
+    });
+    for file in ["output", "events"] {
+        assert!(fs::read_to_string(odd.join(file)).unwrap().contains(&second.to_string()), "{file}");
+    }
+    assert!(odd.join("endless/target.sock").exists());
+    assert_eq!(endless.stop(), 0);
+    let left = fs::read_dir(&odd).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    assert!(left.iter().all(|name| name == "output" || name == "events" || name == "endless"), "{left:?}");
 }
