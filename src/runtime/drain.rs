@@ -35,6 +35,9 @@ const PROGRESS: Duration = Duration::from_secs(5);
 pub(super) struct ToldOnce {
     blind: bool,
     not_soft: bool,
+    /// Since the status file could be written.
+    #[serde(default)]
+    pub(super) no_status: bool,
 }
 
 impl Runtime {

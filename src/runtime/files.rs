@@ -16,12 +16,20 @@ impl Runtime {
         if self.status.as_deref().unwrap_or_default() == status && !(failed && self.status.is_some()) {
             return;
         }
-        self.failed = false;
-        if let Err(error) = pid_file::replace(path, &status) {
-            let text = format!("--status-file {} cannot be written: {error}", path.display());
-            self.tell(&Notice::Note { level: Level::Problem, text });
+        match pid_file::replace(path, &status) {
+            Ok(()) => {
+                self.failed = false;
+                self.told.no_status = false;
+                self.status = Some(status);
+            }
+            // Whatever happens next, it is tried again.
+            Err(error) if !self.told.no_status => {
+                let text = format!("--status-file {} cannot be written: {error}", path.display());
+                self.told.no_status = true;
+                self.tell(&Notice::Note { level: Level::Problem, text });
+            }
+            Err(_) => {}
         }
-        self.status = Some(status);
     }
 
     /// At the end nothing is left that a status could be about.

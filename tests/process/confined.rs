@@ -7,7 +7,7 @@ use nix::libc;
 use nix::unistd::geteuid;
 
 /// endless as a user without any right, in a directory of its own. Whoever is no root runs it as it is.
-fn as_nobody(options: &str) -> Setup {
+pub fn as_nobody(options: &str) -> Setup {
     if !geteuid().is_root() {
         return endless(options);
     }

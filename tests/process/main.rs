@@ -17,6 +17,7 @@ mod config;
 mod confined;
 mod control;
 mod diagnoses;
+mod disk;
 mod drain;
 mod events;
 mod exhaustion;
