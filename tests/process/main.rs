@@ -44,6 +44,7 @@ mod signals;
 mod stopping;
 mod storm;
 mod systemd;
+mod terminal;
 mod unix_paths;
 mod upgrade;
 mod watch;
