@@ -10,6 +10,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod booted;
 mod capture;
 mod check;
 mod claimed;
