@@ -8,29 +8,30 @@ use super::error::{BindError, Problem};
 use super::inherited::Inherited;
 use super::limit;
 use super::listeners::Listeners;
+use super::places::Places;
 use super::port::{Circumstances, Listener, Port};
 use super::programs::Programs;
 use super::said;
 use crate::notice::Notice;
-use crate::plan::{ListenerSpec, SocketOptions};
+use crate::plan::{Address, ListenerSpec, SocketOptions};
 use crate::words::GenerationId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 /// Which listeners belong to whom.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Sets {
     /// Those of the plan, in `-l` order.
-    pub(super) plan: Vec<usize>,
+    pub(super) plan: Places,
     /// Those of each generation that has any seats.
-    pub(super) of: BTreeMap<GenerationId, Vec<usize>>,
+    pub(super) of: BTreeMap<GenerationId, Places>,
 }
 
 /// How to go back to the plan before.
 #[derive(Debug)]
 pub struct Change {
-    plan: Vec<usize>,
+    plan: Places,
     before: Vec<(usize, Bound, SocketOptions)>,
 }
 
@@ -45,8 +46,9 @@ impl Listeners {
         let around = Circumstances { passed, crowded, programs: Rc::new(Programs::new(specs.len())) };
         let mut change = Change { plan: std::mem::take(&mut self.sets.plan), before: Vec::new() };
         let mut notices = Vec::new();
+        let mut open = self.open();
         for spec in specs {
-            let known = self.list.iter().position(|one| one.address.as_ref() == Some(&spec.address));
+            let known = open.get_mut(&spec.address).and_then(Vec::pop);
             let at = match known {
                 Some(at) if self.list[at].options.share != spec.options.share => Err(Problem::Fixed("share")),
                 Some(at) => {
@@ -70,6 +72,17 @@ impl Listeners {
             }
         }
         Ok((change, notices))
+    }
+
+    /// Where each address is open; at port 0 there may be several, the first of them last here.
+    fn open(&self) -> HashMap<Address, Vec<usize>> {
+        let mut places: HashMap<Address, Vec<usize>> = HashMap::with_capacity(self.list.len());
+        for (at, one) in self.list.iter().enumerate().rev() {
+            if let Some(address) = &one.address {
+                places.entry(address.clone()).or_default().push(at);
+            }
+        }
+        places
     }
 
     /// Goes back: what was bound for the change is closed, as soon as no generation has it.
@@ -104,7 +117,7 @@ impl Listeners {
     /// Closes what neither the plan nor a generation has.
     pub(super) fn close_unused(&mut self) {
         for (at, listener) in self.list.iter_mut().enumerate().filter(|(_, listener)| listener.address.is_some()) {
-            let used = self.sets.plan.contains(&at) || self.sets.of.values().any(|set| set.contains(&at));
+            let used = self.sets.plan.contains(at) || self.sets.of.values().any(|set| set.contains(at));
             if !used {
                 listener.address = None;
                 if let Port::Path(path) = std::mem::replace(&mut listener.port, Port::Closed) {
@@ -116,6 +129,6 @@ impl Listeners {
 
     /// True when this generation has the listener at this place; a captured one belongs to all.
     pub(super) fn has(&self, generation: GenerationId, at: usize) -> bool {
-        self.list[at].address.is_none() || self.sets.of.get(&generation).is_some_and(|set| set.contains(&at))
+        self.list[at].address.is_none() || self.sets.of.get(&generation).is_some_and(|set| set.contains(at))
     }
 }

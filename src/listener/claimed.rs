@@ -7,6 +7,7 @@ use super::bound::BoundAddress;
 use super::capturing::{Asker, Verdict};
 use super::inet::Transport;
 use super::listeners::Listeners;
+use super::places::Places;
 use super::port::{Listener, Port};
 use super::unix_path::UnixPath;
 use crate::plan::UnixKind;
@@ -59,7 +60,7 @@ impl Listeners {
 
     /// The listeners of a generation's plan.
     fn planned(&self, generation: GenerationId) -> impl Iterator<Item = usize> {
-        self.sets.of.get(&generation).into_iter().flatten().copied()
+        self.sets.of.get(&generation).into_iter().flat_map(Places::iter)
     }
 }
 

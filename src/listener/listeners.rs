@@ -91,7 +91,7 @@ impl Listeners {
     /// What is bound, in `-l` order.
     pub fn addresses(&self) -> impl Iterator<Item = &Bound> {
         let captured = self.list.iter().filter(|listener| listener.is_captured());
-        self.sets.plan.iter().map(|at| &self.list[*at]).chain(captured).map(|listener| &listener.bound)
+        self.sets.plan.iter().map(|at| &self.list[at]).chain(captured).map(|listener| &listener.bound)
     }
 
     /// Makes a seat for a generation at every listener. The first generation takes the sockets that were bound; a later
@@ -101,11 +101,11 @@ impl Listeners {
     /// The listener where none could be made. Nothing is left of those made before it.
     pub fn make_seats(&mut self, generation: GenerationId) -> Result<(), SeatError> {
         self.recount(|steered| steered.seat(NOBODY).is_none());
-        let mut made = Vec::with_capacity(self.sets.plan.len());
-        for at in &self.sets.plan {
-            let listener = &mut self.list[*at];
+        let mut made = Vec::with_capacity(self.sets.plan.iter().len());
+        for at in self.sets.plan.iter() {
+            let listener = &mut self.list[at];
             match listener.make() {
-                Ok(seat) => made.push((*at, seat)),
+                Ok(seat) => made.push((at, seat)),
                 Err(problem) => {
                     let error = SeatError::new(&listener.bound.flag, &problem);
                     made.into_iter().for_each(|(_, seat)| discard(seat));
@@ -147,7 +147,7 @@ impl Listeners {
         let had = self.sets.of.remove(&from).unwrap_or_default();
         self.sets.of.insert(to, self.sets.plan.clone());
         for at in 0..self.list.len() {
-            let (wanted, inherited) = (self.has(to, at), self.list[at].address.is_none() || had.contains(&at));
+            let (wanted, inherited) = (self.has(to, at), self.list[at].address.is_none() || had.contains(at));
             let listener = &mut self.list[at];
             match (wanted, inherited) {
                 (true, true) => {
@@ -170,7 +170,7 @@ impl Listeners {
     #[must_use]
     pub fn seats(&self, generation: GenerationId) -> Vec<BorrowedFd<'_>> {
         let own = self.sets.of.get(&generation).unwrap_or(&self.sets.plan).iter();
-        own.filter_map(|at| self.list[*at].seat(generation)).collect()
+        own.filter_map(|at| self.list[at].seat(generation)).collect()
     }
 
     /// True when at least one listener has a seat that only this generation uses.

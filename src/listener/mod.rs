@@ -26,6 +26,7 @@ mod inherited;
 mod limit;
 mod listeners;
 mod options;
+mod places;
 mod port;
 mod probe;
 mod program;

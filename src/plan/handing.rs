@@ -184,10 +184,13 @@ impl HandoffPlan {
     /// None where the protocol systemd is not spoken, or `fd=N` has put a listener where they would be.
     #[must_use]
     pub fn stored_numbers(&self, listeners: &[i32], count: usize) -> Vec<i32> {
-        let end = (3..).find(|number| !listeners.contains(number)).unwrap_or(3);
+        if count == 0 || !self.speaks(Protocol::Systemd) {
+            return Vec::new();
+        }
+        let taken: HashSet<i32> = listeners.iter().copied().collect();
+        let end = (3..).find(|number| !taken.contains(number)).unwrap_or(3);
         let numbers: Vec<i32> = (end..).take(count).collect();
-        let free = numbers.iter().all(|number| !listeners.contains(number));
-        if free && self.speaks(Protocol::Systemd) { numbers } else { Vec::new() }
+        if numbers.iter().all(|number| !taken.contains(number)) { numbers } else { Vec::new() }
     }
 
     /// For each listener, in `-l` order, the number of its descriptor in the target: where `fd=N` puts it, else the lowest

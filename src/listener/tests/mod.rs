@@ -1,5 +1,6 @@
 //! Tests with real sockets on loopback and in temporary directories.
 
+mod changing;
 mod draining;
 mod errors;
 mod paths;
