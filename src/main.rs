@@ -77,9 +77,16 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
     // A signal that comes from here on waits until there is a handler, for at the default ones' hands we would leave files.
     let blocked = AllBlocked::new();
     let pid_file = plan.pid_file.as_deref().map(PidFile::claim).transpose()?;
-    let control = control::open(&plan.control)?;
-    let watching = watch::open(&plan)?;
     let (listeners, notices) = Listeners::bind(&plan.listeners, passed)?;
+    // After the listeners: each has the number then that it has in the copies, and of thousands none has to be moved.
+    let opened = control::open(&plan.control).and_then(|control| Ok((control, watch::open(&plan)?)));
+    let (control, watching) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            listeners.close();
+            return Err(error);
+        }
+    };
     let open =
         |flag: &'static str, path: &Option<PathBuf>| path.as_deref().map(Sink::open).transpose().with_context(|| flag);
     let (log, output) = (open("--log-file", &plan.files.log)?, open("--output", &plan.files.output)?);

@@ -5,14 +5,15 @@ use crate::plan::{UnixKind, UnixName};
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
+use std::rc::Rc;
 
 /// A listener endless holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// Its name, unique among the listeners.
-    pub name: String,
+    pub name: Rc<str>,
     /// The address as typed.
-    pub typed: String,
+    pub typed: Rc<str>,
     /// The address as bound.
     pub address: HeldAddress,
 }
@@ -53,8 +54,12 @@ impl HeldAddress {
     /// A TCP or UDP socket.
     #[must_use]
     pub fn inet(kind: HeldKind, at: SocketAddr) -> HeldAddress {
-        let host = at.ip().to_string();
-        HeldAddress { kind, host, port: Some(at.port()), path: None, addr: at.to_string().into() }
+        let addr = at.to_string();
+        let host = match at {
+            SocketAddr::V4(_) => addr.split(':').next().unwrap_or_default().to_owned(),
+            SocketAddr::V6(v6) => v6.ip().to_string(),
+        };
+        HeldAddress { kind, host, port: Some(at.port()), path: None, addr: addr.into() }
     }
 
     /// A Unix socket.

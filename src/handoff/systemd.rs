@@ -8,7 +8,7 @@ use super::{Facts, Variable, plain};
 /// LISTEN_FDS and LISTEN_FDNAMES, for the descriptors from 3 on up to the first gap; those that copies have left come last.
 pub(super) fn variables(facts: &Facts<'_>) -> [Variable; 2] {
     let row = row(facts.numbers);
-    let listeners = row.iter().filter_map(|place| facts.held.get(*place)).map(|held| held.name.as_str());
+    let listeners = row.iter().filter_map(|place| facts.held.get(*place)).map(|held| &*held.name);
     let all = || listeners.clone().chain(facts.stored.iter().copied());
     let mut names = String::with_capacity(all().map(|name| name.len() + 1).sum());
     for (count, name) in all().enumerate() {

@@ -5,16 +5,17 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// A listener that is open, and where it really listens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bound {
     /// Its name in the plan.
-    pub name: String,
+    pub name: Rc<str>,
     /// The address as typed.
-    pub typed: String,
+    pub typed: Rc<str>,
     /// The whole flag as typed.
-    pub flag: String,
+    pub flag: Rc<str>,
     /// The address really bound.
     pub address: BoundAddress,
     /// The number it is to have in the target, when one was asked for.

@@ -11,7 +11,7 @@ use super::port::{Listener, Port};
 use super::unix_name::{Inode, Named, TRIES, private_name, sweep};
 use super::unix_path::{Seat, UnixPath};
 use crate::notice::{Level, Notice};
-use crate::plan::{SocketOptions, UnixKind};
+use crate::plan::UnixKind;
 use crate::sys::socket::{is_nonblocking, listen, listens};
 use crate::words::GenerationId;
 use nix::errno::Errno;
@@ -21,6 +21,7 @@ use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, lchown};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// What a file gets from the thread that makes it.
 #[derive(Debug, Clone, Copy)]
@@ -265,8 +266,8 @@ fn kind_of(socket: &OwnedFd) -> Option<UnixKind> {
 
 fn new_listener(public: &Path, kind: UnixKind) -> Listener {
     let address = BoundAddress::Path { kind, path: public.to_owned() };
-    let typed = address.to_string();
-    let flag = format!("{typed}, which the target bound");
+    let typed: Rc<str> = address.to_string().into();
+    let flag = format!("{typed}, which the target bound").into();
     let path = UnixPath {
         public: public.to_owned(),
         kind,
@@ -277,9 +278,9 @@ fn new_listener(public: &Path, kind: UnixKind) -> Listener {
         serial: 0,
     };
     Listener {
-        bound: Bound { name: typed.clone(), typed, flag, address, number: None },
+        bound: Bound { name: Rc::clone(&typed), typed, flag, address, number: None },
         address: None,
-        options: SocketOptions::default(),
+        options: Rc::default(),
         port: Port::Path(path),
     }
 }

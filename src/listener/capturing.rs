@@ -6,13 +6,13 @@ use super::inet::{Place, Transport, local_address, transport_of};
 use super::listeners::Listeners;
 use super::port::{Listener, Port};
 use crate::notice::Notice;
-use crate::plan::SocketOptions;
 use crate::sys::socket::{is_nonblocking, listens, set_nonblocking};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::sys::socket::{SockType, getsockopt, setsockopt, sockopt};
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// What is to become of a call that waits.
 #[derive(Debug)]
@@ -131,7 +131,7 @@ impl Listeners {
 
     fn captured(&self) -> impl Iterator<Item = &Captured> {
         self.list.iter().filter_map(|listener| match &listener.port {
-            Port::Captured(captured) => Some(captured),
+            Port::Captured(captured) => Some(&**captured),
             _ => None,
         })
     }
@@ -143,7 +143,7 @@ impl Listeners {
 
     pub(super) fn captured_at(&mut self, place: Place) -> Option<&mut Captured> {
         self.list.iter_mut().find_map(|listener| match &mut listener.port {
-            Port::Captured(captured) if captured.place() == place => Some(captured),
+            Port::Captured(captured) if captured.place() == place => Some(&mut **captured),
             _ => None,
         })
     }
@@ -171,11 +171,12 @@ fn new_listener(place: Place, active: GenerationId) -> Listener {
     };
     let typed = address.to_string();
     let flag = format!("{typed}, which the target bound");
-    let bound = Bound { name: typed.replace(':', "-"), typed, flag, address, number: None };
+    let bound =
+        Bound { name: typed.replace(':', "-").into(), typed: typed.into(), flag: flag.into(), address, number: None };
     Listener {
         bound,
         address: None,
-        options: SocketOptions::default(),
-        port: Port::Captured(Captured::new(place, active)),
+        options: Rc::default(),
+        port: Port::Captured(Box::new(Captured::new(place, active))),
     }
 }

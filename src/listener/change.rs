@@ -32,7 +32,7 @@ pub(super) struct Sets {
 #[derive(Debug)]
 pub struct Change {
     plan: Places,
-    before: Vec<(usize, Bound, SocketOptions)>,
+    before: Vec<(usize, Bound, Rc<SocketOptions>)>,
 }
 
 impl Listeners {
@@ -67,7 +67,7 @@ impl Listeners {
                 Ok(at) => self.sets.plan.push(at),
                 Err(problem) => {
                     self.undo(change);
-                    return Err(BindError { flag: spec.flag.clone(), problem });
+                    return Err(BindError { flag: spec.flag.to_string(), problem });
                 }
             }
         }

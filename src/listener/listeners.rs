@@ -64,7 +64,7 @@ impl Listeners {
                 }
                 Err(problem) => {
                     listeners.close();
-                    return Err(BindError { flag: spec.flag.clone(), problem });
+                    return Err(BindError { flag: spec.flag.to_string(), problem });
                 }
             }
         }
@@ -124,7 +124,7 @@ impl Listeners {
     fn recount(&mut self, which: fn(&Steered) -> bool) {
         let ports = self.list.iter_mut().map(|listener| &mut listener.port);
         let mut all: Vec<&mut Steered> = ports
-            .filter_map(|port| if let Port::Steered(steered) = port { Some(steered) } else { None })
+            .filter_map(|port| if let Port::Steered(steered) = port { Some(&mut **steered) } else { None })
             .filter(|steered| which(steered))
             .collect();
         if all.is_empty() || all.len() > census::MOST {
@@ -190,7 +190,7 @@ impl Listeners {
     /// New connections go to this generation from now on. Costs next to nothing where they do already.
     pub fn steer(&mut self, to: GenerationId) -> Vec<Notice> {
         let mut notices = Vec::new();
-        self.steered_to = to;
+        let first = std::mem::replace(&mut self.steered_to, to) == NOBODY;
         self.recount(Steered::has_strangers);
         for at in 0..self.list.len() {
             // Another generation's, which goes on with it: it is in its plan alone.
@@ -204,6 +204,8 @@ impl Listeners {
                         notices.push(said::not_steered(listener, errno));
                     }
                 }
+                // No copy has had it yet, so nobody can have shut it down.
+                Port::Steered(steered) if first && steered.leads_to(to) => {}
                 Port::Steered(steered) => {
                     if let Err(errno) = steered.steer(to, &listener.options) {
                         notices.push(said::not_steered(listener, errno));

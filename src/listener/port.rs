@@ -23,7 +23,7 @@ pub(super) struct Listener {
     pub(super) bound: Bound,
     /// The address of the plan; None when copies bind it by themselves, and once it is closed.
     pub(super) address: Option<Address>,
-    pub(super) options: SocketOptions,
+    pub(super) options: Rc<SocketOptions>,
     pub(super) port: Port,
 }
 
@@ -33,13 +33,13 @@ pub(super) enum Port {
     /// One socket for all generations.
     Shared(Shared),
     /// A TCP or UDP seat for every generation.
-    Steered(Steered),
+    Steered(Box<Steered>),
     /// A Unix path; a seat for every generation, or one for all.
     Path(UnixPath),
     /// None any more.
     Closed,
     /// An address that copies bind by themselves; nothing is handed to them.
-    Captured(Captured),
+    Captured(Box<Captured>),
 }
 
 /// Why the generations of a listener share its socket.
@@ -238,7 +238,7 @@ fn inet(
 ) -> Result<(Port, BoundAddress, Sharing), Problem> {
     let done = if sharing == Sharing::None {
         Steered::first(place, options, programs).map(|first| match first {
-            First::Steered(steered) => (steered.place(), Port::Steered(steered), Sharing::None),
+            First::Steered(steered) => (steered.place(), Port::Steered(Box::new(steered)), Sharing::None),
             First::Plain(socket, place, errno) => {
                 let accepts = place.transport == Transport::Tcp;
                 let shared = Shared { socket, accepts, foreign: false, nonblock: options.nonblock, at: Some(place.at) };

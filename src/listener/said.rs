@@ -19,21 +19,21 @@ pub(super) fn opened(listeners: &[Listener], sharing: &[Sharing]) -> Vec<Notice>
                     limit of open files (ulimit -Hn)";
         notices.push(note(Level::Normal, text.to_owned()));
     }
-    let mut refused = 0;
-    for (listener, sharing) in listeners.iter().zip(sharing) {
-        let shared = match sharing {
-            Sharing::None | Sharing::TooMany => None,
-            Sharing::Always(why) => Some((*why).to_owned()),
-            Sharing::Refused(why) => {
-                refused += 1;
-                if refused <= ONE_BY_ONE {
-                    notices.push(Notice::Shared { name: listener.bound.name.clone(), why: why.clone() });
-                }
-                Some(why.clone())
-            }
-        };
-        if listeners.len() <= ONE_BY_ONE {
-            let (name, address) = (listener.bound.name.clone(), listener.bound.address.to_string());
+    let refused = listeners.iter().zip(sharing).filter_map(|(listener, sharing)| match sharing {
+        Sharing::Refused(why) => Some((listener, why)),
+        _ => None,
+    });
+    for (listener, why) in refused.take(ONE_BY_ONE) {
+        notices.push(Notice::Shared { name: listener.bound.name.to_string(), why: why.clone() });
+    }
+    if listeners.len() <= ONE_BY_ONE {
+        for (listener, sharing) in listeners.iter().zip(sharing) {
+            let shared = match sharing {
+                Sharing::None | Sharing::TooMany => None,
+                Sharing::Always(why) => Some((*why).to_owned()),
+                Sharing::Refused(why) => Some(why.clone()),
+            };
+            let (name, address) = (listener.bound.name.to_string(), listener.bound.address.to_string());
             notices.push(Notice::Listening { name, address, shared });
         }
     }

@@ -214,6 +214,11 @@ impl Steered {
         self.attach()
     }
 
+    /// Whether new connections go to this generation already.
+    pub(super) fn leads_to(&self, owner: GenerationId) -> bool {
+        self.active == owner
+    }
+
     /// One client, known by its address, goes to this generation; everybody else to the active one as before.
     /// `ECONNREFUSED` while the generation's seat does not listen, as for any client of it.
     pub(super) fn steer_one(&mut self, client: SocketAddr, to: GenerationId) -> Result<(), Errno> {

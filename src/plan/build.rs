@@ -165,7 +165,7 @@ fn check(plan: &Plan, args: &Args) -> Result<(), Error> {
         && let Some(spec) = plan.listeners.iter().find(|spec: &&ListenerSpec| spec.options.fd == Some(0))
     {
         let fault = Fault::new("--stdin null puts /dev/null at descriptor 0", "take --stdin away, or another fd=N");
-        return Err(fault.at("--listen", &spec.flag));
+        return Err(fault.at("--listen", &*spec.flag));
     }
     Ok(())
 }

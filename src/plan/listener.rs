@@ -12,25 +12,26 @@ pub use address::Resolver;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// One `-l`, or one socket a service manager passed in: one socket, one descriptor in the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenerSpec {
     /// Its name: as given by `NAME=`, else the address as typed with `:` turned into `-`. Unique in the plan.
-    pub name: String,
+    pub name: Rc<str>,
     /// The address as typed, without the name and the options: `localhost:4242`.
-    pub typed: String,
+    pub typed: Rc<str>,
     /// The whole flag as typed, for messages: `web=localhost:4242,backlog=9`.
-    pub flag: String,
+    pub flag: Rc<str>,
     /// The address, resolved.
     pub address: Address,
     /// Everything after the first comma.
-    pub options: SocketOptions,
+    pub options: Rc<SocketOptions>,
 }
 
 /// Where a listener listens.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Address {
     /// TCP. `any` is true for `:80`, `*:80` and `80`: `[::]` for both families, IPv4 only where there is no IPv6.
     Tcp {
@@ -58,7 +59,7 @@ pub enum Address {
 }
 
 /// The type of a Unix socket (unix(7)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum UnixKind {
     /// SOCK_STREAM.
     Stream,
@@ -69,7 +70,7 @@ pub enum UnixKind {
 }
 
 /// The name of a Unix socket.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum UnixName {
     /// A path in the file system.
     Path(PathBuf),
@@ -78,7 +79,7 @@ pub enum UnixName {
 }
 
 /// Which inherited descriptor is meant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum InheritedRef {
     /// `fd:3`: the descriptor's number.
     Number(i32),

@@ -5,6 +5,7 @@ use super::{ListenerSpec, listener};
 use crate::cli::{Args, EnvArg};
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::rc::Rc;
 
 const FLAG: &str = "--preset";
 const TEXT: &str = include_str!("presets.conf");
@@ -135,7 +136,7 @@ pub(super) fn apply_to_listeners(applied: Option<&Applied>, listeners: &mut [Lis
     }
     let silent = |spec: &&mut ListenerSpec| !spec.flag.split(',').skip(1).any(|option| option.starts_with("nonblock"));
     let bound = |spec: &&mut ListenerSpec| !matches!(spec.address, listener::Address::Inherited(_));
-    listeners.iter_mut().filter(silent).filter(bound).for_each(|spec| spec.options.nonblock = true);
+    listeners.iter_mut().filter(silent).filter(bound).for_each(|spec| Rc::make_mut(&mut spec.options).nonblock = true);
 }
 
 #[cfg(test)]

@@ -31,11 +31,11 @@ fn the_defaults() {
 #[test]
 fn without_listen_every_socket_passed_in_is_a_listener() {
     let listeners = plan(&["--", "sh"]).listeners;
-    let names: Vec<&str> = listeners.iter().map(|spec| spec.name.as_str()).collect();
+    let names: Vec<&str> = listeners.iter().map(|spec| &*spec.name).collect();
     assert_eq!(names, ["app.socket", "app.socket-2", "odd-name-x"]);
     assert_eq!(listeners[1].address, Address::Inherited(InheritedRef::Number(4)));
     let picked = plan(&["-l", "x=fd:5", "--", "sh"]);
-    assert_eq!((picked.listeners[0].name.as_str(), picked.listeners.len()), ("x", 1));
+    assert_eq!((&*picked.listeners[0].name, picked.listeners.len()), ("x", 1));
 }
 
 #[test]

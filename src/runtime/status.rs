@@ -52,7 +52,7 @@ impl Runtime {
             listeners: self
                 .listeners
                 .addresses()
-                .map(|bound| ListenerStatus { name: bound.name.clone(), address: bound.address.to_string() })
+                .map(|bound| ListenerStatus { name: bound.name.to_string(), address: bound.address.to_string() })
                 .collect(),
             generations: self.supervisor.generations().map(|one| self.generation_status(one, now)).rev().collect(),
         }

@@ -18,6 +18,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::rc::Rc;
 
 const ONE: GenerationId = GenerationId(1);
 const TWO: GenerationId = GenerationId(2);
@@ -25,7 +26,8 @@ const THREE: GenerationId = GenerationId(3);
 
 fn spec(address: Address, options: SocketOptions) -> ListenerSpec {
     let typed = format!("{address:?}");
-    ListenerSpec { name: "web".into(), flag: format!("web={typed}"), typed, address, options }
+    let flag = format!("web={typed}").into();
+    ListenerSpec { name: "web".into(), flag, typed: typed.into(), address, options: options.into() }
 }
 
 fn tcp(at: &str) -> ListenerSpec {
@@ -41,7 +43,7 @@ fn unix(kind: UnixKind, path: &Path) -> ListenerSpec {
 }
 
 fn with(mut spec: ListenerSpec, change: impl FnOnce(&mut SocketOptions)) -> ListenerSpec {
-    change(&mut spec.options);
+    change(Rc::make_mut(&mut spec.options));
     spec
 }
 

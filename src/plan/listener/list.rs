@@ -1,11 +1,12 @@
 //! All the listeners of a plan: those of `-l`, or those a service manager passed in.
 
 use super::text::is_name;
-use super::{Address, InheritedRef, ListenerSpec, Resolver, SocketOptions, UnixKind, UnixName};
+use super::{Address, InheritedRef, ListenerSpec, Resolver, UnixKind, UnixName};
 use crate::plan::error::{Error, Fault};
 use crate::plan::surroundings::{InheritedSocket, Surroundings};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
+use std::rc::Rc;
 
 const FLAG: &str = "--listen";
 
@@ -19,7 +20,12 @@ pub(in crate::plan) fn read(flags: &[String], around: &Surroundings) -> Result<V
     let mut pick = Picker::new(&around.inherited);
     for flag in flags {
         let read = ListenerSpec::parse(flag, &mut resolver).and_then(|spec| pick.resolve(spec));
-        list.push(read.map_err(|fault| fault.at(FLAG, flag))?);
+        let mut spec = read.map_err(|fault| fault.at(FLAG, flag))?;
+        // Of thousands nearly all have the same options.
+        if let Some(before) = list.last().filter(|before: &&ListenerSpec| before.options == spec.options) {
+            spec.options = Rc::clone(&before.options);
+        }
+        list.push(spec);
     }
     refuse_clashes(&list)?;
     Ok(list)
@@ -32,7 +38,7 @@ fn adopt_all(inherited: &[InheritedSocket]) -> Vec<ListenerSpec> {
     inherited
         .iter()
         .map(|socket| {
-            let typed = format!("fd:{}", socket.fd);
+            let typed: Rc<str> = format!("fd:{}", socket.fd).into();
             let wanted = socket.name.as_deref().map_or_else(|| format!("fd-{}", socket.fd), clean_name);
             let mut name = wanted.clone();
             let mut count = 1;
@@ -41,7 +47,7 @@ fn adopt_all(inherited: &[InheritedSocket]) -> Vec<ListenerSpec> {
                 name = format!("{wanted}-{count}");
             }
             let address = Address::Inherited(InheritedRef::Number(socket.fd));
-            ListenerSpec { name, flag: typed.clone(), typed, address, options: SocketOptions::default() }
+            ListenerSpec { name: name.into(), flag: Rc::clone(&typed), typed, address, options: Rc::default() }
         })
         .collect()
 }
@@ -115,25 +121,35 @@ impl<'a> Picker<'a> {
 
 /// Names, addresses and descriptor numbers are each used once.
 fn refuse_clashes(list: &[ListenerSpec]) -> Result<(), Error> {
-    let mut names = HashMap::with_capacity(list.len());
-    let mut addresses = HashMap::with_capacity(list.len());
-    let mut numbers = HashMap::new();
-    for spec in list {
-        if let Some(other) = clash_key(&spec.address).and_then(|key| addresses.insert(key, spec)) {
-            let reason = format!("this is the address of --listen {} as well", other.flag);
-            return Err(Fault::new(reason, "take one of them away").at(FLAG, &spec.flag));
-        }
-        if let Some(other) = names.insert(spec.name.as_str(), spec) {
-            let reason = format!("the name `{}` is that of --listen {} as well", spec.name, other.flag);
-            let hint = format!("give this one another name: NAME={}", spec.typed);
-            return Err(Fault::new(reason, hint).at(FLAG, &spec.flag));
-        }
-        if let Some((number, other)) = spec.options.fd.and_then(|fd| Some((fd, numbers.insert(fd, spec)?))) {
-            let reason = format!("descriptor {number} is taken by --listen {}", other.flag);
-            return Err(Fault::new(reason, "another fd=N, or none").at(FLAG, &spec.flag));
-        }
+    let address = first_twice(list, |spec| clash_key(&spec.address)).map(|(at, other)| {
+        let reason = format!("this is the address of --listen {} as well", other.flag);
+        (at, Fault::new(reason, "take one of them away"))
+    });
+    let name = first_twice(list, |spec| Some(&*spec.name)).map(|(at, other)| {
+        let reason = format!("the name `{}` is that of --listen {} as well", other.name, other.flag);
+        (at, Fault::new(reason, format!("give this one another name: NAME={}", list[at].typed)))
+    });
+    let number = first_twice(list, |spec| spec.options.fd).map(|(at, other)| {
+        let reason = format!("descriptor {} is taken by --listen {}", other.options.fd.unwrap_or_default(), other.flag);
+        (at, Fault::new(reason, "another fd=N, or none"))
+    });
+    match [address, name, number].into_iter().flatten().min_by_key(|(at, _)| *at) {
+        Some((at, fault)) => Err(fault.at(FLAG, &*list[at].flag)),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The place of the first listener with a key that one before it has, and that one. They are sorted, for thousands are
+/// mostly typed in order, and then that takes next to no time.
+fn first_twice<'a, K: Ord>(
+    list: &'a [ListenerSpec],
+    key: impl Fn(&'a ListenerSpec) -> Option<K>,
+) -> Option<(usize, &'a ListenerSpec)> {
+    let keys = list.iter().enumerate().filter_map(|(at, spec)| Some((key(spec)?, at)));
+    let mut keys: Vec<(K, usize)> = keys.collect();
+    keys.sort_unstable();
+    let twice = keys.windows(2).filter(|two| two[0].0 == two[1].0);
+    twice.map(|two| (two[1].1, &list[two[0].1])).min_by_key(|(at, _)| *at)
 }
 
 /// What two listeners cannot both have; None where they can: the kernel chooses another port each time.

@@ -63,7 +63,7 @@ fn names_given_and_not() {
         ("fd:3", "fd-3"),
         ("fd:web", "web"),
     ] {
-        assert_eq!(read(text).name, name, "{text}");
+        assert_eq!(&*read(text).name, name, "{text}");
     }
 }
 

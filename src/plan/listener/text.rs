@@ -4,6 +4,7 @@ use super::{ListenerSpec, Resolver, SocketOptions, address, options};
 use crate::plan::error::Fault;
 use std::borrow::Cow;
 use std::fmt;
+use std::rc::Rc;
 
 /// The longest name of a descriptor, in bytes (sd_listen_fds(3)).
 const LONGEST_NAME: usize = 255;
@@ -29,11 +30,11 @@ impl ListenerSpec {
         };
         let address = address::parse(typed, resolver)?;
         let options = match option_text {
-            Some(text) => options::parse(text, &address)?,
-            None => SocketOptions::default(),
+            Some(text) => options::parse(text, &address)?.into(),
+            None => Rc::default(),
         };
-        let name = name.map_or_else(|| default_name(typed).into_owned(), str::to_owned);
-        Ok(ListenerSpec { name, typed: typed.to_owned(), flag: flag.to_owned(), address, options })
+        let name = name.map_or_else(|| default_name(typed).into(), Rc::from);
+        Ok(ListenerSpec { name, typed: typed.into(), flag: flag.into(), address, options })
     }
 }
 
@@ -73,7 +74,7 @@ fn default_name(typed: &str) -> Cow<'_, str> {
 /// The canonical form: it parses to the same listener.
 impl fmt::Display for ListenerSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.name != default_name(&self.typed) {
+        if *self.name != *default_name(&self.typed) {
             write!(f, "{}=", self.name)?;
         }
         write!(f, "{}{}", self.typed, self.options)
