@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A candidate that is not ready at this age is looked at.
+/// A candidate that is not ready at this age is looked at, and again at twice the age.
 pub const LOOK_AFTER: Duration = Duration::from_secs(3);
 
 /// Programs that close what they were started with before they start another: Node.js marks it so, sudo and Python's
@@ -26,11 +26,12 @@ impl Runtime {
         let generations: Vec<GenerationId> =
             self.copies.values_mut().filter(late).map(|copy| copy.generation).collect();
         for generation in generations {
-            let waits = self.copies.get_mut(&generation).is_some_and(|copy| {
-                copy.look_closer = None;
-                copy.watch.is_some()
-            });
-            if let Some(trouble) = waits.then(|| self.in_the_way(generation)).flatten() {
+            let Some(copy) = self.copies.get_mut(&generation) else { continue };
+            // At twice the age once more, for the server may not be there yet.
+            copy.look_closer = copy.watch.as_ref().map(|watch| now + watch.age(now));
+            if copy.look_closer.is_some()
+                && let Some(trouble) = self.in_the_way(generation)
+            {
                 self.diagnose(generation, trouble);
             }
         }
@@ -59,6 +60,7 @@ impl Runtime {
     fn diagnose(&mut self, generation: GenerationId, what: Trouble) {
         if let Some(copy) = self.copies.get_mut(&generation) {
             copy.diagnosed = true;
+            copy.look_closer = None;
         }
         self.tell(&Notice::Diagnosis { generation, what });
     }

@@ -91,6 +91,12 @@ impl Watch {
         self.said.contains(&sign)
     }
 
+    /// How long it has been watched.
+    #[must_use]
+    pub fn age(&self, now: Moment) -> Duration {
+        now.since(self.began)
+    }
+
     /// When to call [`Watch::look`] next.
     #[must_use]
     pub fn next(&self) -> Option<Moment> {

@@ -1,31 +1,9 @@
-//! What is said about copies that do not come to serve, with real wrappers; and that the documented ways through them work.
+//! What is said about copies that do not come to serve, and about those that only say that they do.
 
-use crate::support::{ENDLESS, client, endless, example};
+use crate::support::{client, endless};
 use std::net::{TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
-use std::process::Command;
-use std::{fs, thread};
-
-fn target() -> String {
-    example("target").display().to_string()
-}
-
-fn has(program: &str) -> bool {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
-    if !found {
-        // .ci/run installs it.
-        eprintln!("{program} is not here");
-    }
-    found
-}
-
-/// The wrappers that start the server as their child, each as its words before the server's.
-const WRAPPERS: [(&str, &[&str]); 4] = [
-    ("sh", &["sh", "-c", "\"$@\"; exit", "sh"]),
-    ("timeout", &["timeout", "600"]),
-    ("tini", &["tini", "-g", "--"]),
-    ("flock", &["flock", "lock"]),
-];
+use std::thread;
 
 #[test]
 fn a_copy_that_goes_to_the_background_is_told_from_one_that_ends() {
@@ -63,75 +41,6 @@ fn a_failure_whose_arguments_name_the_address_gets_a_hint_and_another_one_none()
         assert_eq!(endless.ended_clean(), 98);
         assert_eq!(endless.count("endless holds"), 0);
     }
-}
-
-#[test]
-fn a_wrapper_that_has_the_pid_is_named_and_exec_inside_it_helps() {
-    for (name, words) in WRAPPERS.into_iter().filter(|(name, _)| has(name)) {
-        let target = target();
-        // As a server that looks at LISTEN_PID, finds another's, and goes on without sockets.
-        let deaf = [words, &[&target, "deaf"]].concat();
-        let mut endless = endless("-l 127.0.0.1:0 --hammer 1s").start_command(&deaf);
-        endless.wait_with(&[&format!("is a child of {name}, and LISTEN_PID is"), "endless exec --"]);
-        endless.signal(nix::sys::signal::Signal::SIGTERM);
-        endless.ended();
-        let helped = [words, &[ENDLESS, "exec", "--", &target, "env=LISTEN_PID"]].concat();
-        let mut endless = crate::support::endless("-l 127.0.0.1:0 --kill-mode group").start_command(&helped);
-        endless.ready(1);
-        let server = endless.ask().1;
-        endless.wait(&format!("LISTEN_PID={server}"));
-        assert_eq!(endless.stop(), 0, "{name}: {:#?}", endless.said());
-        assert_eq!(endless.count("is a child of"), 0);
-    }
-}
-
-#[test]
-fn a_wrapper_that_keeps_the_pid_is_no_matter() {
-    for words in [&["setpriv", "--no-new-privs"][..], &["env", "A=1"], &["nice"], &["bash", "-c", "exec \"$0\""]] {
-        if has(words[0]) {
-            let mut endless = endless("-l 127.0.0.1:0").start_command(&[words, &[&target()]].concat());
-            endless.ready(1);
-            assert_eq!(endless.stop(), 0);
-            assert_eq!(endless.count("generation 1: "), 0, "{:#?}", endless.said());
-        }
-    }
-}
-
-#[test]
-fn a_wrapper_that_closes_descriptors_is_named() {
-    if !has("python3") {
-        return;
-    }
-    let wrapper = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))";
-    let mut endless =
-        endless("-l 127.0.0.1:0 --hammer 1s").start_command(&["python3", "-c", wrapper, &target(), "hang"]);
-    endless.wait_with(&["does not have the sockets: python3 has closed them", "--pass stdin"]);
-    endless.signal(nix::sys::signal::Signal::SIGTERM);
-    endless.ended();
-}
-
-#[test]
-fn npm_start_closes_the_sockets_and_lets_standard_input_through() {
-    if !has("npm") {
-        return;
-    }
-    let setup = endless("-l 127.0.0.1:0");
-    let package = r#"{"name": "x", "version": "1.0.0", "scripts": {"start": "exec node server.js"}}"#;
-    fs::write(setup.dir().join("package.json"), package).unwrap();
-    fs::write(setup.dir().join("server.js"), "require('http').createServer().listen({fd: 3})").unwrap();
-    let mut endless = setup.start_command(&["npm", "start"]);
-    endless.wait_with(&["generation 1: npm closes every descriptor above 2", "--pass stdin"]);
-    assert_ne!(endless.ended_clean(), 0);
-
-    let setup = crate::support::endless("-l 127.0.0.1:0 --pass stdin --kill-mode group");
-    fs::write(setup.dir().join("package.json"), package).unwrap();
-    let server = "const s = require('http').createServer((q, a) => a.end('Hello, world 1 ' + process.pid + '!\\n')).listen({fd: 0}); \
-                  process.on('SIGTERM', () => s.close())";
-    fs::write(setup.dir().join("server.js"), server).unwrap();
-    let mut endless = setup.start_command(&["npm", "start"]);
-    endless.ready(1);
-    assert_eq!(endless.ask().0, 1);
-    endless.stop();
 }
 
 /// What is said about one that takes nobody.

@@ -49,3 +49,4 @@ mod terminal;
 mod unix_paths;
 mod upgrade;
 mod watch;
+mod wrappers;

@@ -162,13 +162,55 @@ fn systemd_notify_as_nobody() {
     }
 }
 
+/// With a barrier, as sd_notify_barrier(3) sends it: it fails when nobody closes the other end.
 #[test]
 fn python() {
-    let send = "import os, socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); \
-                s.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])";
+    let send = "import os, select, socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); \
+                s.connect(os.environ['NOTIFY_SOCKET']); s.send(b'READY=1'); r, w = os.pipe(); \
+                socket.send_fds(s, [b'BARRIER=1'], [w]); os.close(w); exit(not select.select([r], [], [], 20)[0])";
     if has("python3") {
         says_ready(&format!("python3 -c \"{send}\""));
     }
+}
+
+/// Node.js has no datagram sockets of this kind: its programs run systemd-notify, and name themselves.
+#[test]
+fn node() {
+    if !has("node") || !has("systemd-notify") {
+        return;
+    }
+    let server = "const s = require('http').createServer((q, a) => a.end( \
+                    `Hello, world ${process.env.ENDLESS_GENERATION} ${process.pid}!\\n`)); \
+                  process.on('SIGTERM', () => s.close()); \
+                  s.listen({fd: 3}, () => require('child_process').execFileSync( \
+                    'systemd-notify', ['--ready', `--pid=${process.pid}`, '--status=serving']))";
+    let mut endless = endless("-l 127.0.0.1:0 --ready notify").start_command(&["node", "-e", server]);
+    for generation in [1, 2] {
+        endless.wait_with(&[&format!("generation {generation} "), "is ready", "READY=1"]);
+        assert_eq!(endless.ask().0, generation);
+        if generation == 1 {
+            endless.restart(2);
+        }
+    }
+    assert_eq!(endless.stop(), 0);
+    assert_eq!(endless.count("stranger"), 0);
+}
+
+#[test]
+fn the_go_library() {
+    let packages = "/usr/share/gocode";
+    if !has("go") || !std::path::Path::new(packages).join("src/github.com/coreos/go-systemd").exists() {
+        return;
+    }
+    let setup = tempfile::tempdir().unwrap();
+    let (source, sender) = (setup.path().join("ready.go"), setup.path().join("ready"));
+    let program = "package main\nimport (\n\"os\"\n\"github.com/coreos/go-systemd/daemon\"\n)\nfunc main() {\n\
+                   if sent, _ := daemon.SdNotify(false, daemon.SdNotifyReady); !sent { os.Exit(1) }\n}\n";
+    std::fs::write(&source, program).unwrap();
+    let mut build = Command::new("go");
+    build.args(["build", "-o"]).args([&sender, &source]).envs([("GO111MODULE", "off"), ("GOPATH", packages)]);
+    assert!(build.status().unwrap().success());
+    says_ready(&sender.display().to_string());
 }
 
 #[test]
