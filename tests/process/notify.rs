@@ -33,11 +33,11 @@ fn a_candidate_may_ask_for_more_time() {
 
 #[test]
 fn what_misses_its_watchdog_is_killed_and_started_again() {
-    let mut endless = endless("-l 127.0.0.1:0 --watchdog 1s").start(&["alive=100", "2+:print=again"]);
-    endless.wait("WATCHDOG_USEC is 1000000");
+    let mut endless = endless("-l 127.0.0.1:0 --watchdog 3s").start(&["alive=100", "2+:print=again"]);
+    endless.wait("WATCHDOG_USEC is 3000000");
     let first = endless.ready(1);
     endless.touch("silent");
-    endless.wait_with(&["generation 1", "is stuck: no WATCHDOG=1 for 1s"]);
+    endless.wait_with(&["generation 1", "is stuck: no WATCHDOG=1 for 3s"]);
     std::fs::remove_file(endless.file("silent")).unwrap();
     endless.ready(2);
     assert!(!processes::alive(first));
