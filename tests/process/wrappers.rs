@@ -85,7 +85,8 @@ fn npm_start_closes_the_sockets_and_lets_standard_input_through() {
     fs::write(setup.dir().join("package.json"), package).unwrap();
     fs::write(setup.dir().join("server.js"), "require('http').createServer().listen({fd: 3})").unwrap();
     let mut endless = setup.start_command(&["npm", "start"]);
-    endless.wait_with(&["generation 1: npm closes every descriptor above 2", "--pass stdin"]);
+    // Told by its end, or on a busy machine while it is late.
+    endless.wait_with(&["generation 1: ", "npm", "close", "--pass stdin"]);
     assert_ne!(endless.ended_clean(), 0);
 
     let setup = crate::support::endless("-l 127.0.0.1:0 --pass stdin --kill-mode group");
@@ -126,7 +127,7 @@ fn sudo_closes_the_sockets_and_lets_standard_input_through() {
     }
     // It ends, as most do that find no socket.
     let mut endless = endless("-l 127.0.0.1:0").start_command(&["sudo", "-n", "-E", &target(), "exit=3"]);
-    endless.wait_with(&["generation 1: sudo closes every descriptor above 2", "--pass stdin"]);
+    endless.wait_with(&["generation 1: ", "sudo", "close", "--pass stdin"]);
     assert_eq!(endless.ended_clean(), 3);
     // It goes on without.
     let mut endless =
