@@ -118,7 +118,7 @@ fn plan(args: &Args, passed: &[listener::Inherited]) -> Result<Plan> {
     let around = Surroundings {
         inherited: passed.iter().map(socket).collect(),
         // A [::] that cannot be bound all the same becomes 0.0.0.0 when it is bound.
-        ipv6: listener::has_ipv6(),
+        ipv6: listener::has_ipv6,
         environment: std::env::vars_os().collect(),
     };
     Ok(Plan::new(args, &around)?)

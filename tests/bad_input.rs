@@ -13,7 +13,7 @@ type Wrong = (&'static [&'static str], &'static str, &'static str, &'static str)
 fn surroundings() -> Surroundings {
     let socket = |fd, name: &str| InheritedSocket { fd, name: Some(name.to_owned()) };
     let inherited = vec![socket(3, "web"), socket(4, "twice"), socket(5, "twice")];
-    Surroundings { inherited, ipv6: true, environment: vec![("PATH".into(), "/bin:/usr/bin".into())] }
+    Surroundings { inherited, ipv6: || true, environment: vec![("PATH".into(), "/bin:/usr/bin".into())] }
 }
 
 fn parse(line: &[&str]) -> Result<Invocation, cli::UsageError> {

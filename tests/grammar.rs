@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 
 fn resolver() -> Resolver {
-    Resolver::by(true, |host| match host {
+    Resolver::by(|| true, |host| match host {
         "localhost" => Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]),
         _ => Err("not known".to_owned()),
     })
@@ -17,7 +17,7 @@ fn resolver() -> Resolver {
 
 fn surroundings() -> Surroundings {
     let environment = vec![("PATH".into(), "/bin:/usr/bin".into())];
-    Surroundings { inherited: vec![], ipv6: true, environment }
+    Surroundings { inherited: vec![], ipv6: || true, environment }
 }
 
 fn inet() -> impl Strategy<Value = String> {

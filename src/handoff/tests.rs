@@ -2,7 +2,7 @@ use super::*;
 use crate::plan::{Address, Resolver};
 
 fn specs(flags: &[&str]) -> Vec<ListenerSpec> {
-    let mut resolver = Resolver::by(true, |_| Ok(vec![std::net::Ipv4Addr::LOCALHOST.into()]));
+    let mut resolver = Resolver::by(|| true, |_| Ok(vec![std::net::Ipv4Addr::LOCALHOST.into()]));
     flags.iter().map(|flag| ListenerSpec::parse(flag, &mut resolver).unwrap()).collect()
 }
 

@@ -63,7 +63,7 @@ pub(super) fn read(
     args: &ReadinessArgs,
     listeners: &[ListenerSpec],
     handoff: &HandoffPlan,
-    ipv6: bool,
+    ipv6: fn() -> bool,
 ) -> Result<Readiness, Error> {
     let settle = value::or("--settle", args.settle.as_deref(), Duration::from_secs(1), value::duration)?;
     let mode = value::or("--ready", args.ready.as_deref(), ReadyMode::Auto, |text| {
@@ -75,7 +75,7 @@ pub(super) fn read(
     Ok(Readiness { mode, settle })
 }
 
-fn mode(text: &str, ipv6: bool) -> Result<ReadyMode, Fault> {
+fn mode(text: &str, ipv6: fn() -> bool) -> Result<ReadyMode, Fault> {
     match text.split_once('=') {
         None => match text {
             "auto" => Ok(ReadyMode::Auto),
@@ -144,7 +144,7 @@ fn refuse_without_listener(mode: &ReadyMode, listeners: &[ListenerSpec]) -> Resu
     }
 }
 
-fn url(text: &str, ipv6: bool) -> Result<Url, Fault> {
+fn url(text: &str, ipv6: fn() -> bool) -> Result<Url, Fault> {
     let Some(rest) = text.strip_prefix("http://") else {
         return Err(Fault::new("the URL does not begin with http://", "http=http://localhost:9090/ready"));
     };
@@ -155,7 +155,7 @@ fn url(text: &str, ipv6: bool) -> Result<Url, Fault> {
 }
 
 /// An address to connect to.
-fn outside(text: &str, ipv6: bool) -> Result<SocketAddr, Fault> {
+fn outside(text: &str, ipv6: fn() -> bool) -> Result<SocketAddr, Fault> {
     let hint = "HOST:PORT, such as localhost:9090";
     match listener::address::parse(text, &mut Resolver::of_system(ipv6))? {
         Address::Tcp { at, .. } if at.port() == 0 => Err(Fault::new("nobody answers at port 0", hint)),

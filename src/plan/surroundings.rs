@@ -12,12 +12,12 @@ pub struct InheritedSocket {
 }
 
 /// What a plan depends on beside the command line.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone)]
 pub struct Surroundings {
     /// The sockets a service manager passed in, in order.
     pub inherited: Vec<InheritedSocket>,
-    /// Whether this machine has IPv6: `:80` is `[::]:80` then.
-    pub ipv6: bool,
+    /// Whether this machine has IPv6: `:80` is `[::]:80` then. Asked only where it matters.
+    pub ipv6: fn() -> bool,
     /// endless' own environment, from which the target's is built.
     pub environment: Vec<(OsString, OsString)>,
 }

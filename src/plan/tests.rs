@@ -4,7 +4,7 @@ use crate::cli::{self, Invocation};
 fn surroundings() -> Surroundings {
     let socket = |fd, name: &str| InheritedSocket { fd, name: Some(name.to_owned()) };
     let inherited = vec![socket(3, "app.socket"), socket(4, "app.socket"), socket(5, "odd name:x")];
-    Surroundings { inherited, ipv6: true, environment: vec![("PATH".into(), "/bin".into())] }
+    Surroundings { inherited, ipv6: || true, environment: vec![("PATH".into(), "/bin".into())] }
 }
 
 fn args(line: &[&str]) -> cli::Args {

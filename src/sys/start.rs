@@ -9,7 +9,7 @@ use nix::sys::stat::Mode;
 use std::ffi::{CStr, OsStr, c_char};
 use std::io::Write;
 use std::mem::forget;
-use std::os::fd::AsRawFd;
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -33,12 +33,17 @@ macro_rules! begin_with {
 pub fn prepare() {
     // SAFETY: no function of ours is named; SIGPIPE can be ignored.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-    while let Ok(null) = open("/dev/null", OFlag::O_RDWR, Mode::empty()) {
-        if null.as_raw_fd() > 2 {
-            break;
-        }
+    // The lowest free number is the next to be given.
+    while (0..3).any(is_closed)
+        && let Ok(null) = open("/dev/null", OFlag::O_RDWR, Mode::empty())
+    {
         forget(null);
     }
+}
+
+fn is_closed(number: RawFd) -> bool {
+    // SAFETY: F_GETFD takes a number, which may be of no descriptor (fcntl(2)).
+    unsafe { libc::fcntl(number, libc::F_GETFD) == -1 }
 }
 
 /// The path by which this program was executed: that of execve(2), before any link in it was followed (getauxval(3)).

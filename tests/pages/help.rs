@@ -19,7 +19,7 @@ fn plan(options: &[String]) -> Plan {
     let line = ["endless", "-l", "localhost:4242"].map(str::to_owned).into_iter().chain(options.iter().cloned());
     let line = line.chain(["--", "/bin/sh"].map(str::to_owned)).map(OsString::from);
     let Ok(Invocation::Run(args)) = cli::parse(line) else { panic!("{options:?}") };
-    let around = Surroundings { ipv6: true, ..Surroundings::default() };
+    let around = Surroundings { inherited: vec![], ipv6: || true, environment: vec![] };
     let mut plan = Plan::new(&args, &around).unwrap_or_else(|error| panic!("{error}"));
     plan.handoff.explicit = false;
     plan

@@ -47,7 +47,7 @@ pub fn accept_with(page: &str, words: &[String], inherited: &[InheritedSocket]) 
         Err(error) => panic!("{page}: {line}\n{error}"),
     };
     let environment = vec![("PATH".into(), "/bin:/usr/bin".into())];
-    match Plan::new(&args, &Surroundings { inherited: inherited.to_vec(), ipv6: true, environment }) {
+    match Plan::new(&args, &Surroundings { inherited: inherited.to_vec(), ipv6: || true, environment }) {
         Err(error) if error.flag != "COMMAND" && !error.reason.contains("there is no group") => {
             panic!("{page}: {line}\n{error}")
         }

@@ -15,7 +15,7 @@ pub(super) const FORMS: &str = "HOST:PORT, [IPV6]:PORT, :PORT, PORT, udp:HOST:PO
 
 /// Turns host names into addresses, each name once.
 pub struct Resolver {
-    ipv6: bool,
+    ipv6: fn() -> bool,
     lookup: fn(&str) -> Result<Vec<IpAddr>, String>,
     known: HashMap<String, Result<IpAddr, String>>,
 }
@@ -23,7 +23,7 @@ pub struct Resolver {
 impl Resolver {
     /// Asks the system (getaddrinfo(3)). `ipv6` tells whether this machine has IPv6.
     #[must_use]
-    pub fn of_system(ipv6: bool) -> Resolver {
+    pub fn of_system(ipv6: fn() -> bool) -> Resolver {
         Resolver::by(ipv6, |host| match (host, 0).to_socket_addrs() {
             Ok(all) => Ok(all.map(|at| at.ip()).collect()),
             Err(error) => Err(error.to_string()),
@@ -32,7 +32,7 @@ impl Resolver {
 
     /// Asks `lookup`, which gives all the addresses of a host name in the order of preference, or why there are none.
     #[must_use]
-    pub fn by(ipv6: bool, lookup: fn(&str) -> Result<Vec<IpAddr>, String>) -> Resolver {
+    pub fn by(ipv6: fn() -> bool, lookup: fn(&str) -> Result<Vec<IpAddr>, String>) -> Resolver {
         Resolver { ipv6, lookup, known: HashMap::new() }
     }
 
@@ -54,7 +54,7 @@ impl Resolver {
     }
 
     fn any(&self) -> IpAddr {
-        if self.ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+        if (self.ipv6)() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
     }
 }
 

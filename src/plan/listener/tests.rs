@@ -10,11 +10,11 @@ fn lookup(host: &str) -> Result<Vec<IpAddr>, String> {
 }
 
 fn read(text: &str) -> ListenerSpec {
-    ListenerSpec::parse(text, &mut Resolver::by(true, lookup)).unwrap_or_else(|fault| panic!("{text}: {fault}"))
+    ListenerSpec::parse(text, &mut Resolver::by(|| true, lookup)).unwrap_or_else(|fault| panic!("{text}: {fault}"))
 }
 
 fn refused(text: &str) -> String {
-    ListenerSpec::parse(text, &mut Resolver::by(true, lookup)).expect_err(text).to_string()
+    ListenerSpec::parse(text, &mut Resolver::by(|| true, lookup)).expect_err(text).to_string()
 }
 
 fn tcp(at: &str, any: bool) -> Address {
@@ -47,7 +47,7 @@ fn addresses_of_every_form() {
     ] {
         assert_eq!(read(text).address, address, "{text}");
     }
-    let four = ListenerSpec::parse(":80", &mut Resolver::by(false, lookup)).unwrap();
+    let four = ListenerSpec::parse(":80", &mut Resolver::by(|| false, lookup)).unwrap();
     assert_eq!(four.address, tcp("0.0.0.0:80", true));
 }
 
