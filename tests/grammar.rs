@@ -9,10 +9,13 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr};
 
 fn resolver() -> Resolver {
-    Resolver::by(|| true, |host| match host {
-        "localhost" => Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]),
-        _ => Err("not known".to_owned()),
-    })
+    Resolver::by(
+        || true,
+        |host| match host {
+            "localhost" => Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]),
+            _ => Err("not known".to_owned()),
+        },
+    )
 }
 
 fn surroundings() -> Surroundings {

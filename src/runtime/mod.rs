@@ -140,8 +140,10 @@ pub struct Runtime {
     /// A restart has failed since then.
     failed: bool,
     finish: Option<u8>,
-    /// Something happened less than a moment ago.
+    /// Something has happened since memory was given back.
     awake: bool,
+    /// When it was given back last.
+    rested: Option<Moment>,
 }
 
 impl Runtime {
@@ -188,6 +190,7 @@ impl Runtime {
             failed: false,
             finish: None,
             awake: true,
+            rested: None,
         };
         match NotifyDir::make(runtime.plan.process.identity.is_some()) {
             Ok(dir) => runtime.notify_dir = Some(dir),

@@ -16,7 +16,7 @@ use nix::sys::time::TimeSpec;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// When nothing has happened for this long, memory is given back.
+/// Memory is given back at most this often.
 const REST: Duration = Duration::from_secs(1);
 
 /// Where not all can be waited for at once, each part is for this long.
@@ -97,18 +97,31 @@ impl Runtime {
 
     fn poll(&mut self) -> Vec<Source> {
         let due = self.next_deadline();
-        let look = if self.awake { due.into_iter().chain([clock::now() + REST]).min() } else { due };
+        let now = clock::now();
+        let rest = self.rest_due(now);
+        let rests = rest.is_some_and(|at| at <= now);
+        let look = due.into_iter().chain(rest.filter(|_| !rests)).min();
         let (sources, mut fds) = self.poll_set();
-        if !self.awake {
+        if rests {
             // Here, and not earlier: each function that runs afterwards brings sixteen pages back.
             memory::release_code_pages();
         }
-        wait_for(&mut fds, look.map(|at| TimeSpec::from_duration(at.since(clock::now()))));
+        wait_for(&mut fds, look.map(|at| TimeSpec::from_duration(at.since(now))));
         let happened = |fd: &PollFd<'_>| fd.revents().filter(|events| !events.is_empty());
         let ready = sources.into_iter().zip(&fds).filter_map(|(source, fd)| Some((source, happened(fd)?)));
         let ready: Vec<Source> = ready.map(|(source, events)| source.with(events)).collect();
-        self.awake = !ready.is_empty() || due.is_some_and(|at| at <= clock::now());
+        if rests {
+            (self.awake, self.rested) = (false, Some(now));
+        }
+        self.awake |= !ready.is_empty() || due.is_some_and(|at| at <= clock::now());
         ready
+    }
+
+    /// When memory is given back: as soon as nothing is to be waited for in a start, a restart or a stop, so that an idle
+    /// endless does not wake for it, and [`REST`] after the last time. None when it is given back already.
+    fn rest_due(&self, now: Moment) -> Option<Moment> {
+        let busy = self.supervisor.active().is_none() || self.supervisor.next_deadline().is_some();
+        (self.awake && !busy).then(|| self.rested.map_or(now, |rested| rested + REST))
     }
 
     fn poll_set(&self) -> (Vec<Source>, Vec<PollFd<'_>>) {

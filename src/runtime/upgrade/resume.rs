@@ -107,5 +107,6 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         failed: values.failed,
         finish: None,
         awake: true,
+        rested: None,
     })
 }
