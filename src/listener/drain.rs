@@ -2,7 +2,8 @@
 //!
 //! A handshake that was half done when new connections were steered away still ends at the old seat. No other can come after
 //! that. So the connections there are soon after, half-open ones included, are written down, and the drain is about these.
-//! The few that came in between are another generation's, and most of them are over in a moment.
+//! The few that came in between are a newer generation's, and most of them are over in a moment; where that one retires
+//! before they are, what it has open tells them from the older one's.
 
 use super::connection::{Connection, Id, MOST_SILENCE, Phase};
 use super::diag::Diag;
@@ -56,24 +57,18 @@ pub(super) struct Old {
 }
 
 impl Listeners {
-    /// Writes down the connections of this moment, by a walk through the kernel's table, at the listeners where the generation has seats of its own, but for those
-    /// `others` watch. Where the kernel does not tell (no netlink), only the queues count.
+    /// Writes down the connections of this moment, by a walk through the kernel's table, at the listeners where the generation
+    /// has seats of its own. Where the kernel does not tell (no netlink), only the queues count.
     #[must_use]
-    pub fn begin_drain<'a>(
-        &self,
-        generation: GenerationId,
-        others: impl Iterator<Item = &'a DrainWatch>,
-    ) -> DrainWatch {
+    pub fn begin_drain(&self, generation: GenerationId) -> DrainWatch {
         let places = self.tcp_places(generation);
         let ports: Vec<u16> = places.iter().map(SocketAddr::port).collect();
         let unix = UnixConnections::at(self.unix_names(generation));
         let diag = if places.is_empty() && unix.names.is_empty() { None } else { Diag::open().ok() };
         let found = diag.as_ref().and_then(|diag| diag.connections(&ports).ok()).unwrap_or_default();
-        let foreign = cookies(others);
         let ours = |one: &Connection| {
             let server = one.id.server();
-            let here = |place: &SocketAddr| place.port() == server.port() && covers(place.ip(), server.ip());
-            places.iter().any(here) && !foreign.contains(&one.id.cookie())
+            places.iter().any(|place| place.port() == server.port() && covers(place.ip(), server.ip()))
         };
         let first = |one: Connection| Old::new(&one);
         let old: Vec<Old> = found.into_iter().filter(ours).map(first).filter(|old| old.phase != Phase::Over).collect();
@@ -107,7 +102,7 @@ impl Listeners {
 
 /// The connections these watch.
 pub(super) fn cookies<'a>(watches: impl Iterator<Item = &'a DrainWatch>) -> HashSet<u64> {
-    watches.flat_map(|watch| &watch.old).map(|old| old.id.cookie()).collect()
+    watches.flat_map(DrainWatch::cookies).collect()
 }
 
 /// Whether a socket bound to `place` has connections at `server`.
@@ -163,10 +158,30 @@ impl DrainWatch {
         }
     }
 
-    /// Forgets connections that turn out to be of a newer generation: they came between the steering and the writing down.
-    pub fn forget(&mut self, newer: &[OpenSocket]) {
-        let newer: HashSet<u32> = newer.iter().map(|open| open.inode).collect();
-        self.old.retain(|old| !newer.contains(&old.inode));
+    /// Forgets connections that turn out to be another generation's: of a newer one when they came between the steering and
+    /// the writing down, of an older one when they have not ended since.
+    pub fn forget(&mut self, others: &[OpenSocket]) {
+        let others: HashSet<u32> = others.iter().map(|open| open.inode).collect();
+        self.old.retain(|old| !others.contains(&old.inode));
+    }
+
+    /// Whether any of its connections is among those, by their cookies.
+    #[must_use]
+    pub fn shares(&self, cookies: &HashSet<u64>) -> bool {
+        self.old.iter().any(|old| cookies.contains(&old.id.cookie()))
+    }
+
+    /// Of the connections an earlier drain has written down, only what its copy has open is this generation's, or may be:
+    /// what nobody has accepted yet. Where nothing is known of what it has open, all of them may be.
+    pub fn share(&mut self, cookies: &HashSet<u64>, own: &[OpenSocket]) {
+        let own: HashSet<u32> = own.iter().map(|open| open.inode).collect();
+        let may_be_ours = |old: &Old| own.is_empty() || old.inode == 0 || own.contains(&old.inode);
+        self.old.retain(|old| !cookies.contains(&old.id.cookie()) || may_be_ours(old));
+    }
+
+    /// The cookies of its connections.
+    pub fn cookies(&self) -> impl Iterator<Item = u64> {
+        self.old.iter().map(|old| old.id.cookie())
     }
 
     pub(super) fn old(&self) -> impl Iterator<Item = &Old> {

@@ -2,6 +2,7 @@
 
 use super::copy::{Copy, Drain, Progress};
 use super::{Runtime, clock};
+use crate::listener::DrainWatch;
 use crate::notice::{Level, Notice};
 use crate::plan::DrainMode;
 use crate::spawn::ProcessTable;
@@ -9,6 +10,7 @@ use crate::supervisor::Event;
 use crate::words::{GenerationId, Moment};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// After the flip the old generation keeps what it was just given for at least this long: a connection that was accepted
@@ -73,8 +75,12 @@ impl Runtime {
 
     /// Writes down what a generation has at this moment.
     fn begin_watch(&mut self, generation: GenerationId) {
+        let mut watch = self.listeners.begin_drain(generation);
         let others = self.copies.values().filter_map(|copy| copy.drain.as_ref()?.watch.as_ref());
-        let watch = self.listeners.begin_drain(generation, others);
+        let others: HashSet<u64> = others.flat_map(DrainWatch::cookies).collect();
+        if let Some(copy) = self.copies.get_mut(&generation).filter(|_| watch.shares(&others)) {
+            watch.share(&others, &copy.tree.sockets(&ProcessTable::read()));
+        }
         let looks = matches!(self.plan.lifecycle.drain.mode, DrainMode::Quiet | DrainMode::Soft);
         let blind = looks && watch.blind();
         if blind && !std::mem::replace(&mut self.told.blind, true) {
@@ -151,7 +157,7 @@ impl Runtime {
             }
         }
         if !waits.quiet() {
-            self.search_newer(generation, now);
+            self.search_others(generation, now);
         }
         quiet
     }
@@ -171,15 +177,15 @@ impl Runtime {
         self.plan.lifecycle.drain.limit + asked.map(|asked| now.since(asked)).unwrap_or_default()
     }
 
-    /// Connections that came in the moment of the flip may be the newer generation's: after a while that is looked up, once.
-    fn search_newer(&mut self, generation: GenerationId, now: Moment) {
+    /// Connections that came in the moment of a flip may be another generation's: after a while that is looked up, once.
+    fn search_others(&mut self, generation: GenerationId, now: Moment) {
         let long = |drain: &Drain| !drain.searched && drain.asked.is_some_and(|asked| now.since(asked) >= LONG_DRAIN);
         if !self.copies.get(&generation).and_then(|copy| copy.drain.as_ref()).is_some_and(long) {
             return;
         }
         let table = ProcessTable::read();
-        let newer = self.copies.values_mut().filter(|copy| copy.generation > generation);
-        let open: Vec<_> = newer.flat_map(|copy| copy.tree.sockets(&table)).collect();
+        let others = self.copies.values_mut().filter(|copy| copy.generation != generation);
+        let open: Vec<_> = others.flat_map(|copy| copy.tree.sockets(&table)).collect();
         if let Some(drain) = self.copies.get_mut(&generation).and_then(|copy| copy.drain.as_mut()) {
             drain.searched = true;
             drain.watch.iter_mut().for_each(|watch| watch.forget(&open));

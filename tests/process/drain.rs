@@ -1,6 +1,6 @@
 //! Old copies are waited for until nothing is asked of them: a server that dies of its stop signal loses nothing.
 
-use crate::support::client::read_answer;
+use crate::support::client::{greeting, read_answer};
 use crate::support::crowd::{Crowd, connect, get, late, pausing};
 use crate::support::load::{Kind, Load};
 use crate::support::{Endless, Setup, endless, until};
@@ -70,6 +70,25 @@ fn requests_that_take_long_are_waited_for() {
     let endless = mortal("-l 127.0.0.1:0 --probation 0");
     let load = Load::start(endless.address(0), &[(Kind::Slow, 4)]);
     loses_nothing(endless, load, 10);
+}
+
+/// What came in the moment of the last restart is in that one's account, too.
+#[test]
+fn a_request_that_began_in_the_moment_of_a_restart_is_waited_for_when_the_next_one_follows_at_once() {
+    let mut endless = mortal("-l 127.0.0.1:0 --probation 0");
+    let mut asked = Vec::new();
+    for generation in 2..=6 {
+        endless.restart(generation);
+        let mut client = connect(endless.address(0));
+        client.write_all(b"GET /sleep/700 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+        asked.push(client);
+    }
+    endless.restart(7);
+    for (client, generation) in asked.iter_mut().zip(2..) {
+        let answer = read_answer(client).unwrap_or_else(|error| panic!("{error}: {:#?}", endless.said()));
+        assert_eq!(greeting(&answer).0, generation);
+    }
+    assert_eq!(endless.stop(), 0);
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn look(drain: &mut DrainWatch, milliseconds: u64) -> Waits {
 }
 
 fn begin(listeners: &Listeners) -> DrainWatch {
-    listeners.begin_drain(ONE, std::iter::empty())
+    listeners.begin_drain(ONE)
 }
 
 #[track_caller]
@@ -77,12 +77,19 @@ fn what_comes_later_or_belongs_to_others_is_not_waited_for() {
     let kept = accept(seat(&listeners, TWO));
     assert_eq!(look(&mut first, 0).open(), 1);
     listeners.steer(THREE);
-    let mut second = listeners.begin_drain(TWO, [&first].into_iter());
-    assert_eq!(look(&mut second, 0).open(), 1);
-    // Two that were written down wrongly: one is known to be a newer generation's.
-    let mut both = listeners.begin_drain(ONE, std::iter::empty());
-    assert_eq!(look(&mut both, 0).open(), 2);
+    let mut second = listeners.begin_drain(TWO);
+    assert_eq!(look(&mut second, 0).open(), 2);
+    let known = first.cookies().collect();
+    assert!(second.shares(&known));
     let inode = u32::try_from(nix::sys::stat::fstat(&kept).unwrap().st_ino).unwrap();
+    second.share(&known, &[OpenSocket { inode, pid: 0, fd: 0 }]);
+    assert_eq!(look(&mut second, 0).open(), 1);
+    // Two that were written down wrongly: one is known to be a newer generation's, and that one's.
+    let mut both = listeners.begin_drain(ONE);
+    assert_eq!(look(&mut both, 0).open(), 2);
+    let mut newer = listeners.begin_drain(TWO);
+    newer.share(&both.cookies().collect(), &[OpenSocket { inode, pid: 0, fd: 0 }]);
+    assert_eq!(look(&mut newer, 0).open(), 1);
     both.forget(&[OpenSocket { inode, pid: 0, fd: 0 }]);
     assert_eq!(look(&mut both, 0).open(), 1);
     drop((client, old));

@@ -143,7 +143,7 @@ fn a_drain_waits_for_the_queue() {
     let mut listeners = open(tcp("127.0.0.1:0"), &[ONE, TWO]);
     let _waiting = TcpStream::connect(address(&listeners)).unwrap();
     listeners.steer(TWO);
-    let mut drain = listeners.begin_drain(ONE, std::iter::empty());
+    let mut drain = listeners.begin_drain(ONE);
     assert!(!drain.queue_over(&listeners));
     let _accepted = accept(seat(&listeners, ONE));
     let _other = TcpStream::connect(address(&listeners)).unwrap();
@@ -159,7 +159,7 @@ fn a_drain_waits_for_half_open_handshakes_of_its_beginning_only() {
     // It stays half open until it sends something.
     let mut late = TcpStream::connect(address(&listeners)).unwrap();
     listeners.steer(TWO);
-    let mut drain = listeners.begin_drain(ONE, std::iter::empty());
+    let mut drain = listeners.begin_drain(ONE);
     let _later = TcpStream::connect(address(&listeners)).unwrap();
     assert!(!drain.queue_over(&listeners));
     late.write_all(b"x").unwrap();
@@ -172,7 +172,7 @@ fn a_drain_of_a_seat_that_was_shut_is_over() {
     let mut listeners = open(tcp("127.0.0.1:0"), &[ONE, TWO]);
     let _waiting = TcpStream::connect(address(&listeners)).unwrap();
     listeners.steer(TWO);
-    let mut drain = listeners.begin_drain(ONE, std::iter::empty());
+    let mut drain = listeners.begin_drain(ONE);
     listeners.shut(ONE);
     assert!(drain.queue_over(&listeners));
 }
@@ -186,7 +186,7 @@ fn a_drain_waits_for_datagrams_and_unix_clients() {
     let _client = UnixStream::connect(&path).unwrap();
     listeners.make_seats(TWO).unwrap();
     listeners.steer(TWO);
-    let mut drain = listeners.begin_drain(ONE, std::iter::empty());
+    let mut drain = listeners.begin_drain(ONE);
     assert!(!drain.queue_over(&listeners));
     let server = UnixListener::from(listeners.seats(ONE)[0].try_clone_to_owned().unwrap());
     let _accepted = server.accept().unwrap();
