@@ -1,5 +1,5 @@
 # The commands of README.md and CONTRIBUTING.md.
-.PHONY: build demo test lint pages bench servers unmodified unmodified-hard flaky install
+.PHONY: build demo test lint pages bench soak servers unmodified unmodified-hard flaky install
 
 build:
 	cargo build --release
@@ -23,6 +23,10 @@ pages:
 
 bench:
 	bench/run
+
+# Half an hour of restarts, crashes and stops at random; see bench/README.md.
+soak:
+	bench/soak
 
 # Every recipe of docs/servers.md with ten restarts; writes the table. Some ten minutes; what is not installed is left out.
 servers:

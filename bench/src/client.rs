@@ -1,11 +1,27 @@
 //! The client's end of one HTTP/1.1 connection, strict about how a request came to nothing.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::thread::sleep;
 use std::time::Duration;
 
 /// How long a client waits for one answer before it counts as lost.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where a server is.
+#[derive(Debug, Clone)]
+pub enum At {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl From<SocketAddr> for At {
+    fn from(address: SocketAddr) -> At {
+        At::Tcp(address)
+    }
+}
 
 /// An answer: who gave it, and whether it was the connection's last.
 #[derive(Debug, Clone, Copy)]
@@ -27,28 +43,88 @@ pub enum Loss {
     Silence,
 }
 
+trait Stream: Read + Write {
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        TcpStream::set_nonblocking(self, nonblocking)
+    }
+}
+
+impl Stream for UnixStream {
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        UnixStream::set_nonblocking(self, nonblocking)
+    }
+}
+
+impl At {
+    fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            At::Tcp(address) => {
+                let stream = TcpStream::connect_timeout(address, PATIENCE)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+            At::Unix(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(PATIENCE))?;
+                Box::new(stream)
+            }
+        })
+    }
+}
+
 /// One connection, and whether it has carried an answer before.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     pub reused: bool,
 }
 
 impl Connection {
-    pub fn open(address: SocketAddr) -> Result<Connection, Loss> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| match error.kind() {
-            ErrorKind::TimedOut => Loss::Silence,
-            _ => Loss::Refused,
-        })?;
-        let set = stream.set_read_timeout(Some(PATIENCE)).and_then(|()| stream.set_nodelay(true));
-        set.map(|()| Connection { stream, reused: false }).map_err(|_| Loss::Unanswered)
+    pub fn open(at: &At) -> Result<Connection, Loss> {
+        let opened = at.connect().map(|stream| Connection { stream, reused: false });
+        opened.map_err(|error| if error.kind() == ErrorKind::TimedOut { Loss::Silence } else { Loss::Refused })
+    }
+
+    /// Whether the server has closed it while nothing was asked.
+    pub fn is_closed(&mut self) -> bool {
+        let _ = self.stream.set_nonblocking(true);
+        let waits = matches!(self.stream.read(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+        let _ = self.stream.set_nonblocking(false);
+        !waits
     }
 
     /// One request and its answer.
     pub fn get(&mut self, path: &str, keep: bool) -> Result<Answer, Loss> {
-        let connection = if keep { "keep-alive" } else { "close" };
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n");
         // A failed write is not the whole story: part of an answer may lie here already.
-        let _ = self.stream.write_all(request.as_bytes());
+        let _ = self.stream.write_all(request(path, keep).as_bytes());
+        self.answer()
+    }
+
+    /// One request that comes in three parts, `pause` apart.
+    pub fn get_slowly(&mut self, path: &str, pause: Duration) -> Result<Answer, Loss> {
+        let request = request(path, false);
+        for part in request.as_bytes().chunks(request.len() / 3 + 1) {
+            let _ = self.stream.write_all(part);
+            sleep(pause);
+        }
+        self.answer()
+    }
+
+    /// Half a request.
+    pub fn begin(&mut self) {
+        let _ = self.stream.write_all(b"GET / HT");
+    }
+
+    /// Waits until the server ends the connection or `PATIENCE` is over.
+    pub fn wait_for_end(&mut self) {
+        let _ = self.stream.read(&mut [0]);
+    }
+
+    fn answer(&mut self) -> Result<Answer, Loss> {
         let mut got = Vec::with_capacity(512);
         loop {
             if let Some(answer) = parse(&got) {
@@ -68,6 +144,11 @@ impl Connection {
     }
 }
 
+fn request(path: &str, keep: bool) -> String {
+    let connection = if keep { "keep-alive" } else { "close" };
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: {connection}\r\n\r\n")
+}
+
 /// A whole answer `Hello, world GENERATION PID!` with a length, or nothing yet.
 fn parse(got: &[u8]) -> Option<Answer> {
     let text = std::str::from_utf8(got).ok()?;
@@ -79,8 +160,8 @@ fn parse(got: &[u8]) -> Option<Answer> {
 }
 
 /// One request on a connection of its own.
-pub fn ask(address: SocketAddr, path: &str) -> Result<Answer, Loss> {
-    Connection::open(address)?.get(path, false)
+pub fn ask(at: impl Into<At>, path: &str) -> Result<Answer, Loss> {
+    Connection::open(&at.into())?.get(path, false)
 }
 
 #[cfg(test)]

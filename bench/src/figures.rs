@@ -84,24 +84,25 @@ impl Row {
         self.promise && self.reached == Some(false)
     }
 
-    fn cells(&self) -> [&str; 6] {
+    pub fn cells(&self) -> Vec<String> {
         let reached = match self.reached {
             Some(true) => "yes",
             Some(false) if self.promise => "**BROKEN**",
             Some(false) => "**no**",
             None => "",
         };
-        [&self.what, &self.endless, &self.starter, &self.bare, &self.target, reached]
+        [&self.what, &self.endless, &self.starter, &self.bare, &self.target, reached].map(str::to_owned).to_vec()
     }
 }
 
-const HEAD: [&str; 6] = ["what", "endless", "Server::Starter", "bare", "target", "reached"];
+pub const HEAD: [&str; 6] = ["what", "endless", "Server::Starter", "bare", "target", "reached"];
 
 /// A Markdown table with its columns in line.
-pub fn table(rows: &[Row]) -> String {
-    let lines: Vec<[&str; 6]> = std::iter::once(HEAD).chain(rows.iter().map(Row::cells)).collect();
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
+    let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let mut text = String::new();
     for (number, line) in lines.iter().enumerate() {
         for (cell, &width) in line.iter().zip(&widths) {

@@ -6,7 +6,7 @@ use crate::{Failure, Result};
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -38,6 +38,15 @@ impl Tools {
 
     pub fn simple_server(&self) -> Vec<String> {
         words(&self.simple_server.display().to_string(), "")
+    }
+
+    /// A server that binds this port or Unix path by itself.
+    pub fn server_py(&self, place: &str) -> Vec<String> {
+        vec![
+            "python3".to_owned(),
+            concat!(env!("CARGO_MANIFEST_DIR"), "/targets/server.py").to_owned(),
+            place.to_owned(),
+        ]
     }
 
     /// The command that runs `target` with these listeners; `options` are endless' own.
@@ -150,9 +159,14 @@ impl Running {
         system::kill(self.pid(), libc::SIGHUP);
     }
 
+    /// Waits for it to end.
+    pub fn ended_with(&mut self, patience: Duration) -> Option<ExitStatus> {
+        until(patience, Duration::from_millis(1), || self.child.try_wait().ok().flatten())
+    }
+
     /// Waits for it to end by itself.
     pub fn wait(&mut self, patience: Duration) -> bool {
-        until(patience, Duration::from_micros(200), || self.child.try_wait().ok().flatten()).is_some()
+        self.ended_with(patience).is_some()
     }
 
     /// An error with the last lines of its log.

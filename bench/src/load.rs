@@ -1,8 +1,9 @@
 //! Clients that ask without a break and count what they do not get.
 
-use crate::client::{Connection, Loss, ask};
+use crate::client::{Answer, At, Connection, Loss, ask};
+use crate::system::now;
 use std::collections::{BTreeMap, HashSet};
-use std::net::SocketAddr;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -20,6 +21,31 @@ pub enum Kind {
     New,
     /// A connection for each request, answered after 200 ms.
     Slow,
+    /// A kept connection with 30 ms between an answer and the next request.
+    Leisurely,
+    /// A connection for each request, which comes in three parts within 300 ms.
+    Drip,
+    /// A connection that carries nothing for half a second, and then one request.
+    Hesitant,
+    /// Half a request, and then nothing any more. Nothing it does counts as lost but a connection refused.
+    Silent,
+}
+
+/// A request that got no whole answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Lost {
+    pub kind: Kind,
+    pub how: Loss,
+    /// From when to when it was under way (`system::now`).
+    pub began: u64,
+    pub ended: u64,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = |nanos: u64| nanos as f64 / 1e9;
+        write!(f, "{:?}, {:?} from {:.3} to {:.3} s", self.kind, self.how, seconds(self.began), seconds(self.ended))
+    }
 }
 
 /// What a client counts.
@@ -29,25 +55,32 @@ pub struct Tally {
     /// Closed without a byte on a connection that had carried answers: no server can avoid it, and HTTP lets a client
     /// send the request again (RFC 9112, section 9.3.1). The request is sent again, on a new connection, and counted.
     pub races: u64,
-    pub lost: BTreeMap<Loss, u64>,
+    pub lost: Vec<Lost>,
 }
 
 impl Tally {
-    pub fn lost(&self) -> u64 {
-        self.lost.values().sum()
+    pub fn lost(&self) -> usize {
+        self.lost.len()
+    }
+
+    /// How many were lost in which way.
+    pub fn ways(&self) -> BTreeMap<Loss, usize> {
+        let mut ways = BTreeMap::new();
+        for lost in &self.lost {
+            *ways.entry(lost.how).or_default() += 1;
+        }
+        ways
     }
 
     /// Lost although no server process had taken the connection.
-    pub fn lost_before_accept(&self) -> u64 {
-        self.lost() - self.lost.get(&Loss::Half).copied().unwrap_or(0)
+    pub fn lost_before_accept(&self) -> usize {
+        self.lost.iter().filter(|lost| lost.how != Loss::Half).count()
     }
 
     fn add(mut self, other: Tally) -> Tally {
         self.answered += other.answered;
         self.races += other.races;
-        for (loss, count) in other.lost {
-            *self.lost.entry(loss).or_default() += count;
-        }
+        self.lost.extend(other.lost);
         self
     }
 }
@@ -79,12 +112,18 @@ pub struct Load {
 
 impl Load {
     /// Lets so many clients of each kind loose on the address.
-    pub fn start(address: SocketAddr, clients: &[(Kind, usize)]) -> Load {
+    pub fn start(at: impl Into<At>, clients: &[(Kind, usize)]) -> Load {
+        Load::start_with(at, clients, PAUSE)
+    }
+
+    /// The same with this pause between two requests of a client.
+    pub fn start_with(at: impl Into<At>, clients: &[(Kind, usize)], pause: Duration) -> Load {
+        let at = at.into();
         let (stop, seen) = (Arc::new(AtomicBool::new(false)), Seen::default());
         let kinds = clients.iter().flat_map(|&(kind, count)| std::iter::repeat_n(kind, count));
         let spawn = |kind| {
-            let (stop, seen) = (stop.clone(), seen.clone());
-            thread::spawn(move || client(address, kind, &stop, &seen))
+            let (at, stop, seen) = (at.clone(), stop.clone(), seen.clone());
+            thread::spawn(move || client(&at, kind, pause, &stop, &seen))
         };
         let clients = kinds.map(spawn).collect();
         Load { stop, seen, clients }
@@ -97,36 +136,59 @@ impl Load {
     }
 }
 
-fn client(address: SocketAddr, kind: Kind, stop: &AtomicBool, seen: &Seen) -> Tally {
+fn client(at: &At, kind: Kind, pause: Duration, stop: &AtomicBool, seen: &Seen) -> Tally {
     let (mut tally, mut kept, mut newest) = (Tally::default(), None::<Connection>, 0);
     while !stop.load(Ordering::Relaxed) {
+        if kind == Kind::Leisurely {
+            thread::sleep(Duration::from_millis(30));
+            kept = kept.take().and_then(|mut connection| (!connection.is_closed()).then_some(connection));
+        }
         let reused = kept.as_ref().is_some_and(|connection| connection.reused);
-        let result = match kind {
-            Kind::KeepAlive => keep_alive(address, &mut kept),
-            Kind::New => ask(address, "/"),
-            Kind::Slow => ask(address, "/sleep/200"),
-        };
-        match result {
-            Ok(pid) => {
+        let began = now();
+        match request(at, kind, &mut kept) {
+            Ok(Some(answer)) => {
                 tally.answered += 1;
-                if pid.pid != newest {
-                    newest = pid.pid;
+                if answer.pid != newest {
+                    newest = answer.pid;
                     seen.add(newest);
                 }
             }
+            Ok(None) => (),
             Err(Loss::Unanswered) if reused => tally.races += 1,
-            Err(loss) => *tally.lost.entry(loss).or_default() += 1,
+            Err(how) => tally.lost.push(Lost { kind, how, began, ended: now() }),
         }
-        thread::sleep(PAUSE);
+        thread::sleep(pause);
     }
     tally
 }
 
+/// One request, or what else clients of this kind do.
+fn request(at: &At, kind: Kind, kept: &mut Option<Connection>) -> Result<Option<Answer>, Loss> {
+    let answer = match kind {
+        Kind::KeepAlive | Kind::Leisurely => keep_alive(at, kept),
+        Kind::New => ask(at.clone(), "/"),
+        Kind::Slow => ask(at.clone(), "/sleep/200"),
+        Kind::Drip => Connection::open(at)?.get_slowly("/", Duration::from_millis(100)),
+        Kind::Hesitant => {
+            let mut connection = Connection::open(at)?;
+            thread::sleep(Duration::from_millis(500));
+            connection.get("/", false)
+        }
+        Kind::Silent => {
+            let mut connection = Connection::open(at)?;
+            connection.begin();
+            connection.wait_for_end();
+            return Ok(None);
+        }
+    };
+    answer.map(Some)
+}
+
 /// One request on the kept connection, or on a new one that is kept then; dropped when it has failed or was the last.
-fn keep_alive(address: SocketAddr, kept: &mut Option<Connection>) -> Result<crate::client::Answer, Loss> {
+fn keep_alive(at: &At, kept: &mut Option<Connection>) -> Result<Answer, Loss> {
     let mut connection = match kept.take() {
         Some(connection) => connection,
-        None => Connection::open(address)?,
+        None => Connection::open(at)?,
     };
     let answer = connection.get("/", true)?;
     if !answer.last {

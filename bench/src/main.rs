@@ -5,9 +5,10 @@ mod figures;
 mod launcher;
 mod load;
 mod measure;
+mod soak;
 mod system;
 
-use figures::{Row, table};
+use figures::{HEAD, Row, table};
 use launcher::Tools;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,21 +20,27 @@ type Result<T> = std::result::Result<T, Failure>;
 
 const USAGE: &str = "\
 bench/run [--quick] [--md] [--only NAME[,NAME]...]
+bench/soak [--minutes N] [--seed N] [--md]
 
   --quick     fewer repetitions: at most a minute
   --md        write the table into bench/README.md as well
   --only      some of: lost, latency, launch, idle, scale, storm
+  --minutes   how long the soak lasts; 30 by default
+  --seed      what happens in it; by default what the clock says
 
 Exit status: 0 all targets reached, 1 some figures missed theirs, 2 wrong use, 3 something did not work at all, 4 a
-promise was broken: a request was lost, or a storm of signals left something behind.";
+promise was broken: a request was lost, or a storm of signals or the soak left something behind.";
 
-/// Nothing may take longer than this, whatever goes wrong.
+/// Nothing may take longer than this, whatever goes wrong; the soak this much longer than it is to last.
 const LIMIT: Duration = Duration::from_secs(600);
 
 struct Options {
     quick: bool,
     markdown: bool,
     only: Option<Vec<String>>,
+    /// Minutes of the soak, if that is what is wanted.
+    soak: Option<u64>,
+    seed: u64,
 }
 
 fn main() -> ExitCode {
@@ -45,8 +52,13 @@ fn main() -> ExitCode {
         }
     };
     system::prepare();
-    thread::spawn(give_up);
-    match tools().and_then(|tools| run(&tools, &options)) {
+    let limit = LIMIT + Duration::from_secs(60 * options.soak.unwrap_or(0));
+    thread::spawn(move || give_up(limit));
+    let run = |tools: Tools| match options.soak {
+        Some(minutes) => soak::run(&tools, minutes, options.seed, options.markdown),
+        None => run(&tools, &options),
+    };
+    match tools().and_then(run) {
         Ok(verdict) => ExitCode::from(verdict as u8),
         Err(error) => {
             eprintln!("error: {error}");
@@ -56,11 +68,15 @@ fn main() -> ExitCode {
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
-    let mut options = Options { quick: false, markdown: false, only: None };
+    let mut options =
+        Options { quick: false, markdown: false, only: None, soak: None, seed: system::now() / 1_000_000 };
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--quick" => options.quick = true,
             "--md" => options.markdown = true,
+            "soak" => options.soak = Some(30),
+            "--minutes" if options.soak.is_some() => options.soak = Some(number(arguments.next())?),
+            "--seed" if options.soak.is_some() => options.seed = number(arguments.next())?,
             "--only" => {
                 let names = arguments.next().ok_or("--only needs names")?;
                 options.only = Some(names.split(',').map(str::to_owned).collect());
@@ -69,6 +85,10 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
         }
     }
     Ok(options)
+}
+
+fn number(argument: Option<String>) -> Result<u64> {
+    argument.as_deref().and_then(|text| text.parse().ok()).ok_or_else(|| "a number is missing".into())
 }
 
 /// Finds the programs by the environment bench/run sets.
@@ -118,10 +138,15 @@ fn run(tools: &Tools, options: &Options) -> Result<Verdict> {
             }
         }
     }
-    let text = format!("{}\n\n{}", machine(options.quick), table(&rows));
+    let quick = if options.quick { ", --quick" } else { "" };
+    let text = format!(
+        "{}{quick}; medians, in milliseconds where nothing else is said.\n\n{}",
+        machine(),
+        table(&HEAD, &rows.iter().map(Row::cells).collect::<Vec<_>>())
+    );
     println!("{text}");
     if options.markdown {
-        write_into(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")), &text)?;
+        write_into_page("table", &text)?;
     }
     if failed {
         return Err(format!("logs are in {}", tools.directory.display()).into());
@@ -146,30 +171,28 @@ fn measure(name: &str, tools: &Tools, quick: bool) -> Result<Vec<Row>> {
     }
 }
 
-/// On what, in one line.
-fn machine(quick: bool) -> String {
+/// On what, in a few words.
+fn machine() -> String {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let quick = if quick { ", --quick" } else { "" };
-    format!(
-        "Linux {}, {processors} processors{quick}; medians, in milliseconds where nothing else is said.",
-        kernel.trim()
-    )
+    format!("Linux {}, {processors} processors", kernel.trim())
 }
 
-/// Puts the text between the two marks in the file.
-fn write_into(file: &Path, text: &str) -> Result<()> {
+/// Puts the text between this mark and the next end in bench/README.md.
+fn write_into_page(mark: &str, text: &str) -> Result<()> {
+    let file = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let mark = format!("<!-- {mark} -->");
     let page = fs::read_to_string(file)?;
-    let (before, rest) = page.split_once("<!-- table -->").ok_or("README.md has no <!-- table -->")?;
+    let (before, rest) = page.split_once(&mark).ok_or_else(|| format!("README.md has no {mark}"))?;
     let (_, after) = rest.split_once("<!-- end -->").ok_or("README.md has no <!-- end -->")?;
-    fs::write(file, format!("{before}<!-- table -->\n{text}\n<!-- end -->{after}"))?;
+    fs::write(file, format!("{before}{mark}\n{text}\n<!-- end -->{after}"))?;
     Ok(())
 }
 
 /// Ends everything when the time is up: what we started, and ourselves.
-fn give_up() {
-    thread::sleep(LIMIT);
-    eprintln!("error: not done after {} s", LIMIT.as_secs());
+fn give_up(limit: Duration) {
+    thread::sleep(limit);
+    eprintln!("error: not done after {} s", limit.as_secs());
     for pid in system::descendants(std::process::id()) {
         system::kill(pid, libc::SIGKILL);
     }

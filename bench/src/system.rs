@@ -104,7 +104,13 @@ pub fn switches(pid: u32) -> u64 {
     field(&status, "voluntary_ctxt_switches:") + field(&status, "nonvoluntary_ctxt_switches:")
 }
 
-fn field(file: &str, name: &str) -> u64 {
+/// Its memory that no other process has: heap, stack, what was written to (the same).
+pub fn own_memory_kib(pid: u32) -> u64 {
+    field(&format!("/proc/{pid}/smaps_rollup"), "Anonymous:")
+}
+
+/// The number behind this word in a file of lines, 0 if there is none.
+pub fn field(file: &str, name: &str) -> u64 {
     let text = fs::read_to_string(file).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)

@@ -25,7 +25,7 @@ impl Series {
         let Tally { answered, races, .. } = self.tally;
         let missed = if self.missed > 0 { format!(", {} restarts without effect", self.missed) } else { String::new() };
         let lost = self.tally.lost();
-        let kinds = if lost > 0 { format!(" {:?}", self.tally.lost) } else { String::new() };
+        let kinds = if lost > 0 { format!(" {:?}", self.tally.ways()) } else { String::new() };
         let races = if races > 0 { format!(", {races} raced") } else { String::new() };
         format!("**{lost}**{kinds} of {answered} in {}{races}{missed}", self.restarts)
     }

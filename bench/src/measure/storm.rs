@@ -18,7 +18,7 @@ struct Aftermath {
     newest: bool,
     zombies: usize,
     leaked: i64,
-    lost: u64,
+    lost: usize,
     answered: u64,
 }
 
