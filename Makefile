@@ -49,3 +49,6 @@ PREFIX ?= /usr/local
 install: build
 	install -D -m 755 target/release/endless $(DESTDIR)$(PREFIX)/bin/endless
 	install -D -m 644 man/endless.1 $(DESTDIR)$(PREFIX)/share/man/man1/endless.1
+	install -D -m 644 completions/endless.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/endless
+	install -D -m 644 completions/_endless $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_endless
+	install -D -m 644 completions/endless.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/endless.fish

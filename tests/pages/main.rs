@@ -4,6 +4,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "mandoc and systemd-analyze are run")]
 
+mod completions;
 mod containers;
 mod events;
 mod files;
