@@ -62,13 +62,18 @@ impl Listeners {
     #[must_use]
     pub fn begin_drain(&self, generation: GenerationId) -> DrainWatch {
         let places = self.tcp_places(generation);
-        let ports: Vec<u16> = places.iter().map(SocketAddr::port).collect();
+        let mut places_of: HashMap<u16, Vec<IpAddr>> = HashMap::new();
+        for place in &places {
+            places_of.entry(place.port()).or_default().push(place.ip());
+        }
+        let ports: Vec<u16> = places_of.keys().copied().collect();
         let unix = UnixConnections::at(self.unix_names(generation));
         let diag = if places.is_empty() && unix.names.is_empty() { None } else { Diag::open().ok() };
         let found = diag.as_ref().and_then(|diag| diag.connections(&ports).ok()).unwrap_or_default();
         let ours = |one: &Connection| {
             let server = one.id.server();
-            places.iter().any(|place| place.port() == server.port() && covers(place.ip(), server.ip()))
+            let here = |places: &Vec<IpAddr>| places.iter().any(|place| covers(*place, server.ip()));
+            places_of.get(&server.port()).is_some_and(here)
         };
         let first = |one: Connection| Old::new(&one);
         let old: Vec<Old> = found.into_iter().filter(ours).map(first).filter(|old| old.phase != Phase::Over).collect();

@@ -3,6 +3,7 @@
 use super::connection::{Connection, Id};
 use super::diag::{DUMP, Diag, ESTABLISHED, IPPROTO_TCP, SOCK_DIAG_BY_FAMILY, SYN_RECV, message};
 use nix::errno::Errno;
+use std::collections::HashSet;
 
 /// The older question (linux/inet_diag.h), which is about both families at once.
 const TCPDIAG_GETSOCK: u16 = 18;
@@ -22,8 +23,9 @@ impl Diag {
     pub(super) fn connections(&self, ports: &[u16]) -> Result<Vec<Connection>, Errno> {
         let (Some(least), Some(most)) = (ports.iter().min(), ports.iter().max()) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
+        let among: HashSet<u16> = ports.iter().copied().collect();
         self.dump(&dump(*least, *most), |body| {
-            found.extend(Connection::read(body).filter(|one| ports.contains(&one.id.server().port())));
+            found.extend(Connection::read(body).filter(|one| among.contains(&one.id.server().port())));
         })?;
         Ok(found)
     }
