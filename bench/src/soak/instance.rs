@@ -13,7 +13,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// Short times, so that much happens; no limit of respawns, for copies are killed all the time.
-const OPTIONS: &str = "--probation 300ms --ready-timeout 3s --supersede 2s --hammer 4s --respawn-limit off";
+const OPTIONS: &str = "--probation 300ms --ready-timeout 5s --supersede 2s --hammer 4s --respawn-limit off";
 
 /// Lets a copy fail or hang, or be the server.
 const WRAPPER: &str = r#"read mode < "$0"; case $mode in fail) exit 7;; hang) exec sleep 600;; esac; exec "$@""#;

@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// From the last signal on. A candidate that hangs and everything else is gone before.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What happened, and what went wrong.
 #[derive(Default)]
@@ -64,8 +64,9 @@ fn one(tools: &Tools, dice: &mut Dice, lives: &mut Lives) -> Result<()> {
         sleep(dice.within(20));
     }
     let status = running.ended_with(PATIENCE).ok_or_else(|| running.failure("it does not end"))?;
-    // 0, the hammer's 137, or what the first copy ended with before it was ready.
-    if !status.code().is_some_and(|code| [0, 137, 7, 125].contains(&code)) {
+    // 0, the hammer's 137, or what the first copy ended with before it was ready. A signal that comes before the first file is
+    // made ends it as any program.
+    if !status.code().is_none_or(|code| [0, 137, 7, 125].contains(&code)) {
         return Err(running.failure(&status.to_string()));
     }
     let left = left(tools, &name);
@@ -81,7 +82,7 @@ fn left(tools: &Tools, name: &str) -> Vec<String> {
     };
     let orphans = system::descendants(std::process::id()).into_iter().filter(marked);
     let mut left: Vec<String> = orphans.map(|pid| format!("process {pid}")).collect();
-    left.extend(files(tools).into_iter().filter(|file| file.contains("life")));
+    left.extend(files(tools).into_iter().filter(|file| file.contains(&format!("/{name}."))));
     left
 }
 

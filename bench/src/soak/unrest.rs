@@ -184,7 +184,10 @@ impl Unrest<'_, '_> {
         sleep(self.dice.within(1500));
         match self.dice.below(4) {
             0 => self.instance.signal(libc::SIGHUP),
-            1 => self.ask(&["hammer", "--timeout", "1s"], None)?,
+            1 => {
+                let client = self.instance.client(&["hammer"])?;
+                self.instance.killing(|| self.diary.wait(client, "hammer", None));
+            }
             2 if self.may_crash() => {
                 self.crash();
                 self.instance.copies_shall("serve")?;
