@@ -10,7 +10,7 @@ use super::program::Steering;
 use crate::sys::socket::{listen, listens, steer};
 use crate::words::GenerationId;
 use nix::errno::Errno;
-use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt};
+use nix::sys::socket::{Shutdown, SockaddrStorage, bind, getpeername, getsockopt, setsockopt, shutdown, sockopt};
 use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -84,12 +84,42 @@ impl Captured {
             self.attached = steer(socket.as_fd(), &program.program()).ok().map(|()| program);
         }
         listen(socket.as_fd(), backlog)?;
+        self.join(owner, socket);
+        Ok(())
+    }
+
+    /// Binds a datagram socket for its copy, which takes it into the group. `exclusive`: nobody else may have the address.
+    pub(super) fn bind(&mut self, owner: GenerationId, socket: OwnedFd, exclusive: bool) -> nix::Result<()> {
+        let shares = getsockopt(&socket, sockopt::ReusePort)?;
+        setsockopt(&socket, sockopt::ReusePort, &true)?;
+        if self.group.is_empty() {
+            // See `steered::found`: with the program before bind(2) a busy address is an error as ever.
+            let program = Steering::default();
+            let alone = exclusive && steer(socket.as_fd(), &program.program()).is_ok();
+            self.attached = alone.then_some(program);
+        }
+        if let Err(errno) = bind(socket.as_raw_fd(), &SockaddrStorage::from(self.place.at)) {
+            setsockopt(&socket, sockopt::ReusePort, &shares).ok();
+            return Err(errno);
+        }
+        self.join(owner, socket);
+        Ok(())
+    }
+
+    fn join(&mut self, owner: GenerationId, socket: OwnedFd) {
         self.last += 1;
         self.group.join(self.last);
         let inode = fstat(&socket).map_or(0, |file| file.st_ino);
         self.members.push(Member { number: self.last, owner, socket, inode, waits: false });
         self.attach().ok();
-        Ok(())
+    }
+
+    /// Lets go of those datagram sockets of a generation that turned out to be clients: closed soon, or connected.
+    pub(super) fn drop_clients(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
+        if self.place.transport == Transport::Udp {
+            let connected = |number: &OwnedFd| getpeername::<SockaddrStorage>(number.as_raw_fd()).is_ok();
+            self.drop_all(|member| member.owner == owner && (connected(&member.socket) || !open(member.inode)));
+        }
     }
 
     /// New connections go to this generation, where it has a socket here; else nothing changes.
@@ -124,17 +154,34 @@ impl Captured {
 
     /// Closes a generation's sockets.
     pub(super) fn release(&mut self, owner: GenerationId) {
-        self.leave(|member| member.owner == owner);
-        self.members.retain(|member| member.owner != owner);
+        self.drop_all(|member| member.owner == owner);
     }
 
     /// Closes those of a generation's sockets that it has closed itself. `open`: whether the socket of a number is open in
     /// any of its processes.
     pub(super) fn drop_closed(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
-        let closed = |member: &Member| member.owner == owner && !member.waits && !open(member.inode);
-        let numbers: Vec<u64> = self.members.iter().filter(|member| closed(member)).map(|one| one.number).collect();
-        self.leave(|member| numbers.contains(&member.number));
-        self.members.retain(|member| !numbers.contains(&member.number));
+        self.drop_all(|member| member.owner == owner && !member.waits && !open(member.inode));
+    }
+
+    /// Closes some sockets. A datagram socket leaves the group when it is closed by its copy, too, which it is; to hush the
+    /// others meanwhile would lose datagrams.
+    fn drop_all(&mut self, which: impl Fn(&Member) -> bool) {
+        let numbers: Vec<u64> = self.members.iter().filter(|member| which(member)).map(|one| one.number).collect();
+        if numbers.is_empty() {
+            return;
+        }
+        if self.place.transport == Transport::Tcp {
+            self.leave(|member| numbers.contains(&member.number));
+            self.members.retain(|member| !numbers.contains(&member.number));
+            return;
+        }
+        for number in numbers {
+            // The last one moves into the hole: until that is done nobody is sent to it, if there are others.
+            self.attach_but(self.group.last()).ok();
+            self.members.retain(|member| member.number != number);
+            self.group.leave(number);
+        }
+        self.attach().ok();
     }
 
     /// The sockets of a generation that has ended wait, with their queues, for another.
@@ -163,8 +210,7 @@ impl Captured {
 
     /// Closes what still waits for a generation that does not need it.
     pub(super) fn drop_waiting(&mut self, owner: GenerationId) {
-        self.leave(|member| member.owner == owner && member.waits);
-        self.members.retain(|member| member.owner != owner || !member.waits);
+        self.drop_all(|member| member.owner == owner && member.waits);
     }
 
     /// Ends listening on some sockets, which takes them out of the group. The steering program has no index of them first.
@@ -174,7 +220,6 @@ impl Captured {
         let others = self.members.iter().filter(|member| member.owner != self.active && self.members.len() > 2);
         let hushed = Hushed::all(others.map(|member| member.socket.as_fd()));
         for member in self.members.iter().filter(|member| which(member)) {
-            // A datagram socket leaves when it is closed; its copy is gone, or has closed it.
             shutdown(member.socket.as_raw_fd(), Shutdown::Both).ok();
             self.group.leave(member.number);
         }
@@ -203,15 +248,23 @@ impl Captured {
     /// Puts the program on the group that says what is wanted now, unless it is there already. Where the active
     /// generation has no socket, its newest neighbour serves.
     fn attach(&mut self) -> nix::Result<()> {
+        self.attach_but(None)
+    }
+
+    /// The same without one of the members everybody goes to, unless it is the only one.
+    fn attach_but(&mut self, avoided: Option<usize>) -> nix::Result<()> {
         let mut everybody = self.indices(self.active);
         if everybody.is_empty() {
             let in_group = self.members.iter().filter(|member| self.group.index(member.number).is_some());
             let newest = in_group.map(|member| member.owner).max();
             everybody = newest.map(|newest| self.indices(newest)).unwrap_or_default();
         }
+        if everybody.len() > 1 {
+            everybody.retain(|index| Some(*index) != avoided);
+        }
         let probe = self.probe.filter(|(_, to)| *to != self.active);
         let probe = probe.and_then(|(client, to)| Some((client, *self.indices(to).first()?)));
-        let wanted = Steering { everybody, probe };
+        let wanted = Steering { everybody, sticky: self.place.transport == Transport::Udp, probe };
         if self.attached.as_ref() == Some(&wanted) {
             return Ok(());
         }

@@ -28,44 +28,66 @@ pub enum Verdict {
 pub struct Asker<'a> {
     /// Whether the socket of this number is open in any process of the copy.
     pub open: &'a dyn Fn(u64) -> bool,
+    /// It is not known to serve yet.
+    pub early: bool,
+    /// Whether it may bind a port.
+    pub may_bind: &'a dyn Fn(u16) -> bool,
     /// Puts another socket in place of the one the call is about.
     pub put: &'a dyn Fn(BorrowedFd<'_>) -> Result<(), Errno>,
 }
 
 impl Listeners {
-    /// A copy is about to bind its socket to this address, whose port is not 0. The descriptor is closed again unless it is
-    /// kept for good: a copy that tries whether a port is free closes its socket and binds another.
+    /// A copy is about to bind its socket to this address, whose port is not 0. The descriptor of a TCP socket is closed
+    /// again: a copy that tries whether a port is free closes its socket and binds another.
     pub fn bind_asked(
         &mut self,
         generation: GenerationId,
         socket: OwnedFd,
         at: SocketAddr,
         asker: Asker<'_>,
-    ) -> Verdict {
-        let Some(transport) = transport_of(&socket) else { return Verdict::GoOn };
+    ) -> (Verdict, Option<Notice>) {
+        let Some(transport) = transport_of(&socket) else { return (Verdict::GoOn, None) };
         if let Some(verdict) = self.claim(generation, (transport, at), is_nonblocking(&socket), asker) {
-            return verdict;
+            return (verdict, None);
         }
-        if transport == Transport::Udp {
-            return Verdict::GoOn;
-        }
+        let place = Place { transport, at, any: false };
+        let mut known = false;
         let shares = getsockopt(&socket, sockopt::ReusePort) == Ok(true);
-        let place = Place { transport: Transport::Tcp, at, any: false };
         if let Some(captured) = self.captured_at(place) {
             captured.drop_closed(generation, asker.open);
             if let Some(answer) = captured.hand_over(generation, |kept| replace(&socket, kept, asker)) {
-                return Verdict::Answer(answer);
+                return (Verdict::Answer(answer), None);
             }
+            known = !captured.is_empty();
+            let reuses = transport == Transport::Udp && getsockopt(&socket, sockopt::ReuseAddr) == Ok(true);
             if captured.has(generation) && !shares {
-                return Verdict::Answer(Err(Errno::EADDRINUSE));
+                return (if reuses { Verdict::GoOn } else { Verdict::Answer(Err(Errno::EADDRINUSE)) }, None);
             }
         }
-        if self.shares_port(at.port(), |captured| captured.has_other(generation)) {
+        if transport == Transport::Udp {
+            // Of one that serves already, it is a client's.
+            let captures = (asker.early || known) && (asker.may_bind)(at.port());
+            return if captures { self.bind_datagrams(generation, socket, place) } else { (Verdict::GoOn, None) };
+        }
+        if self.shares_port(place, |captured| captured.has_other(generation)) {
             // Refused: then bind answers what it would have answered without us.
             setsockopt(&socket, sockopt::ReusePort, &true).ok();
         }
         self.asked.insert((generation, at.port()));
-        Verdict::GoOn
+        (Verdict::GoOn, None)
+    }
+
+    /// Nobody listens on a datagram socket: it serves from when it is bound, which is done here for its order in the group.
+    fn bind_datagrams(&mut self, generation: GenerationId, socket: OwnedFd, place: Place) -> (Verdict, Option<Notice>) {
+        let on = |option: nix::Result<bool>| option == Ok(true);
+        let shares = on(getsockopt(&socket, sockopt::ReusePort)) || on(getsockopt(&socket, sockopt::ReuseAddr));
+        let exclusive = !shares && !self.shares_port(place, |captured| captured.has_other(generation));
+        self.provide(place);
+        let Some(captured) = self.captured_at(place) else { return (Verdict::GoOn, None) };
+        let known = !captured.is_empty();
+        let answer = captured.bind(generation, socket, exclusive);
+        let notice = (answer.is_ok() && !known).then(|| listening(place));
+        (Verdict::Answer(answer), notice)
     }
 
     /// A copy is about to listen on its socket. `open` as in [`Asker`].
@@ -90,9 +112,7 @@ impl Listeners {
         let known = !captured.is_empty();
         captured.drop_closed(generation, open);
         let answer = captured.listen(generation, socket, backlog);
-        let address = BoundAddress::Tcp(at).to_string();
-        let notice = || Notice::Listening { name: address.replace(':', "-"), address: address.clone(), shared: None };
-        let notice = (answer.is_ok() && !known).then(notice);
+        let notice = (answer.is_ok() && !known).then(|| listening(place));
         (Verdict::Answer(answer), notice)
     }
 
@@ -129,6 +149,22 @@ impl Listeners {
         }
     }
 
+    /// Whether a generation has datagram sockets that it bound by itself.
+    #[must_use]
+    pub fn any_datagrams(&self, generation: GenerationId) -> bool {
+        self.captured().any(|captured| captured.place().transport == Transport::Udp && captured.has(generation))
+    }
+
+    /// A generation serves: what it has bound for datagrams and closed again, or connected, is a client's. `open` as in
+    /// [`Asker`].
+    pub fn drop_clients(&mut self, generation: GenerationId, open: &dyn Fn(u64) -> bool) {
+        for listener in &mut self.list {
+            if let Port::Captured(captured) = &mut listener.port {
+                captured.drop_clients(generation, open);
+            }
+        }
+    }
+
     fn captured(&self) -> impl Iterator<Item = &Captured> {
         self.list.iter().filter_map(|listener| match &listener.port {
             Port::Captured(captured) => Some(&**captured),
@@ -136,9 +172,10 @@ impl Listeners {
         })
     }
 
-    /// Whether copies listen on this port at any address where this is true.
-    pub(super) fn shares_port(&self, port: u16, which: impl Fn(&Captured) -> bool) -> bool {
-        self.captured().any(|captured| captured.place().at.port() == port && which(captured))
+    /// Whether copies listen on the port of this place at any address where this is true.
+    pub(super) fn shares_port(&self, place: Place, which: impl Fn(&Captured) -> bool) -> bool {
+        let same = |other: Place| other.transport == place.transport && other.at.port() == place.at.port();
+        self.captured().any(|captured| same(captured.place()) && which(captured))
     }
 
     pub(super) fn captured_at(&mut self, place: Place) -> Option<&mut Captured> {
@@ -164,11 +201,20 @@ pub(super) fn replace(theirs: &OwnedFd, kept: BorrowedFd<'_>, asker: Asker<'_>) 
     (asker.put)(kept)
 }
 
-fn new_listener(place: Place, active: GenerationId) -> Listener {
-    let address = match place.transport {
+fn address(place: Place) -> BoundAddress {
+    match place.transport {
         Transport::Tcp => BoundAddress::Tcp(place.at),
         Transport::Udp => BoundAddress::Udp(place.at),
-    };
+    }
+}
+
+fn listening(place: Place) -> Notice {
+    let address = address(place).to_string();
+    Notice::Listening { name: address.replace(':', "-"), address, shared: None }
+}
+
+fn new_listener(place: Place, active: GenerationId) -> Listener {
+    let address = address(place);
     let typed = address.to_string();
     let flag = format!("{typed}, which the target bound");
     let bound =

@@ -96,13 +96,7 @@ impl Listeners {
 
     /// Puts a listener where one was that is closed, or that copies bound and nobody uses any more.
     pub(super) fn place(&mut self, listener: Listener) -> usize {
-        let free = |one: &Listener| match &one.port {
-            Port::Closed => true,
-            Port::Captured(captured) => captured.is_empty(),
-            Port::Path(path) => path.captured && path.seats.is_empty(),
-            _ => false,
-        };
-        match self.list.iter().position(free) {
+        match self.list.iter().position(Listener::is_vacant) {
             Some(at) => {
                 self.list[at] = listener;
                 at

@@ -23,6 +23,11 @@ impl<Who: Copy + PartialEq> Group<Who> {
         self.order.is_empty()
     }
 
+    /// The last index there is.
+    pub(super) fn last(&self) -> Option<usize> {
+        self.order.len().checked_sub(1)
+    }
+
     /// A socket joined: it is the last one now.
     pub(super) fn join(&mut self, who: Who) {
         self.order.push(who);

@@ -90,7 +90,7 @@ impl Listeners {
 
     /// What is bound, in `-l` order.
     pub fn addresses(&self) -> impl Iterator<Item = &Bound> {
-        let captured = self.list.iter().filter(|listener| listener.is_captured());
+        let captured = self.list.iter().filter(|listener| listener.is_captured() && !listener.is_vacant());
         self.sets.plan.iter().map(|at| &self.list[at]).chain(captured).map(|listener| &listener.bound)
     }
 

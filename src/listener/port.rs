@@ -135,6 +135,16 @@ impl Listener {
         }
     }
 
+    /// Whether it is closed, or was bound by copies that do not use it any more.
+    pub(super) fn is_vacant(&self) -> bool {
+        match &self.port {
+            Port::Closed => true,
+            Port::Captured(captured) => captured.is_empty(),
+            Port::Path(path) => path.captured && path.seats.is_empty(),
+            Port::Shared(_) | Port::Steered(_) => false,
+        }
+    }
+
     /// The socket a generation uses here.
     pub(super) fn seat(&self, owner: GenerationId) -> Option<BorrowedFd<'_>> {
         match &self.port {

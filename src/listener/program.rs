@@ -13,6 +13,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub(super) struct Steering {
     /// The members everybody goes to, one of them at random. None is as good as the first of the group.
     pub(super) everybody: Vec<usize>,
+    /// Not at random, but each client, by its port, always to the same: datagrams that belong together stay together.
+    #[serde(default)]
+    pub(super) sticky: bool,
     /// The one client that goes to another member: endless' own probe.
     pub(super) probe: Option<(SocketAddr, usize)>,
 }
@@ -20,7 +23,7 @@ pub(super) struct Steering {
 impl Default for Steering {
     /// Everybody goes to the first member.
     fn default() -> Self {
-        Steering { everybody: vec![0], probe: None }
+        Steering { everybody: vec![0], sticky: false, probe: None }
     }
 }
 
@@ -28,6 +31,7 @@ const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_BYTE: u16 = 0x30;
 const SHIFT_RIGHT: u16 = 0x74;
+const JUMP: u16 = 0x05;
 const JUMP_EQUAL: u16 = 0x15;
 const MODULO: u16 = 0x94;
 const RETURN: u16 = 0x06;
@@ -59,7 +63,8 @@ fn answer(index: usize) -> sock_filter {
 impl Steering {
     /// The program as the kernel takes it.
     pub(super) fn program(&self) -> Vec<sock_filter> {
-        let Some((client, member)) = self.probe else { return one_of(&self.everybody) };
+        let everybody = one_of(&self.everybody, self.sticky);
+        let Some((client, member)) = self.probe else { return everybody };
         let mut checks = vec![(LOAD_BYTE, NETWORK, if client.is_ipv4() { 4 } else { 6 })];
         let port = match client.ip() {
             IpAddr::V4(source) => {
@@ -75,7 +80,7 @@ impl Steering {
             }
         };
         checks.push((LOAD_HALF, port, u32::from(client.port())));
-        assemble(&checks, member, one_of(&self.everybody))
+        assemble(&checks, member, everybody)
     }
 }
 
@@ -96,13 +101,25 @@ fn assemble(checks: &[(u16, u32, u32)], member: usize, everybody: Vec<sock_filte
     program
 }
 
-/// Answers with one of these, each as often as the others.
-fn one_of(members: &[usize]) -> Vec<sock_filter> {
+/// Answers with one of these, each as often as the others; `sticky`: always the same for the same client.
+fn one_of(members: &[usize], sticky: bool) -> Vec<sock_filter> {
     let Some((last, others)) = members.split_last() else { return vec![answer(0)] };
     if others.is_empty() {
         return vec![answer(*last)];
     }
-    let mut program = vec![step(LOAD_WORD, RANDOM), step(MODULO, u32::try_from(members.len()).unwrap_or(u32::MAX))];
+    let mut program = if sticky {
+        vec![
+            step(LOAD_BYTE, NETWORK),
+            step(SHIFT_RIGHT, 4),
+            expect(4, 2),
+            step(LOAD_HALF, V4_PORT),
+            step(JUMP, 1),
+            step(LOAD_HALF, V6_PORT),
+        ]
+    } else {
+        vec![step(LOAD_WORD, RANDOM)]
+    };
+    program.push(step(MODULO, u32::try_from(members.len()).unwrap_or(u32::MAX)));
     for (number, member) in (0..).zip(others) {
         program.extend([expect(number, 1), answer(*member)]);
     }
@@ -143,6 +160,7 @@ mod tests {
                 LOAD_HALF => value = u32::from(u16::from_be_bytes([packet[from], packet[from + 1]])),
                 LOAD_WORD => value = u32::from_be_bytes(packet[from..from + 4].try_into().unwrap()),
                 SHIFT_RIGHT => value >>= step.k,
+                JUMP => at += step.k as usize,
                 JUMP_EQUAL => at += usize::from(if value == step.k { step.jt } else { step.jf }),
                 RETURN => return step.k,
                 other => panic!("instruction {other:#x}"),
@@ -170,7 +188,7 @@ mod tests {
 
     #[test]
     fn without_a_probe_everybody_goes_to_one_member() {
-        let program = Steering { everybody: vec![3], probe: None }.program();
+        let program = Steering { everybody: vec![3], ..Steering::default() }.program();
         assert_eq!(program.len(), 1);
         assert_eq!(run(&program, &packet("127.0.0.1:1".parse().unwrap())), 3);
     }
@@ -181,7 +199,7 @@ mod tests {
             ["127.0.0.1:4000", "127.0.0.1:4001", "10.0.0.1:4000", "[::1]:4000", "[::1]:4001", "[fe80::1]:4000"];
         for probe in clients {
             let probe: SocketAddr = probe.parse().unwrap();
-            let program = Steering { everybody: vec![0], probe: Some((probe, 1)) }.program();
+            let program = Steering { probe: Some((probe, 1)), ..Steering::default() }.program();
             for client in clients {
                 let client: SocketAddr = client.parse().unwrap();
                 assert_eq!(run(&program, &packet(client)), u32::from(client == probe), "{client} with probe {probe}");
@@ -192,12 +210,21 @@ mod tests {
     #[test]
     fn everybody_is_spread_over_several_members_and_the_probe_is_not() {
         let probe: SocketAddr = "127.0.0.1:4000".parse().unwrap();
-        let program = Steering { everybody: vec![4, 2, 7], probe: Some((probe, 1)) }.program();
+        let program = Steering { everybody: vec![4, 2, 7], sticky: false, probe: Some((probe, 1)) }.program();
         let other = packet("127.0.0.1:4001".parse().unwrap());
         let chosen: Vec<u32> = (0..4).map(|random| run_with(&program, &other, random)).collect();
         assert_eq!(chosen, [4, 2, 7, 4]);
         assert_eq!(run_with(&program, &packet(probe), 2), 1);
-        assert_eq!(run(&Steering { everybody: vec![], probe: None }.program(), &other), 0);
+        assert_eq!(run(&Steering { everybody: vec![], ..Steering::default() }.program(), &other), 0);
+    }
+
+    #[test]
+    fn a_client_of_a_sticky_group_always_has_the_same_member() {
+        let program = Steering { everybody: vec![4, 2, 7], sticky: true, probe: None }.program();
+        for ip in ["127.0.0.1", "[::1]"] {
+            let chosen = (4000..4004).map(|port| run(&program, &packet(format!("{ip}:{port}").parse().unwrap())));
+            assert_eq!(chosen.collect::<Vec<_>>(), [2, 7, 4, 2], "{ip}");
+        }
     }
 
     #[test]

@@ -283,7 +283,7 @@ impl Steered {
         let everybody = self.group.index(self.active).unwrap_or(0);
         let probe = self.probe.and_then(|(client, to)| Some((client, self.group.index(to)?)));
         let probe = probe.filter(|(_, member)| *member != everybody);
-        let wanted = Steering { everybody: vec![everybody], probe };
+        let wanted = Steering { everybody: vec![everybody], sticky: false, probe };
         if self.attached.as_ref() == Some(&wanted) {
             return Ok(());
         }

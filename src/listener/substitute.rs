@@ -65,7 +65,7 @@ impl Listeners {
         // Whether the copy has set IPV6_V6ONLY cannot be seen: one for both families may stand beside one for IPv4.
         let beside = self.substitutes.iter().filter(|one| one.owner == generation && one.port == at.port());
         let beside = beside.filter(|one| setsockopt(&one.socket, sockopt::ReusePort, &true).is_ok()).count() > 0;
-        let shares = beside || self.shares_port(at.port(), |_| true);
+        let shares = beside || self.shares_port(place, |_| true);
         let answer = made(family, at, shares, theirs.nonblock).and_then(|socket| {
             (asker.put)(socket.as_fd())?;
             let inode = fstat(&socket)?.st_ino;

@@ -47,8 +47,9 @@ impl Captured {
             self.probe = Some(listeners.begin_probe(self.generation));
         }
         match self.probe.as_mut()?.check(listeners) {
-            // Datagrams: nothing better can be known.
+            // Datagrams: nothing better can be known, unless it listens, too, a little later.
             ProbeState::Impossible => {
+                self.probe.take()?.end(listeners);
                 let settled = now.since(self.listened.unwrap_or(now)) >= self.settle;
                 settled.then(|| ReadySign::Guessed(now.since(self.began)))
             }

@@ -257,6 +257,9 @@ impl Runtime {
                 watch.end(&mut self.listeners);
                 if active {
                     self.listeners.drop_waiting(copy.generation);
+                    if self.listeners.any_datagrams(copy.generation) {
+                        trapped::drop_clients(copy, &mut self.listeners);
+                    }
                 }
             }
             copy.check = None;

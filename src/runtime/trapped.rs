@@ -2,7 +2,7 @@
 
 use super::copy::Copy;
 use super::{Runtime, clock};
-use crate::listener::{Asker, Maker, Theirs, Verdict, path_of};
+use crate::listener::{Asker, Listeners, Maker, Theirs, Verdict, path_of};
 use crate::notice::Level;
 use crate::plan::UnixKind;
 use crate::spawn::{self, Caller, ProcessTable};
@@ -48,43 +48,41 @@ impl Runtime {
             None => Target::Inet(inet(&bytes).filter(|at| at.port() != 0)?),
         };
         let number = descriptor_number(call);
+        let early = self.copies.get(&of).is_some_and(|copy| copy.watch.is_some());
         // Where the main process ends alone (--kill-mode process), what it leaves behind is left alone.
         let copy = RefCell::new(self.copies.get_mut(&of)?);
         let (sockets, flags) = (OnceCell::new(), OnceCell::new());
         let open = |inode| is_open(inode, &sockets, &copy);
         let flags = || *flags.get_or_init(|| caller.flags(number));
         let put = |socket: BorrowedFd<'_>| calls.put(call, socket, number, flags().contains(OFlag::O_CLOEXEC));
-        let asker = Asker { open: &open, put: &put };
+        let may_bind = |port| caller.may_bind(port);
+        let asker = Asker { open: &open, early, may_bind: &may_bind, put: &put };
         match (caller.descriptor(number), at) {
             _ if !calls.waits(call) => None,
-            (Ok(socket), Target::Inet(at)) => Some(self.listeners.bind_asked(of, socket, at, asker)),
+            (Ok(socket), Target::Inet(at)) => {
+                let (verdict, notice) = self.listeners.bind_asked(of, socket, at, asker);
+                self.tell_all(notice.into_iter().collect());
+                Some(verdict)
+            }
             (Ok(socket), Target::Path(path)) => {
                 let (umask, uid, gid) = caller.makes_files_as();
                 let maker = Maker { umask, owner: (uid, gid) };
                 Some(self.listeners.path_bind_asked(of, socket, &path, maker, asker))
             }
-            (Err(errno), Target::Path(path)) if forbidden(errno) => {
-                let kind = caller.protocol(number).and_then(|protocol| unix_kind(&protocol));
-                let nonblock = flags().contains(OFlag::O_NONBLOCK);
-                if let Some(verdict) = self.listeners.claim_path(of, (&path, kind?), nonblock, asker) {
-                    return Some(verdict);
-                }
-                let text = format!("{} is not captured: pidfd_getfd(2): {}", path.display(), errno.desc());
-                self.tell_of_capture(Level::Problem, text);
-                None
-            }
-            (Err(errno), Target::Inet(at)) if forbidden(errno) => {
+            (Err(errno), at) if forbidden(errno) => {
                 let Some(protocol) = caller.protocol(number) else {
                     return self.not_seen(of, "its sockets", errno, caller);
                 };
-                if !caller.may_bind(at.port()) {
-                    return None;
-                }
                 let theirs = Theirs { protocol, nonblock: flags().contains(OFlag::O_NONBLOCK) };
-                let verdict = self.listeners.bind_instead(of, &theirs, at, asker);
-                let text = "the profile of this container forbids pidfd_getfd(2): the target gets sockets that endless \
-                            makes for those it binds";
-                self.tell_of_capture(Level::Detail, text.into());
+                let verdict = bind_instead(&mut self.listeners, of, &theirs, &at, asker);
+                let (level, text) = match (&verdict, &at) {
+                    (None, Target::Path(path)) => (
+                        Level::Problem,
+                        format!("{} is not captured: pidfd_getfd(2): {}", path.display(), errno.desc()),
+                    ),
+                    _ => (Level::Detail, INSTEAD.to_owned()),
+                };
+                self.tell_of_capture(level, text);
                 verdict
             }
             (Err(_), _) => None,
@@ -135,6 +133,25 @@ impl Runtime {
     }
 }
 
+/// What is done where the sockets of copies cannot be had.
+const INSTEAD: &str = "the profile of this container forbids pidfd_getfd(2): the target gets sockets that endless makes for \
+                       those it binds";
+
+/// Binds a socket of our own in place of one that cannot be had.
+fn bind_instead(
+    listeners: &mut Listeners,
+    of: GenerationId,
+    theirs: &Theirs,
+    at: &Target,
+    asker: Asker<'_>,
+) -> Option<Verdict> {
+    match at {
+        Target::Inet(at) if (asker.may_bind)(at.port()) => listeners.bind_instead(of, theirs, *at, asker),
+        Target::Inet(_) => None,
+        Target::Path(path) => listeners.claim_path(of, (path, unix_kind(&theirs.protocol)?), theirs.nonblock, asker),
+    }
+}
+
 /// What a copy binds to.
 #[derive(Debug)]
 enum Target {
@@ -163,6 +180,13 @@ fn is_open(inode: u64, sockets: &OnceCell<Option<HashSet<u64>>>, copy: &RefCell<
         spawn::open_sockets(&members)
     });
     all.as_ref().is_none_or(|all| all.contains(&inode))
+}
+
+/// Lets go of the datagram sockets of a copy that are no server's.
+pub(super) fn drop_clients(copy: &mut Copy, listeners: &mut Listeners) {
+    let (generation, copy) = (copy.generation, RefCell::new(copy));
+    let sockets = OnceCell::new();
+    listeners.drop_clients(generation, &|inode| is_open(inode, &sockets, &copy));
 }
 
 /// The first argument; of an int only the lower half counts.

@@ -17,6 +17,7 @@ mod claimed;
 mod config;
 mod confined;
 mod control;
+mod datagrams;
 mod diagnoses;
 mod disk;
 mod drain;

@@ -3,6 +3,7 @@
 use super::client::{At, Loss, PATIENCE, Stream, connect};
 use std::io::{ErrorKind, Result};
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -21,13 +22,16 @@ pub enum Talk {
     Ssh,
     /// PING, as to Redis.
     Redis,
+    /// A datagram like no other, which has to come back (RFC 862).
+    EchoUdp,
 }
 
 /// Asks once. `pause` is how long the server takes for its answer (FastCGI), or else the client between its connection, or
 /// the server's greeting, and its question.
 pub fn ask(at: &At, talk: Talk, pause: Duration) -> std::result::Result<(), Loss> {
     let answered = match talk {
-        Talk::DnsUdp => dns_udp(at),
+        Talk::DnsUdp => one_datagram(at, QUERY).map(|answer| is_answer(&answer)),
+        Talk::EchoUdp => echo_udp(at),
         _ => {
             let mut stream = connect(at.clone())?;
             match talk {
@@ -35,7 +39,7 @@ pub fn ask(at: &At, talk: Talk, pause: Duration) -> std::result::Result<(), Loss
                 Talk::DnsTcp => dns_tcp(&mut *stream, pause),
                 Talk::Imap => imap(&mut *stream, pause),
                 Talk::Ssh => ssh(&mut *stream, pause),
-                Talk::Redis | Talk::DnsUdp => redis(&mut *stream),
+                Talk::Redis | Talk::DnsUdp | Talk::EchoUdp => redis(&mut *stream),
             }
         }
     };
@@ -110,15 +114,21 @@ fn dns_tcp(stream: &mut dyn Stream, pause: Duration) -> Result<bool> {
 }
 
 /// Without a second try: a datagram that is lost is lost.
-fn dns_udp(at: &At) -> Result<bool> {
+fn one_datagram(at: &At, question: &[u8]) -> Result<Vec<u8>> {
     let At::Tcp(at) = at else { return Err(ErrorKind::Unsupported.into()) };
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.connect(at)?;
-    socket.send(QUERY)?;
+    socket.send(question)?;
     let mut answer = [0; 512];
     let length = socket.recv(&mut answer)?;
-    Ok(is_answer(&answer[..length]))
+    Ok(answer[..length].to_vec())
+}
+
+fn echo_udp(at: &At) -> Result<bool> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let question = NEXT.fetch_add(1, Ordering::Relaxed).to_ne_bytes();
+    Ok(one_datagram(at, &question)? == question)
 }
 
 /// Reads to the end of a line.

@@ -117,6 +117,14 @@ pub const ROWS: &[Row] = &[
         file: "asgi.py",
         ..HTTP
     },
+    Row {
+        name: "UDP echo in Python",
+        needs: "python3",
+        command: "python3 echo.py {port}",
+        file: "echo.py",
+        kind: Kind::Talk(Talk::EchoUdp),
+        ..HTTP
+    },
 ];
 
 /// The row of this name.

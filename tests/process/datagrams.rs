@@ -1,0 +1,116 @@
+//! Programs that bind UDP sockets by themselves and know nothing of endless.
+
+use crate::capture::{free_port, restarts_lose_nothing_at};
+use crate::support::client::Loss;
+use crate::support::load::{Kind, Load};
+use crate::support::talk::Talk;
+use crate::support::{Endless, endless};
+use nix::sys::signal::{Signal, kill};
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+
+const ECHO: Kind = Kind::Talk(Talk::EchoUdp);
+
+/// Answers every datagram with itself. `OPTION` is set on its sockets, of which each of its processes has one.
+const SERVER: &str = "import os, socket, sys
+port, workers, option = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+for _ in range(workers):
+  server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+  if option: server.setsockopt(socket.SOL_SOCKET, getattr(socket, option), 1)
+  server.bind(('127.0.0.1', port))
+  if workers > 1 and not os.fork(): break
+while True:
+  text, client = server.recvfrom(99)
+  server.sendto(text, client)";
+
+fn loses_nothing(mut endless: Endless, port: &str, generations: RangeInclusive<u32>) {
+    endless.ready(1);
+    let at: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    restarts_lose_nothing_at(&mut endless, at, ECHO, generations, |_| ());
+}
+
+#[test]
+fn an_echo_server_loses_no_datagram() {
+    let port = free_port();
+    let setup = endless("--probation 0.2 --settle 0.2");
+    let endless = setup.start_command(&["python3", "-c", SERVER, &port, "1", ""]);
+    endless.wait(&format!("listening on udp:127.0.0.1:{port}"));
+    loses_nothing(endless, &port, 2..=5);
+}
+
+#[test]
+fn workers_with_sockets_of_their_own_lose_no_datagram() {
+    let port = free_port();
+    let setup = endless("--probation 0.2 --settle 0.2 --kill-mode group");
+    let endless = setup.start_command(&["python3", "-c", SERVER, &port, "3", "SO_REUSEPORT"]);
+    loses_nothing(endless, &port, 2..=4);
+}
+
+#[test]
+fn an_address_of_the_plan_is_bound_for_datagrams_too() {
+    let port = free_port();
+    let setup = endless(&format!("-l udp:127.0.0.1:{port} --capture always --probation 0.2 --settle 0.2"));
+    let endless = setup.start_command(&["python3", "-c", SERVER, &port, "1", "SO_REUSEADDR"]);
+    loses_nothing(endless, &port, 2..=4);
+}
+
+#[test]
+fn a_busy_datagram_address_is_an_error_of_the_target_as_ever() {
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let mut endless = endless("").start_command(&["python3", "-c", SERVER, &port, "1", ""]);
+    endless.wait("Address already in use");
+    assert_eq!(endless.ended_clean(), 1);
+}
+
+#[test]
+fn the_datagrams_that_wait_for_a_killed_copy_are_answered_by_its_successor() {
+    let port = free_port();
+    let setup = endless("--respawn-limit off --settle 0.2");
+    let mut endless = setup.start_command(&["python3", "-c", SERVER, &port, "1", ""]);
+    let at: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    let mut copy = endless.ready(1);
+    let load = Load::start(at, &[(ECHO, 4)]);
+    for generation in 2..=4 {
+        load.wait_for_more(50);
+        kill(copy, Signal::SIGKILL).unwrap();
+        copy = endless.ready(generation);
+    }
+    load.wait_for_more(50);
+    let count = load.finish();
+    assert_eq!(count.lost_as(Loss::Refused) + count.lost_as(Loss::Unanswered), 0, "{:#?}", endless.said());
+    // One may be read and not answered at each kill.
+    assert!(count.lost.len() <= 3, "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
+    assert_eq!(endless.stop(), 0);
+}
+
+/// Serves at one address, and asks from another, which it has connected; tries a third and gives it up.
+const CLIENT_TOO: &str = "import socket, sys
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); server.bind(('127.0.0.1', int(sys.argv[1])))
+client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); client.bind(('127.0.0.1', int(sys.argv[2])))
+client.connect(('127.0.0.1', 9)); client.close()
+for _ in range(3):
+  once = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); once.bind(('127.0.0.1', int(sys.argv[3]))); once.close()
+print('bound', flush=True)
+while True:
+  text, to = server.recvfrom(99)
+  if text == b'late':
+    late = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); late.bind(('127.0.0.1', int(sys.argv[3])))
+    late.close()
+  server.sendto(text, to)";
+
+#[test]
+fn clients_and_ports_that_were_only_tried_are_let_go() {
+    let [port, other, tried] = [free_port(), free_port(), free_port()];
+    let setup = endless("--settle 0.2");
+    let mut endless = setup.start_command(&["python3", "-c", CLIENT_TOO, &port, &other, &tried]);
+    endless.ready(1);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"late", format!("127.0.0.1:{port}")).unwrap();
+    assert_eq!(socket.recv(&mut [0; 9]).unwrap(), 4);
+    for free in [&other, &tried] {
+        UdpSocket::bind(format!("127.0.0.1:{free}")).unwrap();
+    }
+    endless.restart(2);
+    assert_eq!(endless.stop(), 0);
+}
