@@ -6,12 +6,12 @@ use super::manager::Manager;
 use super::output::Output;
 use super::watch::Watching;
 use super::{Runtime, clock};
-use crate::listener::raise_file_limit;
 use crate::supervisor::Event;
 use crate::sys::memory;
 use crate::words::{GenerationId, Moment};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::time::TimeSpec;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -204,17 +204,13 @@ impl Runtime {
 }
 
 /// ppoll(2). It takes no more descriptors than may be open (EINVAL), and somebody may have lowered that limit for us
-/// (prlimit(2)). It is raised again; where it cannot be, as many are waited for as go, for a moment only, in turn.
+/// (prlimit(2)): then as many are waited for as go, for a moment only, in turn.
 fn wait_for(fds: &mut [PollFd<'_>], timeout: Option<TimeSpec>) {
     // An interrupted wait is as good as one in which nothing happened: the signal is in the pipe.
     if ppoll(fds, timeout, None) != Err(Errno::EINVAL) {
         return;
     }
-    let most = raise_file_limit().hard.and_then(|hard| usize::try_from(hard).ok()).unwrap_or(usize::MAX);
-    if most >= fds.len() {
-        let _ = ppoll(fds, timeout, None);
-        return;
-    }
+    let most = getrlimit(Resource::RLIMIT_NOFILE).map_or(1, |(soft, _)| usize::try_from(soft).unwrap_or(usize::MAX));
     let moment = TimeSpec::from_duration(CROWDED.min(timeout.map_or(CROWDED, Duration::from)));
     for part in fds.chunks_mut(most.max(1)) {
         let _ = ppoll(part, Some(moment), None);
