@@ -1,8 +1,10 @@
 //! `endless status`, `restart` and the like, as a deploy script runs them; and the socket itself.
 
 use super::{DEADLINE, ENDLESS, Endless};
+use nix::sys::signal::{SigHandler, Signal, signal};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,6 +34,9 @@ pub fn client(runtime: &Path, words: &str) -> Client {
 }
 
 fn start(mut command: Command) -> Client {
+    // Whoever runs the tests in the background has SIGINT ignored, and that is inherited.
+    // SAFETY: signal(2) may be called between fork and exec (signal-safety(7)), and no handler of ours is named.
+    unsafe { command.pre_exec(|| Ok(signal(Signal::SIGINT, SigHandler::SigDfl).map(drop)?)) };
     Client { child: command.spawn().unwrap(), began: Instant::now() }
 }
 
