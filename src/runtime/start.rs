@@ -30,6 +30,8 @@ impl Runtime {
             Ok(copy) => {
                 self.pids.insert(generation, copy.tree.main().as_raw());
                 self.copies.insert(generation, copy);
+                // It has been sent before the child executed the target. What is opened next must not take the last descriptor.
+                self.capture_ready(generation, false);
                 self.tell(&Notice::Starting { generation });
                 let known = Known {
                     expects: self.expects,
