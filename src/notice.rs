@@ -22,12 +22,25 @@ pub enum Trouble {
     Daemonized { name: String, pid: i32, flag: Option<String> },
     /// It has failed, and its arguments name an address that endless holds; `said`: it printed that the address is in use.
     BindsItself { address: String, said: bool },
+    /// It has failed, and the copy before it listens on a port with a socket that endless does not know.
+    Unseen { port: u16, why: Unseen },
     /// The server is the child of a wrapper whose pid LISTEN_PID is.
     WrongPid { wrapper: String, main: i32, server: String, pid: i32 },
     /// A wrapper has closed the sockets.
     Closed { wrapper: String, server: Option<(String, i32)> },
     /// It said that it serves, and takes nobody who waits at its socket.
     Deaf { listener: String, after: Duration },
+}
+
+/// Why a socket of a copy is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unseen {
+    /// Nobody looks (`--capture never`).
+    NotAsked,
+    /// The filter could not be installed, or the copy does not show its sockets.
+    Refused,
+    /// It was made in a way that passes the filter.
+    Passed,
 }
 
 /// One fact. Pids are not in it: `report` adds the main pid of the generation it names.

@@ -3,6 +3,7 @@
 //! endless makes none of these sockets. It sets the flag on one that is about to listen, listens in its copy's place, so
 //! that the order of the group is known, and keeps a descriptor of it. A generation may have several here.
 
+use super::carrier::{Carrier, is_mptcp};
 use super::group::Group;
 use super::hushed::Hushed;
 use super::inet::{Place, Transport};
@@ -39,14 +40,20 @@ pub(super) struct Captured {
     probe: Option<(SocketAddr, GenerationId)>,
     /// The program that is on the group.
     attached: Option<Steering>,
+    /// Puts it there where the sockets cannot.
+    #[serde(default)]
+    carrier: Option<Carrier>,
     last: u64,
 }
+
+/// The carrier's number; those of members begin behind it.
+const CARRIER: u64 = 0;
 
 impl Captured {
     /// An address without a socket yet.
     pub(super) fn new(place: Place, active: GenerationId) -> Captured {
         let (members, group) = (Vec::new(), Group::default());
-        Captured { place, members, group, active, probe: None, attached: None, last: 0 }
+        Captured { place, members, group, active, probe: None, attached: None, carrier: None, last: 0 }
     }
 
     /// Where it is bound.
@@ -78,6 +85,9 @@ impl Captured {
     pub(super) fn listen(&mut self, owner: GenerationId, socket: OwnedFd, backlog: i32) -> nix::Result<()> {
         self.forget_closed();
         setsockopt(&socket, sockopt::ReusePort, &true)?;
+        if is_mptcp(&socket) && self.carrier.is_none() {
+            self.add_carrier(&socket);
+        }
         if self.group.is_empty() {
             // Before anybody can come, so that a stranger who joins later gets nothing.
             let program = Steering::default();
@@ -86,6 +96,18 @@ impl Captured {
         listen(socket.as_fd(), backlog)?;
         self.join(owner, socket);
         Ok(())
+    }
+
+    /// Without one the group is an ordinary one: steering fails, and says so.
+    fn add_carrier(&mut self, beside: &OwnedFd) {
+        let Ok(carrier) = Carrier::beside(beside, self.place.at) else { return };
+        self.group.join(CARRIER);
+        if self.members.is_empty() {
+            // The next one is the second; nobody goes to the first.
+            let program = Steering { everybody: vec![1], ..Steering::default() };
+            self.attached = carrier.steer(&program.program()).ok().map(|()| program);
+        }
+        self.carrier = Some(carrier);
     }
 
     /// Binds a datagram socket for its copy, which takes it into the group. `exclusive`: nobody else may have the address.
@@ -173,6 +195,9 @@ impl Captured {
         if self.place.transport == Transport::Tcp {
             self.leave(|member| numbers.contains(&member.number));
             self.members.retain(|member| !numbers.contains(&member.number));
+            if self.members.is_empty() && self.carrier.take().is_some() {
+                (self.group, self.attached) = (Group::default(), None);
+            }
             return;
         }
         for number in numbers {
@@ -270,7 +295,10 @@ impl Captured {
         }
         let mut members = self.members.iter().filter(|member| self.group.index(member.number).is_some());
         let Some(member) = members.next() else { return Ok(()) };
-        steer(member.socket.as_fd(), &wanted.program())?;
+        match &self.carrier {
+            Some(carrier) => carrier.steer(&wanted.program())?,
+            None => steer(member.socket.as_fd(), &wanted.program())?,
+        }
         self.attached = Some(wanted);
         Ok(())
     }

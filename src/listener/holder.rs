@@ -2,7 +2,7 @@
 
 use super::error::Holder;
 use super::inet::{Place, Transport};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 
 /// The state "listening" of a TCP socket in /proc/net/tcp (linux/net/tcp_states.h).
@@ -20,6 +20,20 @@ pub(super) fn of(place: Place) -> Vec<Holder> {
         inodes.extend(text.lines().skip(1).filter_map(|line| inode_at(line, place.at.port(), listening)));
     }
     processes_with(&inodes)
+}
+
+/// The TCP ports on which these sockets listen.
+#[must_use]
+pub fn listening_ports(sockets: &HashSet<u64>) -> BTreeSet<u16> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let lines = tables.iter().flat_map(|text| text.lines().skip(1));
+    let listening = lines.filter_map(|line| {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let ours = fields.get(3) == Some(&LISTENING) && sockets.contains(&fields.get(9)?.parse().ok()?);
+        let (_, port) = fields.get(1)?.rsplit_once(':').filter(|_| ours)?;
+        u16::from_str_radix(port, 16).ok()
+    });
+    listening.collect()
 }
 
 /// The processes that have a Unix socket of such a name open; an abstract name begins with `@`.

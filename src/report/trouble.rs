@@ -1,6 +1,6 @@
 //! What is probably wrong with a copy, as a line with the way out.
 
-use crate::notice::Trouble;
+use crate::notice::{Trouble, Unseen};
 use crate::words::GenerationId;
 
 /// The line.
@@ -20,6 +20,17 @@ pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
             format!(
                 "{sign} takes no inherited sockets that way: --capture always gives it the one it binds; `endless presets` \
                  and docs/servers.md say how servers take theirs"
+            )
+        }
+        Trouble::Unseen { port, why } => {
+            let why = match why {
+                Unseen::NotAsked => "--capture never",
+                Unseen::Refused => "it could not be captured, see above",
+                Unseen::Passed => "it was made by io_uring, by a 32-bit program, or too late",
+            };
+            format!(
+                "the copy before it listens on port {port} at a socket endless does not know ({why}); if this one says that \
+                 the address is in use, let it take its sockets from --listen (`endless presets`, docs/servers.md)"
             )
         }
         Trouble::WrongPid { wrapper, main, server, pid } => format!(
@@ -49,6 +60,7 @@ pub fn name(trouble: &Trouble) -> &'static str {
     match trouble {
         Trouble::Daemonized { .. } => "daemonized",
         Trouble::BindsItself { .. } => "binds-itself",
+        Trouble::Unseen { .. } => "unseen",
         Trouble::WrongPid { .. } => "wrong-listen-pid",
         Trouble::Closed { .. } => "sockets-closed",
         Trouble::Deaf { .. } => "deaf",

@@ -36,6 +36,9 @@ impl Runtime {
                 None => Some(Capture::Awaited(report)),
                 Some(Ok((calls, bound))) => {
                     self.captured_under(bound);
+                    if let Some(copy) = self.copies.get_mut(&generation) {
+                        copy.filtered = true;
+                    }
                     Some(Capture::Calls(calls))
                 }
                 Some(Err(errno)) => {

@@ -51,6 +51,9 @@ pub struct Copy {
     pub stopped: Option<Sig>,
     /// The last STATUS= it sent.
     pub status: Option<String>,
+    /// Its calls wait for our answer.
+    #[serde(default)]
+    pub filtered: bool,
     /// SIGKILL was sent to all of it: whatever shows up later gets it too.
     pub killed: bool,
 }
@@ -125,6 +128,7 @@ impl Copy {
             progress: None,
             stopped: None,
             status: None,
+            filtered: false,
             killed: false,
         }
     }

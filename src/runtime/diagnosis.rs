@@ -1,9 +1,10 @@
 //! What is probably wrong with a candidate that does not come to serve: one line each, and only when the signs of it are there.
 
 use super::{Runtime, in_use};
-use crate::notice::{Notice, Trouble};
-use crate::plan::{Plan, Protocol, presets};
-use crate::spawn::{ProcessEntry, ProcessTable};
+use crate::listener::listening_ports;
+use crate::notice::{Notice, Trouble, Unseen};
+use crate::plan::{Capture, Plan, Protocol, presets};
+use crate::spawn::{self, ProcessEntry, ProcessTable};
 use crate::words::{Exit, GenerationId, Moment};
 use nix::sys::stat::fstat;
 use nix::unistd::Pid;
@@ -42,7 +43,7 @@ impl Runtime {
         let Some(copy) = self.copies.get(&generation).filter(|copy| copy.watch.is_some() && !copy.diagnosed) else {
             return;
         };
-        let captured = self.captures.contains_key(&copy.generation);
+        let captured = copy.filtered || self.captures.contains_key(&copy.generation);
         let trouble = match exit {
             Exit::Code(0) => self.daemonized(generation),
             Exit::Code(_) if !self.plan.listeners.is_empty() => match closer(&self.plan) {
@@ -50,7 +51,8 @@ impl Runtime {
                 None if captured => None,
                 None => self.binds_itself(generation),
             },
-            _ => None,
+            Exit::Code(_) => self.bound_unseen(captured),
+            Exit::Signal(..) => None,
         };
         if let Some(trouble) = trouble {
             self.diagnose(generation, trouble);
@@ -75,6 +77,21 @@ impl Runtime {
         }
         let address = in_use::named(&self.plan, &self.held)?.addr.to_string_lossy().into_owned();
         Some(Trouble::BindsItself { address, said: printed.is_some() })
+    }
+
+    /// The active copy listens on a port at a socket that is not known here.
+    fn bound_unseen(&mut self, captured: bool) -> Option<Trouble> {
+        let active = self.supervisor.active()?;
+        let members = self.copies.get_mut(&active)?.tree.members(&ProcessTable::read());
+        let known: Vec<u16> = self.listeners.addresses().filter_map(|one| Some(one.address.inet()?.port())).collect();
+        let ports = listening_ports(&spawn::open_sockets(&members)?);
+        let port = ports.into_iter().find(|port| !known.contains(port))?;
+        let why = match captured {
+            _ if self.plan.capture == Capture::Never => Unseen::NotAsked,
+            true => Unseen::Passed,
+            false => Unseen::Refused,
+        };
+        Some(Trouble::Unseen { port, why })
     }
 
     /// Somebody of its tree still holds one of its seats.

@@ -237,6 +237,49 @@ fn a_busy_address_is_an_error_of_the_target_as_ever() {
     assert_eq!(endless.ended_clean(), 1);
 }
 
+/// A program whose sockets are MPTCP's, as those of Go are from 1.24 on. None where the kernel has none.
+fn multipath(options: &str, host: &str) -> Option<Endless> {
+    let server = "import os, socket, sys
+family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+server = socket.socket(family, socket.SOCK_STREAM, 262); server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind((sys.argv[1], int(sys.argv[2]))); server.listen(99)
+answer = 'Hello, world %s %d!' % (os.environ['ENDLESS_GENERATION'], os.getpid())
+answer = 'HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s' % (len(answer), answer)
+while True:
+  client = server.accept()[0]
+  if client.recv(999): client.sendall(answer.encode())
+  client.close()";
+    // Linux has it from 5.6 on, unless it was built, or is set up, without.
+    let there = std::fs::read_to_string("/proc/sys/net/mptcp/enabled").is_ok_and(|on| on.trim() == "1");
+    there.then(|| endless(options).start_command(&["python3", "-c", server, host, &free_port()]))
+}
+
+#[test]
+fn an_mptcp_server_loses_nothing() {
+    for host in ["127.0.0.1", "::"] {
+        let Some(mut endless) = multipath("--probation 0", host) else { return };
+        restarts_lose_nothing(&mut endless, Kind::New, 2..=6);
+        assert_eq!(endless.count("cannot steer"), 0, "{:#?}", endless.said());
+    }
+}
+
+#[test]
+fn when_the_only_copy_of_an_mptcp_server_is_killed_nobody_is_refused() {
+    let Some(mut endless) = multipath("--respawn-limit off", "127.0.0.1") else { return };
+    let mut copy = endless.ready(1);
+    let load = Load::start(endless.address(0), &[(Kind::New, 4)]);
+    for generation in 2..=4 {
+        load.wait_for_more(20);
+        kill(copy, Signal::SIGKILL).unwrap();
+        copy = endless.ready(generation);
+    }
+    load.wait_for_more(20);
+    let count = load.finish();
+    assert_eq!(count.lost_as(Loss::Refused), 0, "of {}; {:#?}", count.answered, endless.said());
+    assert!(count.lost.len() <= 3, "more than was in flight: {:?}", count.lost);
+    assert_eq!(endless.stop(), 0);
+}
+
 /// The names beside a Unix path that are nobody's but endless' own.
 fn private_names(endless: &Endless) -> Vec<String> {
     endless.left().into_iter().filter(|name| name.contains(".endless-")).collect()

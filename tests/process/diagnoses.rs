@@ -101,3 +101,15 @@ fn one_that_takes_its_clients_is_not_told_about_however_slow() {
         assert_eq!(endless.count(DEAF), 0);
     }
 }
+
+#[test]
+fn a_copy_that_fails_beside_one_whose_sockets_are_not_known_gets_a_hint() {
+    let port = crate::capture::free_port();
+    let bind_itself = crate::support::example("bind_itself").display().to_string();
+    let setup = endless("--capture never --ready delay=1s");
+    let mut endless = setup.start_command(&[&bind_itself, &format!("127.0.0.1:{port}")]);
+    endless.ready(1);
+    endless.signal(nix::sys::signal::Signal::SIGHUP);
+    endless.wait_with(&[&format!("the copy before it listens on port {port}"), "(--capture never)", "--listen"]);
+    assert_eq!(endless.stop(), 0);
+}

@@ -118,6 +118,13 @@ pub const ROWS: &[Row] = &[
         ..HTTP
     },
     Row {
+        name: "MPTCP in Python, as Go from 1.24 on",
+        needs: "python3",
+        command: "python3 multipath.py {port}",
+        file: "multipath.py",
+        ..HTTP
+    },
+    Row {
         name: "UDP echo in Python",
         needs: "python3",
         command: "python3 echo.py {port}",
