@@ -3,7 +3,7 @@
 //! endless makes none of these sockets. It sets the flag on one that is about to listen, listens in its copy's place, so
 //! that the order of the group is known, and keeps a descriptor of it. A generation may have several here.
 
-use super::carrier::{Carrier, is_mptcp};
+use super::carrier::{self, Carrier, is_mptcp};
 use super::group::Group;
 use super::hushed::Hushed;
 use super::inet::{Place, Transport};
@@ -45,9 +45,6 @@ pub(super) struct Captured {
     carrier: Option<Carrier>,
     last: u64,
 }
-
-/// The carrier's number; those of members begin behind it.
-const CARRIER: u64 = 0;
 
 impl Captured {
     /// An address without a socket yet.
@@ -101,11 +98,9 @@ impl Captured {
     /// Without one the group is an ordinary one: steering fails, and says so.
     fn add_carrier(&mut self, beside: &OwnedFd) {
         let Ok(carrier) = Carrier::beside(beside, self.place.at) else { return };
-        self.group.join(CARRIER);
+        self.group.join(carrier::NUMBER);
         if self.members.is_empty() {
-            // The next one is the second; nobody goes to the first.
-            let program = Steering { everybody: vec![1], ..Steering::default() };
-            self.attached = carrier.steer(&program.program()).ok().map(|()| program);
+            self.attached = carrier.begin();
         }
         self.carrier = Some(carrier);
     }

@@ -3,6 +3,7 @@
 //!
 //! It listens, for only so it is in the group, and takes no connection: it drops every packet, and no program names it.
 
+use super::program::Steering;
 use crate::sys::socket::{hush, listen, option, steer};
 use nix::libc;
 use nix::sys::socket::{
@@ -13,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::fchown;
+
+/// Its number in the group; those of members begin behind it.
+pub(super) const NUMBER: u64 = 0;
 
 /// A socket that carries the program for others.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +49,12 @@ impl Carrier {
         bind(made.as_raw_fd(), &SockaddrStorage::from(at))?;
         listen(made.as_fd(), 1)?;
         Ok(Carrier { socket: made })
+    }
+
+    /// Puts on the program of a group that has nobody else yet: everybody goes to the next one, the second.
+    pub(super) fn begin(&self) -> Option<Steering> {
+        let program = Steering { everybody: vec![1], ..Steering::default() };
+        self.steer(&program.program()).ok().map(|()| program)
     }
 
     /// Puts a program on the group.
