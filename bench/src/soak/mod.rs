@@ -5,7 +5,7 @@ mod instance;
 mod lives;
 mod unrest;
 
-use crate::client::At;
+use crate::client::{self, At};
 use crate::figures::table;
 use crate::launcher::{Tools, free_address};
 use crate::load::{Kind, Load, Tally};
@@ -77,6 +77,7 @@ fn setups(tools: &Tools) -> Vec<Setup> {
 
 /// Runs the soak and says what came of it.
 pub fn run(tools: &Tools, minutes: u64, seed: u64, markdown: bool) -> Result<Verdict> {
+    client::be_patient();
     fs::create_dir_all(runtime(tools))?;
     fs::create_dir_all(sockets(tools))?;
     eprintln!("{minutes} minutes, --seed {seed}; logs are in {}", tools.directory.display());
