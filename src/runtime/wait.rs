@@ -177,7 +177,8 @@ impl Runtime {
         let progress = self.copies.values().filter_map(|copy| Some(copy.progress.as_ref()?.next));
         let manager = self.manager.as_ref().and_then(Manager::next_deadline);
         let clients = self.control.as_ref().and_then(Control::next_deadline);
-        let closer = self.copies.values().filter_map(|copy| copy.look_closer);
+        let late = self.copies.values().filter(|copy| copy.watch.is_some());
+        let closer = late.filter_map(|copy| copy.look_closer);
         let others = [
             self.supervisor.next_deadline(),
             self.hooks.next_deadline(),
