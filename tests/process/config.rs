@@ -115,6 +115,11 @@ fn a_crash_in_the_probation_gives_the_old_listeners_back() {
     until("what it had is closed", || TcpListener::bind(b).ok());
 }
 
+/// So many moves; `ENDLESS_MOVES=50` for more.
+fn moves() -> u32 {
+    std::env::var("ENDLESS_MOVES").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+}
+
 #[test]
 fn a_port_moves_under_load_and_the_other_listener_loses_nothing() {
     let [a, b] = two_addresses();
@@ -123,7 +128,7 @@ fn a_port_moves_under_load_and_the_other_listener_loses_nothing() {
     let mut endless = setup.start(&[]);
     endless.ready(1);
     let load = Load::start(endless.address(0), &[(Kind::New, 2), (Kind::KeepAlive, 2), (Kind::Slow, 2)]);
-    for round in 0..20 {
+    for round in 0..moves() {
         let to = if round % 2 == 0 { b } else { a };
         write(&endless, &format!("-l stay=127.0.0.1:0 -l move={to}"));
         load.wait_for_more(20);
