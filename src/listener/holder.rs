@@ -4,6 +4,7 @@ use super::error::Holder;
 use super::inet::{Place, Transport};
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
+use std::io::{BufRead, BufReader};
 
 /// The state "listening" of a TCP socket in /proc/net/tcp (linux/net/tcp_states.h).
 const LISTENING: &str = "0A";
@@ -25,8 +26,9 @@ pub(super) fn of(place: Place) -> Vec<Holder> {
 /// The TCP ports on which these sockets listen.
 #[must_use]
 pub fn listening_ports(sockets: &HashSet<u64>) -> BTreeSet<u16> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
-    let lines = tables.iter().flat_map(|text| text.lines().skip(1));
+    // Line by line: a busy machine has megabytes of connections there, and memory that was needed once is kept.
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().filter_map(|table| fs::File::open(table).ok());
+    let lines = tables.flat_map(|table| BufReader::new(table).lines().map_while(Result::ok).skip(1));
     let listening = lines.filter_map(|line| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let ours = fields.get(3) == Some(&LISTENING) && sockets.contains(&fields.get(9)?.parse().ok()?);
