@@ -6,6 +6,7 @@ use crate::support::load::{Kind, Load};
 use crate::support::talk::Talk;
 use crate::support::{Endless, Setup, endless, example, processes};
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -43,6 +44,17 @@ pub fn restarts_lose_nothing_at(
     assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
     before_the_end(endless);
     assert_eq!(endless.stop(), 0);
+}
+
+/// Kills the only copy under load, and each one that takes its place: those become these generations.
+#[track_caller]
+pub fn kill_each(endless: &mut Endless, mut copy: Pid, load: &Load, generations: std::ops::RangeInclusive<u32>) {
+    for generation in generations {
+        load.wait_for_more(50);
+        kill(copy, Signal::SIGKILL).unwrap();
+        copy = endless.ready(generation);
+    }
+    load.wait_for_more(50);
 }
 
 #[test]
@@ -141,14 +153,9 @@ fn when_the_only_copy_is_killed_nobody_is_refused() {
     let bind_itself = example("bind_itself").display().to_string();
     let setup = endless("--respawn-limit off");
     let mut endless = setup.start_command(&[&bind_itself, &format!("127.0.0.1:{}", free_port())]);
-    let mut copy = endless.ready(1);
+    let copy = endless.ready(1);
     let load = Load::start(endless.address(0), &[(Kind::New, 4)]);
-    for generation in 2..=5 {
-        load.wait_for_more(50);
-        kill(copy, Signal::SIGKILL).unwrap();
-        copy = endless.ready(generation);
-    }
-    load.wait_for_more(50);
+    kill_each(&mut endless, copy, &load, 2..=5);
     let count = load.finish();
     assert_eq!(count.lost_as(Loss::Refused), 0, "of {}; {:#?}", count.answered, endless.said());
     assert!(count.lost.len() <= 16, "more than was in flight: {:?}", count.lost);
@@ -266,14 +273,9 @@ fn an_mptcp_server_loses_nothing() {
 #[test]
 fn when_the_only_copy_of_an_mptcp_server_is_killed_nobody_is_refused() {
     let Some(mut endless) = multipath("--respawn-limit off", "127.0.0.1") else { return };
-    let mut copy = endless.ready(1);
+    let copy = endless.ready(1);
     let load = Load::start(endless.address(0), &[(Kind::New, 4)]);
-    for generation in 2..=4 {
-        load.wait_for_more(20);
-        kill(copy, Signal::SIGKILL).unwrap();
-        copy = endless.ready(generation);
-    }
-    load.wait_for_more(20);
+    kill_each(&mut endless, copy, &load, 2..=4);
     let count = load.finish();
     assert_eq!(count.lost_as(Loss::Refused), 0, "of {}; {:#?}", count.answered, endless.said());
     assert!(count.lost.len() <= 3, "more than was in flight: {:?}", count.lost);
@@ -326,15 +328,10 @@ fn when_the_only_copy_at_a_unix_path_is_killed_its_successor_takes_the_queue() {
     let setup = endless("--respawn-limit off");
     let mut endless = setup.start_command(&["python3", "-c", AT_A_PATH, "s"]);
     let path = endless.file("s");
-    let mut copy = endless.ready(1);
+    let copy = endless.ready(1);
     let load = Load::start(path.as_path(), &[(Kind::New, 2)]);
-    for generation in 2..=4 {
-        load.wait_for_more(20);
-        kill(copy, Signal::SIGKILL).unwrap();
-        copy = endless.ready(generation);
-    }
-    load.wait_for_more(20);
-    copy = endless.restart(5);
+    kill_each(&mut endless, copy, &load, 2..=4);
+    let copy = endless.restart(5);
     endless.gone(4);
     let count = load.finish();
     assert_eq!(count.lost_as(Loss::Refused), 0, "of {}; {:#?}", count.answered, endless.said());

@@ -1,12 +1,11 @@
 //! Programs that bind an address of `--listen` by themselves: they get their seat there.
 
-use crate::capture::{free_port, restarts_lose_nothing, restarts_lose_nothing_at};
+use crate::capture::{free_port, kill_each, restarts_lose_nothing, restarts_lose_nothing_at};
 use crate::confined::in_container_without;
 use crate::support::client::{get, greeting};
 use crate::support::load::{Kind, Load};
 use crate::support::{endless, example, processes};
 use nix::libc;
-use nix::sys::signal::{Signal, kill};
 use nix::unistd::geteuid;
 use std::os::unix::fs::PermissionsExt;
 
@@ -36,14 +35,9 @@ fn the_queue_of_a_killed_copy_goes_to_the_next_one() {
     let at = format!("127.0.0.1:{}", free_port());
     let setup = endless(&format!("-l {at} --capture always --respawn-limit off"));
     let mut endless = setup.start_command(&[&bind_itself(), &at]);
-    let mut copy = endless.ready(1);
+    let copy = endless.ready(1);
     let load = Load::start(endless.address(0), &[(Kind::New, 4)]);
-    for generation in 2..=4 {
-        load.wait_for_more(50);
-        kill(copy, Signal::SIGKILL).unwrap();
-        copy = endless.ready(generation);
-    }
-    load.wait_for_more(50);
+    kill_each(&mut endless, copy, &load, 2..=4);
     let count = load.finish();
     // Those in flight died with their copy; nobody else noticed.
     assert!(count.lost.len() <= 12, "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());

@@ -1,11 +1,10 @@
 //! Programs that bind UDP sockets by themselves and know nothing of endless.
 
-use crate::capture::{free_port, restarts_lose_nothing_at};
+use crate::capture::{free_port, kill_each, restarts_lose_nothing_at};
 use crate::support::client::Loss;
 use crate::support::load::{Kind, Load};
 use crate::support::talk::Talk;
 use crate::support::{Endless, endless};
-use nix::sys::signal::{Signal, kill};
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 
@@ -69,14 +68,9 @@ fn the_datagrams_that_wait_for_a_killed_copy_are_answered_by_its_successor() {
     let setup = endless("--respawn-limit off --settle 0.2");
     let mut endless = setup.start_command(&["python3", "-c", SERVER, &port, "1", ""]);
     let at: SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
-    let mut copy = endless.ready(1);
+    let copy = endless.ready(1);
     let load = Load::start(at, &[(ECHO, 4)]);
-    for generation in 2..=4 {
-        load.wait_for_more(50);
-        kill(copy, Signal::SIGKILL).unwrap();
-        copy = endless.ready(generation);
-    }
-    load.wait_for_more(50);
+    kill_each(&mut endless, copy, &load, 2..=4);
     let count = load.finish();
     assert_eq!(count.lost_as(Loss::Refused) + count.lost_as(Loss::Unanswered), 0, "{:#?}", endless.said());
     // One may be read and not answered at each kill.
