@@ -9,33 +9,45 @@ use std::io::{BufRead, BufReader};
 /// The state "listening" of a TCP socket in /proc/net/tcp (linux/net/tcp_states.h).
 const LISTENING: &str = "0A";
 
+/// One socket in such a table.
+#[derive(Debug, PartialEq)]
+struct Entry {
+    port: u16,
+    listens: bool,
+    inode: u64,
+}
+
 /// The processes that have a socket open that listens on this port, as far as this user may look (proc(5)).
 pub(super) fn of(place: Place) -> Vec<Holder> {
-    let (tables, listening) = match place.transport {
-        Transport::Tcp => (["/proc/net/tcp", "/proc/net/tcp6"], Some(LISTENING)),
-        Transport::Udp => (["/proc/net/udp", "/proc/net/udp6"], None),
+    let at_port = |entry: &Entry| entry.port == place.at.port();
+    let inodes = match place.transport {
+        Transport::Tcp => {
+            entries("tcp").filter(|entry| entry.listens).filter(at_port).map(|entry| entry.inode).collect()
+        }
+        Transport::Udp => entries("udp").filter(at_port).map(|entry| entry.inode).collect(),
     };
-    let mut inodes = HashSet::new();
-    for table in tables {
-        let text = fs::read_to_string(table).unwrap_or_default();
-        inodes.extend(text.lines().skip(1).filter_map(|line| inode_at(line, place.at.port(), listening)));
-    }
     processes_with(&inodes)
 }
 
 /// The TCP ports on which these sockets listen.
 #[must_use]
 pub fn listening_ports(sockets: &HashSet<u64>) -> BTreeSet<u16> {
-    // Line by line: a busy machine has megabytes of connections there, and memory that was needed once is kept.
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().filter_map(|table| fs::File::open(table).ok());
-    let lines = tables.flat_map(|table| BufReader::new(table).lines().map_while(Result::ok).skip(1));
-    let listening = lines.filter_map(|line| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let ours = fields.get(3) == Some(&LISTENING) && sockets.contains(&fields.get(9)?.parse().ok()?);
-        let (_, port) = fields.get(1)?.rsplit_once(':').filter(|_| ours)?;
-        u16::from_str_radix(port, 16).ok()
-    });
-    listening.collect()
+    entries("tcp").filter(|entry| entry.listens && sockets.contains(&entry.inode)).map(|entry| entry.port).collect()
+}
+
+/// The sockets of both families. Line by line: a busy machine has megabytes there, and memory that was needed once is kept.
+fn entries(protocol: &str) -> impl Iterator<Item = Entry> {
+    let tables = ["", "6"].map(|family| fs::File::open(format!("/proc/net/{protocol}{family}")));
+    let lines = tables.into_iter().flatten().flat_map(|table| BufReader::new(table).lines().map_while(Result::ok));
+    lines.filter_map(|line| entry(&line))
+}
+
+/// Reads one line: `sl local_address rem_address st … uid timeout inode`. None for the headline.
+fn entry(line: &str) -> Option<Entry> {
+    let mut fields = line.split_ascii_whitespace();
+    let (_, port) = fields.nth(1)?.rsplit_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    Some(Entry { port, listens: fields.nth(1)? == LISTENING, inode: fields.nth(5)?.parse().ok()? })
 }
 
 /// The processes that have a Unix socket of such a name open; an abstract name begins with `@`.
@@ -55,16 +67,6 @@ fn named_inode(line: &[u8]) -> Option<(&[u8], u64)> {
         (field, rest) = rest.split_at(end);
     }
     Some((rest.strip_prefix(b" ")?, std::str::from_utf8(field).ok()?.parse().ok()?))
-}
-
-/// The inode of one line, when it is about this port and state: `sl local_address rem_address st … uid timeout inode`.
-fn inode_at(line: &str, port: u16, state: Option<&str>) -> Option<u64> {
-    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    let (_, local_port) = fields.get(1)?.rsplit_once(':')?;
-    let right_port = u16::from_str_radix(local_port, 16).ok()? == port;
-    let right_state = state.is_none_or(|state| fields.get(3) == Some(&state));
-    let inode = fields.get(9)?.parse().ok()?;
-    (right_port && right_state).then_some(inode)
 }
 
 fn processes_with(inodes: &HashSet<u64>) -> Vec<Holder> {
@@ -97,13 +99,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_table_gives_its_inode() {
+    fn a_line_of_the_table_gives_its_port_state_and_inode() {
         let line =
             "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0";
-        assert_eq!(inode_at(line, 8080, Some(LISTENING)), Some(4711));
-        assert_eq!(inode_at(line, 8081, Some(LISTENING)), None);
-        assert_eq!(inode_at(line, 8080, Some("01")), None);
-        assert_eq!(inode_at("nonsense", 8080, None), None);
+        let read = |listens| Some(Entry { port: 8080, listens, inode: 4711 });
+        assert_eq!(entry(line), read(true));
+        assert_eq!(entry(&line.replace(" 0A ", " 01 ")), read(false));
+        assert_eq!(entry("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid"), None);
+        assert_eq!(entry("nonsense"), None);
+    }
+
+    #[test]
+    fn who_listens_on_a_port_is_found() {
+        let server = std::net::TcpListener::bind("[::1]:0").unwrap();
+        let at = server.local_addr().unwrap();
+        let place = Place { transport: Transport::Tcp, at, any: false };
+        assert!(of(place).iter().any(|holder| u32::try_from(holder.pid) == Ok(std::process::id())));
+        let inode = nix::sys::stat::fstat(&server).unwrap().st_ino;
+        assert_eq!(listening_ports(&[inode].into()), [at.port()].into());
     }
 
     #[test]
