@@ -129,10 +129,16 @@ fn a_port_moves_under_load_and_the_other_listener_loses_nothing() {
     endless.ready(1);
     let load = Load::start(endless.address(0), &[(Kind::New, 2), (Kind::KeepAlive, 2), (Kind::Slow, 2)]);
     for round in 0..moves() {
-        let to = if round % 2 == 0 { b } else { a };
+        let (from, to) = if round % 2 == 0 { (a, b) } else { (b, a) };
         write(&endless, &format!("-l stay=127.0.0.1:0 -l move={to}"));
         load.wait_for_more(20);
-        let said = endless.order("restart");
+        let mut restart = endless.client("restart");
+        while restart.waits() {
+            // In the plan of the old copy, then in that of the new one.
+            let answer = get(from, "/").or_else(|_| get(to, "/"));
+            answer.unwrap_or_else(|error| panic!("round {round}: {error}; {:#?}", endless.said()));
+        }
+        let said = restart.end();
         assert_eq!(said.code, 0, "{said:?} {:#?}", endless.said());
         get(to, "/").unwrap_or_else(|error| panic!("round {round}: {error}; {:#?}", endless.said()));
     }
