@@ -79,7 +79,8 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
     let pid_file = plan.pid_file.as_deref().map(PidFile::claim).transpose()?;
     let (listeners, notices) = Listeners::bind(&plan.listeners, passed)?;
     // After the listeners: each has the number then that it has in the copies, and of thousands none has to be moved.
-    let opened = control::open(&plan.control).and_then(|control| Ok((control, watch::open(&plan)?)));
+    let opened =
+        control::open(&plan.control).map_err(Into::into).and_then(|control| Ok((control, watch::open(&plan)?)));
     let (control, watching) = match opened {
         Ok(opened) => opened,
         Err(error) => {

@@ -246,7 +246,25 @@ const OUTPUT: &[Wrong] = &[
     (
         &["--pid-file", "/tmp/endless-test-one-file", "--status-file", "/tmp/endless-test-one-file"],
         "--status-file /tmp/endless-test-one-file",
-        "the --pid-file as well",
+        "the path of --pid-file as well",
+        "another path",
+    ),
+    (
+        &["--status-file", "/tmp/endless-test-one-file", "--control", "/tmp/endless-test-one-file"],
+        "--control /tmp/endless-test-one-file",
+        "the path of --status-file as well",
+        "another path",
+    ),
+    (
+        &["-l", "/tmp/endless-test-one-file", "--control", "/tmp/endless-test-one-file"],
+        "--control /tmp/endless-test-one-file",
+        "the path of --listen as well",
+        "another path",
+    ),
+    (
+        &["--pid-file", "/tmp/endless-test-one-file", "--log-file", "/tmp/endless-test-one-file"],
+        "--log-file /tmp/endless-test-one-file",
+        "the path of --pid-file as well",
         "another path",
     ),
     (&["--log-file", "/no/such/dir/log"], "--log-file /no/such/dir/log", "no directory /no/such/dir", "make it"),

@@ -142,12 +142,7 @@ fn output(args: &Args) -> Result<Output, Error> {
 
 /// What only shows when the options are seen together.
 fn check(plan: &Plan, args: &Args) -> Result<(), Error> {
-    if plan.pid_file.is_some() && plan.pid_file == plan.status_file {
-        let path = plan.status_file.as_deref().unwrap_or(Path::new("")).to_string_lossy();
-        return Err(
-            Fault::new("this is the --pid-file as well", "another path for one of them").at("--status-file", path)
-        );
-    }
+    files::check_paths(plan)?;
     if let (ReadyMode::Delay(delay), Some(limit)) = (&plan.readiness.mode, plan.lifecycle.ready_timeout)
         && *delay >= limit
     {

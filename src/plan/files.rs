@@ -1,7 +1,7 @@
 //! The files endless appends to: its log, its events, the target's output.
 
 use super::error::{Error, Fault};
-use super::value;
+use super::{Address, Control, Plan, UnixName, value};
 use crate::cli::OutputArgs;
 use nix::unistd::{AccessFlags, eaccess};
 use std::fs::OpenOptions;
@@ -70,8 +70,39 @@ fn writable(flag: &str, path: Option<&Path>) -> Result<Option<PathBuf>, Error> {
                 Err(errno) => format!("it cannot be made in {}: {}", parent.display(), errno.desc()),
             }
         }
-        Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => "nobody reads this FIFO".to_owned(),
+        Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => {
+            "it is a FIFO nobody reads, or a socket".to_owned()
+        }
         Err(error) => format!("it cannot be written: {error}"),
     };
     Err(Fault::new(reason, "a file this user can append to").at(flag, path.to_string_lossy()))
+}
+
+/// Nothing that endless makes at a path may lie where something else of it does. Lines may go where other lines go.
+pub(super) fn check_paths(plan: &Plan) -> Result<(), Error> {
+    let listeners = plan.listeners.iter().filter_map(|spec| match &spec.address {
+        Address::Unix { name: UnixName::Path(path), .. } => Some(("--listen", path.as_path())),
+        _ => None,
+    });
+    let control = if let Control::At(path) = &plan.control { Some(path) } else { None };
+    let events = if let Some(EventsTo::File(path)) = &plan.files.events { Some(path) } else { None };
+    let own = [
+        ("--pid-file", plan.pid_file.as_ref()),
+        ("--status-file", plan.status_file.as_ref()),
+        ("--control", control),
+        ("--log-file", plan.files.log.as_ref()),
+        ("--output", plan.files.output.as_ref()),
+        ("--events", events),
+    ];
+    let own = own.into_iter().filter_map(|(flag, path)| Some((flag, path?.as_path())));
+    let mut seen: Vec<(&str, &Path)> = listeners.collect();
+    for (flag, path) in own {
+        let lines = |flag: &str| matches!(flag, "--log-file" | "--output" | "--events");
+        if let Some((other, _)) = seen.iter().find(|(other, known)| *known == path && !(lines(flag) && lines(other))) {
+            let fault = Fault::new(format!("this is the path of {other} as well"), "another path for one of them");
+            return Err(fault.at(flag, path.to_string_lossy()));
+        }
+        seen.push((flag, path));
+    }
+    Ok(())
 }

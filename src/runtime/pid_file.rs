@@ -1,6 +1,6 @@
 //! `--pid-file`: locked for life, written in one piece, never taken from a living holder.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -26,7 +26,7 @@ impl PidFile {
     pub fn claim(path: &Path) -> Result<Self> {
         let failed = || format!("--pid-file {}", path.display());
         let old = lock(path).with_context(failed)?;
-        let fresh_path = path.with_extension(format!("{}.new", std::process::id()));
+        let fresh_path = fresh(path);
         let mut fresh = lock(&fresh_path).with_context(failed)?;
         let written = writeln!(fresh, "{}", std::process::id()).and_then(|()| std::fs::rename(&fresh_path, path));
         if written.is_err() {
@@ -58,7 +58,8 @@ mod locked {
 /// Opens and locks what is at the path. Another claim may have replaced the file between the two: then once more.
 fn lock(path: &Path) -> Result<Flock<File>> {
     loop {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|error| anyhow!("{error}\nhint: a path in a directory this user may write"))?;
         let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(file) => file,
             Err((mut file, _)) => {

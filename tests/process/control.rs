@@ -5,7 +5,7 @@ use crate::support::{Endless, endless, processes, until};
 use nix::sys::signal::{Signal, kill};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::time::Duration;
 
 const QUICK: &str = "-l 127.0.0.1:0 --probation 0";
@@ -210,6 +210,37 @@ fn a_stale_socket_is_taken_over_and_a_held_one_is_skipped_or_an_error() {
     other.ready(1);
     assert_eq!(other.count("no control socket: "), 1);
     other.wait_with(&["no control socket", &format!("held by pid {}", one.pid())]);
+}
+
+#[test]
+fn a_socket_that_was_asked_for_and_cannot_be_is_an_error_with_a_way_out_before_anything_runs() {
+    let held = tempfile::tempdir().unwrap();
+    let at = |name: &str| held.path().join(name);
+    fs::write(at("plain"), "precious").unwrap();
+    std::os::unix::fs::symlink("/no/such/file", at("link")).unwrap();
+    let _living = UnixListener::bind(at("living")).unwrap();
+    let _datagrams = UnixDatagram::bind(at("datagrams")).unwrap();
+    fs::create_dir(at("dir")).unwrap();
+    let (long, own) = ("x".repeat(120), std::process::id());
+    for (name, code, reason, way_out) in [
+        ("no/socket", 2, "there is no directory", "make it, or another path"),
+        ("plain/socket", 2, "there is no directory", "make it, or another path"),
+        ("dir", 2, "this is a directory", "the file to write in it"),
+        (&long, 2, "at most 107 bytes", "a shorter path"),
+        ("plain", 125, "it exists and is no socket", "move it away"),
+        ("link", 125, "it exists and is no socket", "move it away"),
+        ("living", 125, &format!("it is held by pid {own}"), "stop that one, or choose another"),
+        ("datagrams", 125, "cannot be asked whether anybody needs it", "another path"),
+    ] {
+        let path = at(name).display().to_string();
+        let mut endless = endless(&format!("{QUICK} --control {path}")).start(&["print=started"]);
+        assert_eq!(endless.ended_clean(), code, "{name}");
+        let said = endless.everything();
+        assert!(said.len() == 2 && said[0].contains(&format!("--control {path}: ")), "{said:?}");
+        assert!(said[0].contains(reason) && said[1].starts_with(&format!("hint: {way_out}")), "{said:?}");
+    }
+    assert_eq!(fs::read_to_string(at("plain")).unwrap(), "precious");
+    assert!(UnixStream::connect(at("living")).is_ok());
 }
 
 #[test]

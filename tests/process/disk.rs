@@ -106,4 +106,5 @@ fn a_directory_that_is_not_ours_is_an_error_where_it_was_asked_for() {
     let mut endless = as_nobody(&format!("{QUICK} --control /etc/control")).start_command(&["sleep", "1000"]);
     assert_eq!(endless.ended_clean(), 125);
     endless.wait("--control /etc/control: cannot bind it: Permission denied");
+    endless.wait("hint: a path in a directory this user may write");
 }
