@@ -2,7 +2,7 @@
 
 use super::Runtime;
 use super::ack::AckSocket;
-use super::notify::NotifyDir;
+use super::notify_dir::NotifyDir;
 use crate::handoff::{Held, tableflip};
 use crate::plan::protocol::{TABLEFLIP_NAMES, TABLEFLIP_READY};
 use crate::plan::{Plan, Protocol, ReadyMode, Sign};

@@ -6,13 +6,10 @@
 use super::sender::Sender;
 use crate::supervisor::Word;
 use crate::sys::socket::{Datagram, receive};
-use crate::words::GenerationId;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, setsockopt, socket, sockopt};
 use nix::sys::stat::{Mode, umask};
 use serde::{Deserialize, Serialize};
-use std::fs::DirBuilder;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -100,74 +97,12 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// The private directory of the notify sockets; removed with everything in it at the end.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct NotifyDir {
-    #[serde(with = "crate::sys::carried::own_path")]
-    path: PathBuf,
-}
-
-impl NotifyDir {
-    /// Makes it in XDG_RUNTIME_DIR, /run or the directory for temporary files, the first that can be written. It can be
-    /// entered by everybody, because a copy may run as somebody else, and listed by nobody. Copies that do (`strangers`)
-    /// could not enter XDG_RUNTIME_DIR, which is its owner's alone.
-    ///
-    /// # Errors
-    /// The last reason, when none of them can be written.
-    pub fn make(strangers: bool) -> std::io::Result<Self> {
-        let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !strangers).map(PathBuf::from);
-        let runtime = runtime.filter(|path| path.is_absolute());
-        let places = runtime.into_iter().chain([PathBuf::from("/run"), std::env::temp_dir()]);
-        let mut last = std::io::ErrorKind::NotFound.into();
-        for place in places {
-            let path = place.join(format!("endless-{}", std::process::id()));
-            match make_dir(&path) {
-                Ok(()) => return Ok(Self { path }),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    /// Where things of this directory are.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The socket for one generation.
-    ///
-    /// # Errors
-    /// Whatever socket(2) or bind(2) answer.
-    pub fn socket(&self, generation: GenerationId) -> nix::Result<NotifySocket> {
-        NotifySocket::bind(self.path.join(generation.to_string()))
-    }
-}
-
-/// A directory left by an endless that was killed and had the same pid is emptied and used again.
-fn make_dir(path: &Path) -> std::io::Result<()> {
-    let make = || without_umask(|| DirBuilder::new().mode(0o711).create(path));
-    match make() {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            std::fs::remove_dir_all(path)?;
-            make()
-        }
-        made => made,
-    }
-}
-
 /// With a mode that is exactly the one asked for. chmod(2) afterwards would be one more write to a file system.
-fn without_umask<T>(make: impl FnOnce() -> T) -> T {
+pub(super) fn without_umask<T>(make: impl FnOnce() -> T) -> T {
     let before = umask(Mode::empty());
     let made = make();
     umask(before);
     made
-}
-
-impl Drop for NotifyDir {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.path);
-    }
 }
 
 /// A datagram socket at a path; unlinked when dropped.
@@ -180,7 +115,7 @@ pub struct NotifySocket {
 }
 
 impl NotifySocket {
-    fn bind(path: PathBuf) -> nix::Result<Self> {
+    pub(super) fn bind(path: PathBuf) -> nix::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
         setsockopt(&socket, sockopt::PassCred, &true)?;

@@ -13,8 +13,19 @@ use std::path::{Path, PathBuf};
 pub struct PidFile {
     #[serde(with = "crate::sys::carried::own_path")]
     path: PathBuf,
-    #[serde(with = "locked")]
-    _lock: Flock<File>,
+    _lock: Locked,
+}
+
+/// A lock of flock(2) for life, over an upgrade, too: it belongs to the open file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Locked(#[serde(with = "locked")] Flock<File>);
+
+impl Locked {
+    /// Takes it, or fails at once.
+    pub(super) fn of(file: File) -> std::io::Result<Locked> {
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).map(Locked).map_err(|(_, errno)| errno.into())
+    }
 }
 
 impl PidFile {
@@ -34,11 +45,10 @@ impl PidFile {
         }
         written.with_context(failed)?;
         drop(old);
-        Ok(Self { path: path.to_owned(), _lock: fresh })
+        Ok(Self { path: path.to_owned(), _lock: Locked(fresh) })
     }
 }
 
-/// A lock belongs to the open file, so it is still ours after an upgrade.
 mod locked {
     use super::{File, Flock, FlockArg};
     use crate::sys::carried;

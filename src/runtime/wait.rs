@@ -101,6 +101,9 @@ impl Runtime {
         let rest = self.rest_due(now);
         let rests = rest.is_some_and(|at| at <= now);
         let look = due.into_iter().chain(rest.filter(|_| !rests)).min();
+        if let Some(dir) = self.notify_dir.as_mut().filter(|_| rests) {
+            dir.sweep();
+        }
         let (sources, mut fds) = self.poll_set();
         if rests {
             // Here, and not earlier: each function that runs afterwards brings sixteen pages back.

@@ -1,6 +1,6 @@
 //! All of sd_notify(3): what copies say, who may speak for them, and the senders people use.
 
-use crate::support::{endless, processes, until};
+use crate::support::{Endless, endless, processes, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::geteuid;
 use std::os::unix::net::UnixDatagram;
@@ -125,6 +125,37 @@ fn a_stranger_is_refused_and_told_about() {
     endless.touch("go");
     endless.ready(1);
     assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn the_directory_that_a_killed_one_has_left_is_removed_by_the_next_one_and_no_other() {
+    let runtime = tempfile::tempdir().unwrap();
+    let at = runtime.path().display().to_string();
+    let start = || endless("-l 127.0.0.1:0").env("XDG_RUNTIME_DIR", &at).start(&["notify"]);
+    // It takes another name where the first is just being swept away.
+    let has_directory = |of: &Endless| {
+        let name = format!("endless-{}", of.pid());
+        let mut names = std::fs::read_dir(runtime.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.any(|known| {
+            known.to_str().unwrap().strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        })
+    };
+    let mut killed = start();
+    killed.ready(1);
+    killed.signal(Signal::SIGKILL);
+    killed.ended();
+    assert!(has_directory(&killed));
+    // Each looks for what others have left while the next ones make theirs.
+    let next: Vec<Endless> = (0..8).map(|_| start()).collect();
+    for one in &next {
+        one.wait_with(&["is ready", "READY=1"]);
+    }
+    until("it is removed", || (!has_directory(&killed)).then_some(()));
+    for one in &next {
+        assert!(has_directory(one));
+        one.restart(2);
+        one.wait_with(&["generation 2 ", "is ready", "READY=1"]);
+    }
 }
 
 /// A program people use to say READY=1, in front of the target, which says nothing.

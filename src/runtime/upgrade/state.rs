@@ -10,7 +10,7 @@ use super::super::copy::Copy;
 use super::super::drain::ToldOnce;
 use super::super::fd_store::FdStore;
 use super::super::manager::{Manager, Told};
-use super::super::notify::NotifyDir;
+use super::super::notify_dir::NotifyDir;
 use super::super::output::Output;
 use super::super::pid_file::PidFile;
 use super::super::reload::Remade;

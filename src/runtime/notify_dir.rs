@@ -1,0 +1,199 @@
+//! The private directory of the notify sockets, and what an endless that was killed has left of its own.
+//!
+//! It is locked (flock(2)) for as long as its endless lives. A pid would not tell: another program may have it by now, and
+//! where containers share a directory for temporary files it means nothing in the others.
+
+use super::notify::{NotifySocket, without_umask};
+use super::pid_file::Locked;
+use crate::words::GenerationId;
+use nix::libc::{O_DIRECTORY, O_NOFOLLOW};
+use nix::unistd::geteuid;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Entered by everybody, because a copy may run as somebody else, and listed by nobody.
+const MODE: u32 = 0o711;
+/// So many names are tried in one place: somebody else may have the first.
+const NAMES: u32 = 20;
+
+/// The directory; removed with everything in it at the end.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NotifyDir {
+    #[serde(with = "crate::sys::carried::own_path")]
+    path: PathBuf,
+    /// None where a directory cannot be locked.
+    #[serde(default)]
+    _lock: Option<Locked>,
+    #[serde(skip)]
+    swept: bool,
+}
+
+impl NotifyDir {
+    /// Makes it in XDG_RUNTIME_DIR, /run or the directory for temporary files, the first that can be written. Copies that
+    /// run as somebody else (`strangers`) could not enter XDG_RUNTIME_DIR, which is its owner's alone.
+    ///
+    /// # Errors
+    /// The last reason, when none of them can be written.
+    pub fn make(strangers: bool) -> io::Result<Self> {
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !strangers).map(PathBuf::from);
+        let runtime = runtime.filter(|path| path.is_absolute());
+        let places = runtime.into_iter().chain([PathBuf::from("/run"), std::env::temp_dir()]);
+        let mut last = ErrorKind::NotFound.into();
+        for place in places {
+            match Self::make_in(&place) {
+                Ok(dir) => return Ok(dir),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn make_in(place: &Path) -> io::Result<Self> {
+        let pid = std::process::id();
+        for number in 1..=NAMES {
+            let name = if number == 1 { format!("endless-{pid}") } else { format!("endless-{pid}-{number}") };
+            let path = place.join(name);
+            let make = || without_umask(|| DirBuilder::new().mode(MODE).create(&path));
+            match make() {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                    if !remove_left(&path) || make().is_err() {
+                        continue;
+                    }
+                }
+                made => made?,
+            }
+            let lock = match lock(&path) {
+                Ok(lock) => Some(lock),
+                // Somebody has swept it away before it was locked, or is about to.
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotFound) => continue,
+                Err(_) => None,
+            };
+            return Ok(Self { path, _lock: lock, swept: false });
+        }
+        Err(ErrorKind::AlreadyExists.into())
+    }
+
+    /// Where things of this directory are.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The socket for one generation.
+    ///
+    /// # Errors
+    /// Whatever socket(2) or bind(2) answer.
+    pub fn socket(&self, generation: GenerationId) -> nix::Result<NotifySocket> {
+        NotifySocket::bind(self.path.join(generation.to_string()))
+    }
+
+    /// Removes, once, what others of this user that were killed have left beside it.
+    pub fn sweep(&mut self) {
+        if std::mem::replace(&mut self.swept, true) {
+            return;
+        }
+        let beside = self.path.parent().and_then(|place| fs::read_dir(place).ok());
+        for entry in beside.into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let numbers = name.to_str().and_then(|name| name.strip_prefix("endless-"));
+            let like_ours = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+            if numbers.is_some_and(like_ours) && entry.path() != self.path {
+                remove_left(&entry.path());
+            }
+        }
+    }
+}
+
+impl Drop for NotifyDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Locks a directory, and makes sure that it is still there then: whoever removes one has locked it before.
+fn lock(path: &Path) -> io::Result<Locked> {
+    let file = OpenOptions::new().read(true).custom_flags(O_DIRECTORY | O_NOFOLLOW).open(path)?;
+    let inode = file.metadata()?.ino();
+    let lock = Locked::of(file)?;
+    if fs::symlink_metadata(path)?.ino() == inode { Ok(lock) } else { Err(ErrorKind::NotFound.into()) }
+}
+
+/// Removes a directory as endless makes them, if nobody has it. True when it is gone.
+fn remove_left(path: &Path) -> bool {
+    let ours = fs::symlink_metadata(path)
+        .is_ok_and(|it| it.is_dir() && it.uid() == geteuid().as_raw() && it.mode() & 0o7777 == MODE);
+    let Some(_lock) = ours.then(|| lock(path).ok()).flatten() else { return false };
+    let Ok(entries) = fs::read_dir(path) else { return false };
+    let entries: Vec<_> = entries.flatten().collect();
+    if entries.iter().any(|entry| !entry.file_type().is_ok_and(|kind| kind.is_socket())) {
+        return false;
+    }
+    entries.iter().for_each(|entry| drop(fs::remove_file(entry.path())));
+    fs::remove_dir(path).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixDatagram;
+
+    /// As an endless that was killed leaves it.
+    fn left(path: &Path) {
+        without_umask(|| DirBuilder::new().mode(MODE).create(path)).unwrap();
+        UnixDatagram::bind(path.join("1")).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_one_has_left_goes_and_nothing_else() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        let names = ["endless-7", "endless-7-2", "endless-8", "endless-9", "endless-other", "endless-10"];
+        names.iter().for_each(|name| left(&at(name)));
+        fs::write(at("endless-8/file"), "precious").unwrap();
+        fs::set_permissions(at("endless-9"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let held = lock(&at("endless-10")).unwrap();
+        let mut own = NotifyDir::make_in(place.path()).unwrap();
+        own.sweep();
+        let mut found: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        found.sort();
+        let name = own.path().file_name().unwrap().to_owned();
+        let mut expected =
+            vec!["endless-10".into(), "endless-8".into(), "endless-9".into(), name, "endless-other".into()];
+        expected.sort();
+        assert_eq!(found, expected);
+        assert!(at("endless-8/1").exists() && at("endless-8/file").exists());
+        drop((held, own));
+    }
+
+    #[test]
+    fn another_one_of_the_same_pid_keeps_its_directory_while_it_lives() {
+        let place = tempfile::tempdir().unwrap();
+        let first = NotifyDir::make_in(place.path()).unwrap();
+        let second = NotifyDir::make_in(place.path()).unwrap();
+        assert!(first.path() != second.path() && first.path().exists());
+        let path = first.path().to_owned();
+        std::mem::forget(second);
+        drop(first);
+        left(&path);
+        let third = NotifyDir::make_in(place.path()).unwrap();
+        assert_eq!(third.path(), path);
+        assert!(!path.join("1").exists());
+    }
+
+    #[test]
+    fn one_that_was_swept_away_before_it_was_locked_is_noticed() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("endless-7");
+        left(&path);
+        assert!(remove_left(&path));
+        assert_eq!(lock(&path).unwrap_err().kind(), ErrorKind::NotFound);
+        left(&path);
+        let held = lock(&path).unwrap();
+        assert_eq!(lock(&path).unwrap_err().kind(), ErrorKind::WouldBlock);
+        drop(held);
+        lock(&path).unwrap();
+    }
+}
