@@ -73,7 +73,7 @@ _endless() {
                     return 0
                     ;;
                 --preset)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "nginx haproxy lighttpd h2o nghttpx caddy php-fpm gunicorn uvicorn hypercorn granian puma unicorn starman starlet node java uwsgi unbound dovecot sshd go-endless pedia-endless goagain grace falcore tableflip overseer einhorn server-starter" -- "${cur}"))
                     return 0
                     ;;
                 --listen-pid)
@@ -89,11 +89,11 @@ _endless() {
                     return 0
                     ;;
                 --ready)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "auto notify accept" -- "${cur}"))
                     return 0
                     ;;
                 -r)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "auto notify accept" -- "${cur}"))
                     return 0
                     ;;
                 --ready-timeout)
@@ -129,23 +129,23 @@ _endless() {
                     return 0
                     ;;
                 --orphans)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "stop keep" -- "${cur}"))
                     return 0
                     ;;
                 --drain)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "off queue quiet soft" -- "${cur}"))
                     return 0
                     ;;
                 --stop-signal)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "HUP INT QUIT USR1 USR2 TERM TSTP CONT WINCH ALRM" -- "${cur}"))
                     return 0
                     ;;
                 -s)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "HUP INT QUIT USR1 USR2 TERM TSTP CONT WINCH ALRM" -- "${cur}"))
                     return 0
                     ;;
                 --retire-signal)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "HUP INT QUIT USR1 USR2 TERM TSTP CONT WINCH ALRM" -- "${cur}"))
                     return 0
                     ;;
                 --hammer)
@@ -315,7 +315,7 @@ _endless() {
                     return 0
                     ;;
                 --preset)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "nginx haproxy lighttpd h2o nghttpx caddy php-fpm gunicorn uvicorn hypercorn granian puma unicorn starman starlet node java uwsgi unbound dovecot sshd go-endless pedia-endless goagain grace falcore tableflip overseer einhorn server-starter" -- "${cur}"))
                     return 0
                     ;;
                 --listen-pid)
@@ -331,11 +331,11 @@ _endless() {
                     return 0
                     ;;
                 --ready)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "auto notify accept" -- "${cur}"))
                     return 0
                     ;;
                 -r)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "auto notify accept" -- "${cur}"))
                     return 0
                     ;;
                 --ready-timeout)
@@ -371,23 +371,23 @@ _endless() {
                     return 0
                     ;;
                 --orphans)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "stop keep" -- "${cur}"))
                     return 0
                     ;;
                 --drain)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "off queue quiet soft" -- "${cur}"))
                     return 0
                     ;;
                 --stop-signal)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "HUP INT QUIT USR1 USR2 TERM TSTP CONT WINCH ALRM" -- "${cur}"))
                     return 0
                     ;;
                 -s)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "HUP INT QUIT USR1 USR2 TERM TSTP CONT WINCH ALRM" -- "${cur}"))
                     return 0
                     ;;
                 --retire-signal)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "HUP INT QUIT USR1 USR2 TERM TSTP CONT WINCH ALRM" -- "${cur}"))
                     return 0
                     ;;
                 --hammer)
@@ -614,7 +614,7 @@ _endless() {
             return 0
             ;;
         endless__subcmd__signal)
-            opts="-h --control --timeout --help"
+            opts="-h --control --timeout --help HUP INT QUIT USR1 USR2 TERM TSTP CONT WINCH ALRM"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -719,7 +719,8 @@ _endless_or_command() {
     done
     case "${COMP_WORDS[1]}:$2:$3" in
         *:-*:* | *:*:--control | *:*:--timeout | *:*:--pid-file | *:*:--status-file) _endless "$@" ;;
-        signal:*:signal) mapfile -t COMPREPLY < <(compgen -A signal -- "$2") ;;
+        signal:SIG*:signal) mapfile -t COMPREPLY < <(compgen -A signal -- "$2") ;;
+        signal:*:signal) mapfile -t COMPREPLY < <(compgen -W "HUP INT QUIT USR1 USR2 TERM TSTP CONT WINCH ALRM" -- "$2") ;;
         status:* | restart:* | stop:* | hammer:* | upgrade:* | signal:*)
             ((COMP_CWORD > 1)) && mapfile -t COMPREPLY < <(compgen -W "$(endless status --json 2>/dev/null | sed -n 's/^{"name":"\([^"]*\)".*/\1/p')" -- "$2") || _endless "$@"
             ;;

@@ -7,7 +7,10 @@ function __fish_endless_needs_command
     # Figure out if the current invocation already has a command.
     set -l cmd (commandline -opc)
     set -e cmd[1]
+    contains -- -- $cmd
+    and return 1
     argparse -s (__fish_endless_global_optspecs) -- $cmd 2>/dev/null
+    or argparse -s (__fish_endless_global_optspecs) -- $cmd '' 2>/dev/null
     or return
     if set -q argv[1]
         # Also print the command, so this can be used to figure out what it is.
@@ -41,14 +44,45 @@ unicorn\t''
 puma\t''
 php-fpm\t''
 gunicorn\t''"
-complete -c endless -n "__fish_endless_needs_command" -l preset -d 'The options a certain server needs: nginx, gunicorn, puma, go-endless and others; endless presets lists them' -r
+complete -c endless -n "__fish_endless_needs_command" -l preset -d 'The options a certain server needs: nginx, gunicorn, puma, go-endless and others; endless presets lists them' -r -f -a "nginx\t''
+haproxy\t''
+lighttpd\t''
+h2o\t''
+nghttpx\t''
+caddy\t''
+php-fpm\t''
+gunicorn\t''
+uvicorn\t''
+hypercorn\t''
+granian\t''
+puma\t''
+unicorn\t''
+starman\t''
+starlet\t''
+node\t''
+java\t''
+uwsgi\t''
+unbound\t''
+dovecot\t''
+sshd\t''
+go-endless\t''
+pedia-endless\t''
+goagain\t''
+grace\t''
+falcore\t''
+tableflip\t''
+overseer\t''
+einhorn\t''
+server-starter\t''"
 complete -c endless -n "__fish_endless_needs_command" -l listen-pid -d 'Whether LISTEN_PID is set: auto, none [default: auto]' -r -f -a "auto\t''
 none\t''"
 complete -c endless -n "__fish_endless_needs_command" -l capture -d 'Whether sockets that the target binds by itself are taken care of too: auto, always, never [default: auto]' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c endless -n "__fish_endless_needs_command" -l fd-store-max -d 'How many descriptors copies may leave with endless for the next ones (FDSTORE=1) [default: 64]' -r
-complete -c endless -n "__fish_endless_needs_command" -s r -l ready -d 'When a copy serves: auto, notify, accept, probe=http:PATH, signal=SIG, fd=N, exec=CMD, http=URL, tcp=ADDR, delay=DUR [default: auto]' -r
+complete -c endless -n "__fish_endless_needs_command" -s r -l ready -d 'When a copy serves: auto, notify, accept, probe=http:PATH, signal=SIG, fd=N, exec=CMD, http=URL, tcp=ADDR, delay=DUR [default: auto]' -r -f -a "auto\t''
+notify\t''
+accept\t''"
 complete -c endless -n "__fish_endless_needs_command" -l ready-timeout -d 'A copy that is not ready by then has failed; never: no limit [default: 90s]' -r
 complete -c endless -n "__fish_endless_needs_command" -l settle -d 'Time for the other listeners after the first was accepted, and the length of a guess [default: 1s]' -r
 complete -c endless -n "__fish_endless_needs_command" -l probation -d 'The old copy stands guard for this long after the new one took over [default: 2s]' -r
@@ -59,10 +93,32 @@ complete -c endless -n "__fish_endless_needs_command" -l respawn -d 'What to do 
 always\t''
 never\t''"
 complete -c endless -n "__fish_endless_needs_command" -l respawn-limit -d 'Give up after more than N ends in DUR; off: never [default: 5/1m]' -r
-complete -c endless -n "__fish_endless_needs_command" -l orphans -d 'When endless itself is killed: stop (the target gets its stop signal), keep [default: stop]' -r
-complete -c endless -n "__fish_endless_needs_command" -l drain -d 'What an old copy is waited for before its stop signal: off, queue, quiet or soft[=DUR] [default: quiet=10s]' -r
-complete -c endless -n "__fish_endless_needs_command" -s s -l stop-signal -d 'The signal that asks the target to stop [default: TERM]' -r
-complete -c endless -n "__fish_endless_needs_command" -l retire-signal -d 'The stop signal after a restart, where it is another [default: that of --stop-signal]' -r
+complete -c endless -n "__fish_endless_needs_command" -l orphans -d 'When endless itself is killed: stop (the target gets its stop signal), keep [default: stop]' -r -f -a "stop\t''
+keep\t''"
+complete -c endless -n "__fish_endless_needs_command" -l drain -d 'What an old copy is waited for before its stop signal: off, queue, quiet or soft[=DUR] [default: quiet=10s]' -r -f -a "off\t''
+queue\t''
+quiet\t''
+soft\t''"
+complete -c endless -n "__fish_endless_needs_command" -s s -l stop-signal -d 'The signal that asks the target to stop [default: TERM]' -r -f -a "HUP\t''
+INT\t''
+QUIT\t''
+USR1\t''
+USR2\t''
+TERM\t''
+TSTP\t''
+CONT\t''
+WINCH\t''
+ALRM\t''"
+complete -c endless -n "__fish_endless_needs_command" -l retire-signal -d 'The stop signal after a restart, where it is another [default: that of --stop-signal]' -r -f -a "HUP\t''
+INT\t''
+QUIT\t''
+USR1\t''
+USR2\t''
+TERM\t''
+TSTP\t''
+CONT\t''
+WINCH\t''
+ALRM\t''"
 complete -c endless -n "__fish_endless_needs_command" -l hammer -d 'SIGKILL this long after the retirement began; -1, never or off: wait for ever [default: 60s]' -r
 complete -c endless -n "__fish_endless_needs_command" -l kill-mode -d 'Which processes get which signal: mixed, group, process [default: mixed]' -r -f -a "mixed\t''
 group\t''
@@ -76,7 +132,7 @@ complete -c endless -n "__fish_endless_needs_command" -s e -l env -d 'Set a vari
 complete -c endless -n "__fish_endless_needs_command" -l unset -d 'Take a variable away from the target' -r
 complete -c endless -n "__fish_endless_needs_command" -l env-file -d 'Read variables from a file of NAME=VALUE lines (dotenv), again at every start' -r
 complete -c endless -n "__fish_endless_needs_command" -l env-dir -d 'Read variables from a directory with one file each (envdir), again at every start' -r
-complete -c endless -n "__fish_endless_needs_command" -s u -l user -d 'Run the target as this user, by name or number' -r
+complete -c endless -n "__fish_endless_needs_command" -s u -l user -d 'Run the target as this user, by name or number' -r -f -a "(__fish_complete_users)"
 complete -c endless -n "__fish_endless_needs_command" -s g -l group -d 'Run the target with this group, by name or number [default: the user\'s]' -r
 complete -c endless -n "__fish_endless_needs_command" -l supplementary -d 'The target\'s supplementary groups; none: no others [default: the user\'s]' -r
 complete -c endless -n "__fish_endless_needs_command" -l umask -d 'The target\'s file mode creation mask, octal' -r
@@ -154,14 +210,45 @@ unicorn\t''
 puma\t''
 php-fpm\t''
 gunicorn\t''"
-complete -c endless -n "__fish_endless_using_subcommand check" -l preset -d 'The options a certain server needs: nginx, gunicorn, puma, go-endless and others; endless presets lists them' -r
+complete -c endless -n "__fish_endless_using_subcommand check" -l preset -d 'The options a certain server needs: nginx, gunicorn, puma, go-endless and others; endless presets lists them' -r -f -a "nginx\t''
+haproxy\t''
+lighttpd\t''
+h2o\t''
+nghttpx\t''
+caddy\t''
+php-fpm\t''
+gunicorn\t''
+uvicorn\t''
+hypercorn\t''
+granian\t''
+puma\t''
+unicorn\t''
+starman\t''
+starlet\t''
+node\t''
+java\t''
+uwsgi\t''
+unbound\t''
+dovecot\t''
+sshd\t''
+go-endless\t''
+pedia-endless\t''
+goagain\t''
+grace\t''
+falcore\t''
+tableflip\t''
+overseer\t''
+einhorn\t''
+server-starter\t''"
 complete -c endless -n "__fish_endless_using_subcommand check" -l listen-pid -d 'Whether LISTEN_PID is set: auto, none [default: auto]' -r -f -a "auto\t''
 none\t''"
 complete -c endless -n "__fish_endless_using_subcommand check" -l capture -d 'Whether sockets that the target binds by itself are taken care of too: auto, always, never [default: auto]' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c endless -n "__fish_endless_using_subcommand check" -l fd-store-max -d 'How many descriptors copies may leave with endless for the next ones (FDSTORE=1) [default: 64]' -r
-complete -c endless -n "__fish_endless_using_subcommand check" -s r -l ready -d 'When a copy serves: auto, notify, accept, probe=http:PATH, signal=SIG, fd=N, exec=CMD, http=URL, tcp=ADDR, delay=DUR [default: auto]' -r
+complete -c endless -n "__fish_endless_using_subcommand check" -s r -l ready -d 'When a copy serves: auto, notify, accept, probe=http:PATH, signal=SIG, fd=N, exec=CMD, http=URL, tcp=ADDR, delay=DUR [default: auto]' -r -f -a "auto\t''
+notify\t''
+accept\t''"
 complete -c endless -n "__fish_endless_using_subcommand check" -l ready-timeout -d 'A copy that is not ready by then has failed; never: no limit [default: 90s]' -r
 complete -c endless -n "__fish_endless_using_subcommand check" -l settle -d 'Time for the other listeners after the first was accepted, and the length of a guess [default: 1s]' -r
 complete -c endless -n "__fish_endless_using_subcommand check" -l probation -d 'The old copy stands guard for this long after the new one took over [default: 2s]' -r
@@ -172,10 +259,32 @@ complete -c endless -n "__fish_endless_using_subcommand check" -l respawn -d 'Wh
 always\t''
 never\t''"
 complete -c endless -n "__fish_endless_using_subcommand check" -l respawn-limit -d 'Give up after more than N ends in DUR; off: never [default: 5/1m]' -r
-complete -c endless -n "__fish_endless_using_subcommand check" -l orphans -d 'When endless itself is killed: stop (the target gets its stop signal), keep [default: stop]' -r
-complete -c endless -n "__fish_endless_using_subcommand check" -l drain -d 'What an old copy is waited for before its stop signal: off, queue, quiet or soft[=DUR] [default: quiet=10s]' -r
-complete -c endless -n "__fish_endless_using_subcommand check" -s s -l stop-signal -d 'The signal that asks the target to stop [default: TERM]' -r
-complete -c endless -n "__fish_endless_using_subcommand check" -l retire-signal -d 'The stop signal after a restart, where it is another [default: that of --stop-signal]' -r
+complete -c endless -n "__fish_endless_using_subcommand check" -l orphans -d 'When endless itself is killed: stop (the target gets its stop signal), keep [default: stop]' -r -f -a "stop\t''
+keep\t''"
+complete -c endless -n "__fish_endless_using_subcommand check" -l drain -d 'What an old copy is waited for before its stop signal: off, queue, quiet or soft[=DUR] [default: quiet=10s]' -r -f -a "off\t''
+queue\t''
+quiet\t''
+soft\t''"
+complete -c endless -n "__fish_endless_using_subcommand check" -s s -l stop-signal -d 'The signal that asks the target to stop [default: TERM]' -r -f -a "HUP\t''
+INT\t''
+QUIT\t''
+USR1\t''
+USR2\t''
+TERM\t''
+TSTP\t''
+CONT\t''
+WINCH\t''
+ALRM\t''"
+complete -c endless -n "__fish_endless_using_subcommand check" -l retire-signal -d 'The stop signal after a restart, where it is another [default: that of --stop-signal]' -r -f -a "HUP\t''
+INT\t''
+QUIT\t''
+USR1\t''
+USR2\t''
+TERM\t''
+TSTP\t''
+CONT\t''
+WINCH\t''
+ALRM\t''"
 complete -c endless -n "__fish_endless_using_subcommand check" -l hammer -d 'SIGKILL this long after the retirement began; -1, never or off: wait for ever [default: 60s]' -r
 complete -c endless -n "__fish_endless_using_subcommand check" -l kill-mode -d 'Which processes get which signal: mixed, group, process [default: mixed]' -r -f -a "mixed\t''
 group\t''
@@ -189,7 +298,7 @@ complete -c endless -n "__fish_endless_using_subcommand check" -s e -l env -d 'S
 complete -c endless -n "__fish_endless_using_subcommand check" -l unset -d 'Take a variable away from the target' -r
 complete -c endless -n "__fish_endless_using_subcommand check" -l env-file -d 'Read variables from a file of NAME=VALUE lines (dotenv), again at every start' -r
 complete -c endless -n "__fish_endless_using_subcommand check" -l env-dir -d 'Read variables from a directory with one file each (envdir), again at every start' -r
-complete -c endless -n "__fish_endless_using_subcommand check" -s u -l user -d 'Run the target as this user, by name or number' -r
+complete -c endless -n "__fish_endless_using_subcommand check" -s u -l user -d 'Run the target as this user, by name or number' -r -f -a "(__fish_complete_users)"
 complete -c endless -n "__fish_endless_using_subcommand check" -s g -l group -d 'Run the target with this group, by name or number [default: the user\'s]' -r
 complete -c endless -n "__fish_endless_using_subcommand check" -l supplementary -d 'The target\'s supplementary groups; none: no others [default: the user\'s]' -r
 complete -c endless -n "__fish_endless_using_subcommand check" -l umask -d 'The target\'s file mode creation mask, octal' -r
@@ -223,4 +332,28 @@ function __fish_endless_names
     endless status --json 2>/dev/null | sed -n 's/^{"name":"\([^"]*\)".*/\1/p'
 end
 
-complete -c endless -n "__fish_endless_using_subcommand status restart stop hammer upgrade signal" -f -a "(__fish_endless_names)" -d 'running'
+function __fish_endless_wants_signal
+    __fish_endless_using_subcommand signal
+    and not string match -qr '^[A-Z][A-Z0-9+-]*$' -- (commandline -opc)[3..-1]
+end
+
+function __fish_endless_wants_name
+    __fish_endless_using_subcommand status restart stop hammer upgrade signal
+    and not __fish_endless_wants_signal
+end
+
+# Behind the dashes stands a command of its own.
+function __fish_endless_behind_dashes
+    contains -- -- (commandline -opc)
+end
+
+function __fish_endless_command
+    set -l words (commandline -opc)
+    set -l at (contains -i -- -- $words)
+    set -e words[1..$at]
+    complete -C (string join ' ' -- (string escape -- $words) (commandline -ct))
+end
+
+complete -c endless -n __fish_endless_wants_signal -f -a 'HUP INT QUIT USR1 USR2 TERM TSTP CONT WINCH ALRM' -d 'signal'
+complete -c endless -n __fish_endless_wants_name -f -a '(__fish_endless_names)' -d 'running'
+complete -c endless -n __fish_endless_behind_dashes -f -a '(__fish_endless_command)'

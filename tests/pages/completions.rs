@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, CommandFactory, ValueHint};
 use clap_complete::{Shell, generate};
 use endless::cli::{self, ClientArgs};
+use endless::plan::presets;
 use std::process;
 
 const FILES: [(&str, Shell); 3] = [
@@ -13,6 +14,9 @@ const FILES: [(&str, Shell); 3] = [
     ("completions/_endless", Shell::Zsh),
     ("completions/endless.fish", Shell::Fish),
 ];
+
+/// What `--stop-signal` and the like offer; others may be typed.
+const SIGNALS: [&str; 10] = ["HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "TSTP", "CONT", "WINCH", "ALRM"];
 
 /// Prints the names of what runs, each in a line.
 const NAMES: &str = r#"endless status --json 2>/dev/null | sed -n 's/^{"name":"\([^"]*\)".*/\1/p'"#;
@@ -33,7 +37,8 @@ _endless_or_command() {
     done
     case "${COMP_WORDS[1]}:$2:$3" in
         *:-*:* | *:*:--control | *:*:--timeout | *:*:--pid-file | *:*:--status-file) _endless "$@" ;;
-        signal:*:signal) mapfile -t COMPREPLY < <(compgen -A signal -- "$2") ;;
+        signal:SIG*:signal) mapfile -t COMPREPLY < <(compgen -A signal -- "$2") ;;
+        signal:*:signal) mapfile -t COMPREPLY < <(compgen -W "SIGNALS" -- "$2") ;;
         status:* | restart:* | stop:* | hammer:* | upgrade:* | signal:*)
             ((COMP_CWORD > 1)) && mapfile -t COMPREPLY < <(compgen -W "$(NAMES)" -- "$2") || _endless "$@"
             ;;
@@ -73,8 +78,42 @@ function __fish_endless_names
     NAMES
 end
 
-complete -c endless -n "__fish_endless_using_subcommand status restart stop hammer upgrade signal" -f -a "(__fish_endless_names)" -d 'running'
+function __fish_endless_wants_signal
+    __fish_endless_using_subcommand signal
+    and not string match -qr '^[A-Z][A-Z0-9+-]*$' -- (commandline -opc)[3..-1]
+end
+
+function __fish_endless_wants_name
+    __fish_endless_using_subcommand status restart stop hammer upgrade signal
+    and not __fish_endless_wants_signal
+end
+
+# Behind the dashes stands a command of its own.
+function __fish_endless_behind_dashes
+    contains -- -- (commandline -opc)
+end
+
+function __fish_endless_command
+    set -l words (commandline -opc)
+    set -l at (contains -i -- -- $words)
+    set -e words[1..$at]
+    complete -C (string join ' ' -- (string escape -- $words) (commandline -ct))
+end
+
+complete -c endless -n __fish_endless_wants_signal -f -a 'SIGNALS' -d 'signal'
+complete -c endless -n __fish_endless_wants_name -f -a '(__fish_endless_names)' -d 'running'
+complete -c endless -n __fish_endless_behind_dashes -f -a '(__fish_endless_command)'
 "#;
+
+/// Where it is asked whether there is a subcommand yet: not in the value of an option that is just being typed, which
+/// argparse(1) would miss, and not behind the dashes.
+const FISH_ASKS: [(&str, &str); 2] = [
+    ("    set -e cmd[1]\n    argparse", "    set -e cmd[1]\n    contains -- -- $cmd\n    and return 1\n    argparse"),
+    (
+        " -- $cmd 2>/dev/null\n    or return",
+        " -- $cmd 2>/dev/null\n    or argparse -s (__fish_endless_global_optspecs) -- $cmd '' 2>/dev/null\n    or return",
+    ),
+];
 
 /// The whole program as one command of clap. Its target stands behind `--`, where no completion of clap's is asked.
 fn whole() -> Command {
@@ -84,7 +123,8 @@ fn whole() -> Command {
     let check = Command::new("check").about("Says what would run, and runs nothing").args(options.clone());
     let exec = Command::new("exec").about("Inside a wrapper: sets LISTEN_PID and becomes COMMAND");
     let presets = Command::new("presets").about("Lists the presets, and what they set");
-    let clients: Vec<Command> = ClientArgs::command().get_subcommands().cloned().collect();
+    let clients = ClientArgs::command();
+    let clients: Vec<Command> = clients.get_subcommands().cloned().map(|one| one.mut_args(with_values)).collect();
     let run = Command::new("endless").version("").args(options).disable_help_subcommand(true);
     run.subcommands(clients).subcommands([check, exec, presets])
 }
@@ -93,14 +133,25 @@ fn whole() -> Command {
 fn with_values(arg: Arg) -> Arg {
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
     let text = help.split(" [default").next().unwrap_or_default();
-    let listed = text.rsplit_once(": ").map_or("", |(_, listed)| listed);
-    let words: Vec<&'static str> = listed.split(", ").map(|word| &*word.to_owned().leak()).collect();
+    let listed = text.rsplit_once(": ").map_or("", |(_, listed)| listed).replace(" or ", ", ");
+    let words =
+        listed.split(", ").map(|word| word.split(" (").flat_map(|word| word.split('[')).next().unwrap_or_default());
     let plain = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-    if matches!(arg.get_action(), ArgAction::Set) && words.len() > 1 && words.iter().all(plain) {
-        return arg.value_parser(PossibleValuesParser::new(words));
+    let words: Vec<&'static str> = words.filter(plain).map(|word| &*word.to_owned().leak()).collect();
+    let named = |value: &str| arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == value));
+    if named("SIGNAL") {
+        arg.value_parser(PossibleValuesParser::new(SIGNALS))
+    } else if arg.get_id() == "preset" {
+        arg.value_parser(PossibleValuesParser::new(presets::all().iter().map(|preset| preset.name)))
+    } else if matches!(arg.get_action(), ArgAction::Set) && words.len() > 1 {
+        arg.value_parser(PossibleValuesParser::new(words))
+    } else if named("COMMAND") {
+        arg.value_hint(ValueHint::CommandString)
+    } else if named("USER") {
+        arg.value_hint(ValueHint::Username)
+    } else {
+        arg
     }
-    let command = arg.get_value_names().is_some_and(|names| names.iter().any(|name| name == "COMMAND"));
-    if command { arg.value_hint(ValueHint::CommandString) } else { arg }
 }
 
 fn script(shell: Shell) -> String {
@@ -111,13 +162,14 @@ fn script(shell: Shell) -> String {
     let (before, after) = match shell {
         Shell::Bash => (before("\nif [[ \"${BASH_VERSINFO[0]}\" -eq 4"), BASH),
         Shell::Zsh => (before("if [ \"$funcstack[1]\" = \"_endless\" ]"), ZSH),
-        _ => (text, FISH),
+        _ => (FISH_ASKS.iter().fold(text, |text, (from, to)| text.replacen(from, to, 1)), FISH),
     };
     let lines = before.lines().map(|line| match line.contains("::name -- Its name") {
         true => line.replace(":_default'", ":_endless_names'"),
         false => line.to_owned(),
     });
-    lines.map(|line| line.trim_end().to_owned() + "\n").collect::<String>() + &after.replace("NAMES", NAMES)
+    lines.map(|line| line.trim_end().to_owned() + "\n").collect::<String>()
+        + &after.replace("NAMES", NAMES).replace("SIGNALS", &SIGNALS.join(" "))
 }
 
 #[test]
@@ -147,33 +199,102 @@ fn the_shells_that_are_here_find_no_fault_with_them() {
 }
 
 /// What bash makes of these words with Tab behind the last one, where one endless called `target` runs.
-fn bash(words: &[&str]) -> Vec<String> {
-    const DRIVE: &str = r#"
-        endless() { echo '{"name":"target","pid":7}'; }
-        source "$1"
-        shift
-        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
-        _endless_or_command "$1" "${!#}" "${COMP_WORDS[COMP_CWORD - 1]}"
-        printf '%s\n' "${COMPREPLY[@]}"
-    "#;
-    let mut command = process::Command::new("bash");
-    command.args(["--norc", "-c", DRIVE, "bash"]).arg(root().join(FILES[0].0)).args(words).current_dir(root());
-    let said = command.output().unwrap_or_else(|error| panic!("bash: {error}"));
-    assert!(said.stderr.is_empty(), "{words:?}: {}", String::from_utf8_lossy(&said.stderr));
-    String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect()
+const BASH_DRIVE: &str = r#"
+    endless() { echo '{"name":"target","pid":7}'; }
+    source "$1"
+    eval "COMP_WORDS=($2)"
+    [[ $2 == *' ' ]] && COMP_WORDS+=('')
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    _endless_or_command endless "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+    printf '%s\n' "${COMPREPLY[@]}"
+"#;
+
+/// The same of zsh, in a terminal of its own. Everything that would be listed goes through compadd.
+const ZSH_DRIVE: &str = r#"
+    zmodload zsh/zpty
+    zpty -b inner zsh -f
+    zpty -w inner "fpath=(${(q)1:h} \$fpath); PS1=; unsetopt zle_bracketed_paste"
+    zpty -w inner 'autoload -Uz compinit && compinit -u -D
+    endless() { echo "{\"name\":\"target\",\"pid\":7}" }
+    compadd() {
+        local -a fit
+        ((${@[(i)-[OAD]*]} <= $#)) || { builtin compadd -O fit "$@"; all+=($fit) }
+        builtin compadd "$@"
+    }
+    ask() { local -a all; zle list-choices; print; print -rl -- "<"$^all">" "asked"for }
+    zle -N ask && bindkey "^I" ask && print "rea"dy'
+    zpty -r inner said $'*ready\r\n*'
+    zpty -w -n inner "$2"$'\t'
+    zpty -r inner said '*askedfor*'
+    for line in ${(f)said}; do [[ $line == '<'*'>'* ]] && print -r -- ${${line#<}%%>*}; done
+    zpty -d inner
+"#;
+
+/// The same of fish, which answers such questions itself.
+const FISH_DRIVE: &str = r#"
+    function endless; echo '{"name":"target","pid":7}'; end
+    source $argv[1]
+    complete -C $argv[2] | string replace -r '\t.*' ''
+"#;
+
+/// What a shell offers for this line, sorted.
+fn offered(program: &str, script: &str, line: &str) -> Vec<String> {
+    let (options, drive): (&[&str], _) = match program {
+        "bash" => (&["--norc", "-c"], BASH_DRIVE),
+        "zsh" => (&["-f", "-c"], ZSH_DRIVE),
+        _ => (&["--no-config", "-c"], FISH_DRIVE),
+    };
+    let home = tempfile::tempdir().unwrap_or_else(|error| panic!("no directory: {error}"));
+    let mut command = process::Command::new("timeout");
+    command.args(["60", program]).args(options).arg(drive);
+    command.args((program != "fish").then_some(program)).arg(root().join(script)).arg(line);
+    command.current_dir(root()).env("HOME", home.path()).env("TERM", "xterm");
+    let said = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(said.stderr.is_empty(), "{program}, {line}: {}", String::from_utf8_lossy(&said.stderr));
+    let mut offered: Vec<String> = String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect();
+    offered.sort();
+    offered.dedup();
+    offered
+}
+
+fn check_what_is_offered(program: &str, script: &str) {
+    if process::Command::new(program).arg("--version").output().is_err() {
+        // .ci/run installs it.
+        return eprintln!("{program} is not here");
+    }
+    for (line, expected) in [
+        ("endless st", &["status", "stop"][..]),
+        ("endless --max-r", &["--max-retiring"]),
+        ("endless --drain ", &["off", "queue", "quiet", "soft"]),
+        ("endless -q --kill-mode ", &["group", "mixed", "process"]),
+        ("endless check -l :80 --drain qui", &["quiet"]),
+        ("endless --preset go", &["go-endless", "goagain"]),
+        ("endless --stop-signal US", &["USR1", "USR2"]),
+        ("endless --config Cargo.t", &["Cargo.toml"]),
+        ("endless restart --dr", &["--drained"]),
+        ("endless restart ", &["target"]),
+        ("endless restart --timeout 5 ta", &["target"]),
+        ("endless signal USR", &["USR1", "USR2"]),
+        ("endless signal HUP ", &["target"]),
+        ("endless stop --pid-file Cargo.l", &["Cargo.lock"]),
+        ("endless -l :80 -- unshar", &["unshare"]),
+        ("endless -- cat Cargo.l", &["Cargo.lock"]),
+    ] {
+        assert_eq!(offered(program, script, line), expected, "{program}: {line}");
+    }
 }
 
 #[test]
 fn bash_completes_subcommands_options_values_names_and_the_command() {
-    assert_eq!(bash(&["endless", "resta"]), ["restart"]);
-    assert_eq!(bash(&["endless", "--max-r"]), ["--max-retiring"]);
-    assert_eq!(bash(&["endless", "-q", "--kill-mode", ""]), ["mixed", "group", "process"]);
-    assert_eq!(bash(&["endless", "--config", "Cargo.t"]), ["Cargo.toml"]);
-    assert_eq!(bash(&["endless", "restart", "--dr"]), ["--drained"]);
-    assert_eq!(bash(&["endless", "restart", ""]), ["target"]);
-    assert_eq!(bash(&["endless", "signal", "SIGHU"]), ["SIGHUP"]);
-    assert_eq!(bash(&["endless", "signal", "HUP", "tar"]), ["target"]);
-    assert_eq!(bash(&["endless", "stop", "--pid-file", "Cargo.l"]), ["Cargo.lock"]);
-    assert!(bash(&["endless", "-l", ":80", "--", "unshar"]).contains(&"unshare".to_owned()));
-    assert_eq!(bash(&["endless", "--", "cat", "Cargo.l"]), ["Cargo.lock"]);
+    check_what_is_offered("bash", FILES[0].0);
+}
+
+#[test]
+fn zsh_does_too() {
+    check_what_is_offered("zsh", FILES[1].0);
+}
+
+#[test]
+fn fish_does_too() {
+    check_what_is_offered("fish", FILES[2].0);
 }
