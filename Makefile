@@ -10,7 +10,7 @@ demo:
 
 test: lint
 	cargo test --all-targets
-	cargo test --release --test simulation
+	cargo test --release --test simulation --test bad_input
 
 lint:
 	cargo fmt --all --check

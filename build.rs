@@ -17,11 +17,14 @@ const ARCHIVES: [&str; 6] = ["libc.a", "libm.a", "libdl.a", "librt.a", "libutil.
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=ENDLESS_DYNAMIC");
+    println!("cargo:rustc-check-cfg=cfg(endless_static)");
     if wanted()
         && let Some(folder) = prepare()
     {
         // For the binary alone: with the search path for all, tests and examples would get archives into a dynamic program.
         println!("cargo:rustc-link-arg-bins=-static-pie");
+        // What differs in a static program: src/sys/names.rs.
+        println!("cargo:rustc-cfg=endless_static");
         println!("cargo:rustc-link-arg-bins=-L{}", folder.display());
     }
 }

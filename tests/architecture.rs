@@ -11,14 +11,14 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("notice", &[]),
     ("cli", &[]),
     ("control", &[]),
-    ("plan", &["cli", "control"]),
+    ("plan", &["cli", "control", "sys"]),
     ("listener", &["plan", "sys"]),
     ("handoff", &["plan", "listener"]),
     ("supervisor", &["plan"]),
     ("report", &["plan", "sys"]),
     ("spawn", &["plan", "sys"]),
     ("client", &["plan", "control", "sys"]),
-    ("sys", &["plan"]),
+    ("sys", &[]),
 ];
 
 const LONGEST_FILE: usize = 300;

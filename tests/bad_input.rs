@@ -343,6 +343,19 @@ fn the_words_for_a_running_one_name_what_is_wrong_too() {
     }
 }
 
+/// A release build is static, and looks names up otherwise (src/sys/names.rs): `make test` runs this in both.
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a test runs the program")]
+fn the_program_itself_refuses_names_that_nobody_has() {
+    for (option, value) in [("--user", "no-such-user"), ("--user", "987654"), ("--group", "no-such-group")] {
+        let mut endless = std::process::Command::new(env!("CARGO_BIN_EXE_endless"));
+        let said = endless.args(["check", option, value, "--", "true"]).output().unwrap();
+        let message = String::from_utf8_lossy(&said.stderr);
+        assert_eq!(said.status.code(), Some(2), "{option} {value}: {}: {message}", said.status);
+        assert!(message.starts_with(&format!("endless: {option} {value}: ")), "{message}");
+    }
+}
+
 #[test]
 fn every_option_has_a_wrong_value_in_the_tables() {
     let tried: BTreeSet<&str> = TABLES

@@ -3,6 +3,7 @@
 use super::error::{Error, Fault};
 use super::process::{Account, Identity};
 use crate::cli::ProcessArgs;
+use crate::sys::names;
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgrouplist, getgroups};
 use std::ffi::CString;
 
@@ -16,6 +17,7 @@ pub(super) fn group_id(text: &str) -> Result<u32, Fault> {
     if let Some(number) = number(text) {
         return Ok(number);
     }
+    names::prepare();
     match Group::from_name(text) {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
         Ok(None) => Err(Fault::new(format!("there is no group `{text}`"), "a name of /etc/group, or a number")),
@@ -47,7 +49,10 @@ pub(super) fn read(args: &ProcessArgs) -> Result<Option<Identity>, Error> {
 
 fn of_user(text: &str, group: Option<u32>, supplementary: Option<Vec<u32>>) -> Result<Identity, Fault> {
     let entry = match number(text) {
-        Some(uid) => User::from_uid(Uid::from_raw(uid)).ok().flatten(),
+        Some(uid) => {
+            names::prepare();
+            User::from_uid(Uid::from_raw(uid)).ok().flatten()
+        }
         None => Some(user(text)?),
     };
     let Some(user) = entry else {
@@ -88,6 +93,7 @@ fn number(text: &str) -> Option<u32> {
 }
 
 fn user(name: &str) -> Result<User, Fault> {
+    names::prepare();
     match User::from_name(name) {
         Ok(Some(user)) => Ok(user),
         Ok(None) => Err(Fault::new(format!("there is no user `{name}`"), "a name of /etc/passwd, or a number")),

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod descriptors;
 pub mod exec;
 pub mod memory;
+pub mod names;
 pub mod process;
 pub mod seccomp;
 pub mod signals;

@@ -2,6 +2,7 @@
 
 use super::{Address, InheritedRef, UnixKind, UnixName};
 use crate::plan::error::Fault;
+use crate::sys::names;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::path::PathBuf;
@@ -24,9 +25,12 @@ impl Resolver {
     /// Asks the system (getaddrinfo(3)). `ipv6` tells whether this machine has IPv6.
     #[must_use]
     pub fn of_system(ipv6: fn() -> bool) -> Resolver {
-        Resolver::by(ipv6, |host| match (host, 0).to_socket_addrs() {
-            Ok(all) => Ok(all.map(|at| at.ip()).collect()),
-            Err(error) => Err(error.to_string()),
+        Resolver::by(ipv6, |host| {
+            names::prepare();
+            match (host, 0).to_socket_addrs() {
+                Ok(all) => Ok(all.map(|at| at.ip()).collect()),
+                Err(error) => Err(error.to_string()),
+            }
         })
     }
 
