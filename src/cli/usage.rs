@@ -67,10 +67,16 @@ impl UsageError {
     pub(super) fn from_clap(error: &clap::Error, command: &str) -> UsageError {
         let text = error.render().to_string();
         let fault = UsageError::fault(error);
-        let tips: Vec<&str> = text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: ")).collect();
+        // What comes after `--` is COMMAND: no place for a value.
+        let tips = text.lines().filter_map(|line| line.trim_start().strip_prefix("tip: "));
+        let tips: Vec<&str> = tips.filter(|tip| !tip.contains("use '-- ")).collect();
+        let list = format!("{command} --help lists the options");
         match tips.is_empty() {
-            true => UsageError::new(fault, format_args!("{command} --help lists the options")),
             false => UsageError::new(fault, tips.join("; ")),
+            true if fault.starts_with("unexpected argument '-") => {
+                UsageError::new(fault, format_args!("{list}; a value that begins with `-` follows a `=`: --OPTION=-1"))
+            }
+            true => UsageError::new(fault, list),
         }
     }
 

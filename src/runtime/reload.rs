@@ -132,7 +132,10 @@ fn fixed(before: &Plan, after: &Plan) -> Option<&'static str> {
         ("--log-format, --quiet or --verbose", before.output != after.output),
         ("--on", before.signals != after.signals),
         ("--ready signal=SIG", signal(before) != signal(after)),
-        ("--capture", (before.capture == Capture::Always) != (after.capture == Capture::Always)),
+        (
+            "--capture (always where there is no --listen)",
+            (before.capture == Capture::Always) != (after.capture == Capture::Always),
+        ),
     ];
     changed.into_iter().find(|(_, changed)| *changed).map(|(option, _)| option)
 }
