@@ -47,22 +47,32 @@ impl Supervisor {
     }
 
     fn carry_out(&mut self, request: Request) {
-        if request.what == What::Upgrade {
-            return self.upgrade_asked(request);
-        }
-        let mut hammered = Vec::new();
         match request.what {
-            What::Hammer => hammered = self.hammer_retiring(),
-            What::Forward(signal) => {
-                let killed = |id: &GenerationId| self.generations.get(id).is_none_or(|one| one.state == State::Killed);
-                if let Some(active) = self.active.filter(|id| !killed(id)) {
-                    self.out.push(Action::Forward(active, signal));
-                }
+            What::Upgrade => self.upgrade_asked(request),
+            What::Forward(signal) => self.forward(request, signal),
+            What::Hammer => {
+                let hammered = self.hammer_retiring();
+                self.done(request, hammered);
             }
-            _ => {}
+            _ => self.done(request, Vec::new()),
         }
+    }
+
+    fn done(&mut self, request: Request, hammered: Vec<GenerationId>) {
         self.after_signals(std::slice::from_ref(&request), "done");
         self.answer_when_gone(request, hammered, Outcome::Done(self.active));
+    }
+
+    fn forward(&mut self, request: Request, signal: Sig) {
+        let killed = |id: &GenerationId| self.generations.get(id).is_none_or(|one| one.state == State::Killed);
+        if let Some(active) = self.active.filter(|id| !killed(id)) {
+            self.out.push(Action::Forward(active, signal));
+            return self.done(request, Vec::new());
+        }
+        let failure = Failure::NothingServes;
+        self.report(Notice::Refused { what: request.what.name(), why: failure.to_string() });
+        self.after_signals(std::slice::from_ref(&request), &failure.to_string());
+        self.answer(vec![request], &Outcome::Failed(failure));
     }
 
     fn hammer_retiring(&mut self) -> Vec<GenerationId> {

@@ -89,6 +89,8 @@ pub enum Failure {
     Superseded,
     /// endless is stopping.
     Stopping,
+    /// There is no generation whose process could be told.
+    NothingServes,
 }
 
 impl Failure {
@@ -128,6 +130,7 @@ impl fmt::Display for Failure {
             Failure::Vetoed(why) => write!(f, "{why}"),
             Failure::Superseded => write!(f, "a newer restart took its place"),
             Failure::Stopping => write!(f, "endless is stopping"),
+            Failure::NothingServes => write!(f, "nothing serves"),
         }
     }
 }

@@ -76,6 +76,23 @@ fn on_gives_signals_other_actions() {
     assert_eq!(endless.ended_clean(), 0);
 }
 
+#[test]
+fn what_cannot_be_forwarded_is_said_and_not_called_done() {
+    let setup = endless("-l 127.0.0.1:0 --on USR1=forward").option("--hook", "post:USR1=echo post $ENDLESS_REASON");
+    let mut endless = setup.start(&["wait=now", "notify"]);
+    endless.wait("waits for now");
+    endless.signal(Signal::SIGUSR1);
+    endless.wait("forward not carried out: nothing serves");
+    endless.wait("post nothing serves");
+    let said = endless.order("signal USR1");
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("nothing serves"), "{said:?}");
+    fs::write(endless.file("now"), "").unwrap();
+    endless.ready(1);
+    assert_eq!(endless.order("signal USR1").code, 0);
+    assert_eq!(endless.stop(), 0);
+}
+
 fn state(pid: Pid) -> String {
     processes::status(pid, "State").unwrap_or_default()
 }

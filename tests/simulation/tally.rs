@@ -61,6 +61,7 @@ impl Tally {
             Failure::Crashed(_) => "crashed in probation",
             Failure::Vetoed(_) => "vetoed",
             Failure::Stopping => "refused by a stop",
+            Failure::NothingServes => "refused, nothing serves",
             Failure::Exited(_) => "died before ready",
             Failure::NotMade { .. } | Failure::NotExecuted { .. } => "not started",
         });
