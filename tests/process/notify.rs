@@ -4,6 +4,7 @@ use crate::support::{Endless, endless, processes, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::geteuid;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::Command;
 
 #[test]
@@ -227,10 +228,40 @@ fn node() {
     assert_eq!(endless.count("stranger"), 0);
 }
 
+/// npm's sd-notify. It compiles something of libsystemd's on the spot, with node's headers where they are.
+#[test]
+fn the_node_library() {
+    let headers = "/usr/include/node/node.h";
+    if !has("npm")
+        || !has("c++")
+        || ![headers, "/usr/include/systemd/sd-daemon.h"].iter().all(|it| Path::new(it).exists())
+    {
+        return eprintln!("what npm's sd-notify is made with is not here");
+    }
+    let setup = endless("-l 127.0.0.1:0 --ready notify -v");
+    let mut install = Command::new("npm");
+    install.args(["install", "--silent", "--no-audit", "--no-fund", "--nodedir=/usr", "sd-notify@2"]);
+    if !install.current_dir(setup.dir()).status().unwrap().success() {
+        return eprintln!("npm's sd-notify cannot be had");
+    }
+    let server = "const s = require('http').createServer((q, a) => a.end( \
+                    `Hello, world ${process.env.ENDLESS_GENERATION} ${process.pid}!\\n`)); \
+                  process.on('SIGTERM', () => s.close()); \
+                  const notify = require('sd-notify'); \
+                  s.listen({fd: 3}, () => { notify.ready(); notify.sendStatus('warm') })";
+    let mut endless = setup.start_command(&["node", "-e", server]);
+    endless.wait_with(&["generation 1 ", "is ready", "READY=1"]);
+    assert_eq!(endless.ask().0, 1);
+    endless.wait_with(&["generation 1 ", "says: warm"]);
+    endless.restart(2);
+    assert_eq!(endless.stop(), 0);
+    assert_eq!(endless.count("stranger"), 0);
+}
+
 #[test]
 fn the_go_library() {
     let packages = "/usr/share/gocode";
-    if !has("go") || !std::path::Path::new(packages).join("src/github.com/coreos/go-systemd").exists() {
+    if !has("go") || !Path::new(packages).join("src/github.com/coreos/go-systemd").exists() {
         return;
     }
     let setup = tempfile::tempdir().unwrap();
