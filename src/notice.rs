@@ -28,8 +28,8 @@ pub enum Trouble {
     WrongPid { wrapper: String, main: i32, server: String, pid: i32 },
     /// A wrapper has closed the sockets.
     Closed { wrapper: String, server: Option<(String, i32)> },
-    /// It said that it serves, and takes nobody who waits at its socket.
-    Deaf { listener: String, after: Duration },
+    /// It said that it serves, and takes nobody who waits at these of its sockets.
+    Deaf { listeners: Vec<String>, after: Duration },
 }
 
 /// Why a socket of a copy is not known.

@@ -45,13 +45,22 @@ pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
             "{wrapper} closes every descriptor above 2 before it starts another program, so that one has no sockets: \
              --pass stdin gets through, or start it without {wrapper}"
         ),
-        Trouble::Deaf { listener, after } => format!(
-            "it said that it serves, and has taken nobody of those who have waited at {listener} for {}: does it use the \
-             sockets it was given?",
+        Trouble::Deaf { listeners, after } => format!(
+            "it said that it serves, and has taken nobody of those who have waited at {} for {}: does it use the sockets it \
+             was given?",
+            list(listeners),
             humantime::format_duration(*after)
         ),
     };
     format!("generation {generation}: {what}")
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn list(words: &[String]) -> String {
+    match words {
+        [first @ .., before, last] if !first.is_empty() => format!("{}, {before} and {last}", first.join(", ")),
+        words => words.join(" and "),
+    }
 }
 
 /// Its name, for machines.

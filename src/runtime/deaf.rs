@@ -16,6 +16,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks. A server that takes its clients has taken the first one before the first look.
 const PAUSE: Duration = Duration::from_secs(1);
+/// So many of the listeners where nobody is taken are named.
+const MOST_NAMED: usize = 4;
 
 /// What is left to be seen of a generation that is active, and was not seen to take a client.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,9 +38,15 @@ struct Wait {
 }
 
 impl Suspicion {
-    /// Somebody waits at a listener, which may be over in a moment.
+    /// Somebody waits at a listener, which may be over in a moment. All are looked at together, so that those where nobody is
+    /// taken are told together.
     fn begin(&mut self, at: usize, now: Moment) {
-        self.waiting.entry(at).or_insert(Wait { since: now, next: now + PAUSE, who: None });
+        let next = self.next().unwrap_or(now + PAUSE);
+        self.waiting.entry(at).or_insert(Wait { since: now, next, who: None });
+    }
+
+    fn next(&self) -> Option<Moment> {
+        self.waiting.values().map(|wait| wait.next).min()
     }
 
     /// Takes what was seen at a listener. True when the same clients have waited for too long.
@@ -97,7 +105,7 @@ impl Runtime {
 
     /// When to look next.
     pub(super) fn suspect_due(&self) -> Option<Moment> {
-        self.suspect_now()?.0.suspicion.as_ref()?.waiting.values().map(|wait| wait.next).min()
+        self.suspect_now()?.0.suspicion.as_ref()?.next()
     }
 
     /// Looks whether those who waited are taken.
@@ -106,6 +114,7 @@ impl Runtime {
         let generation = copy.generation;
         let waiting = copy.suspicion.iter().flat_map(|suspicion| &suspicion.waiting);
         let due: Vec<usize> = waiting.filter(|(_, wait)| wait.next <= now).map(|(at, _)| *at).collect();
+        let mut deaf = Vec::new();
         for at in due {
             let others = self.copies.values().filter(|copy| copy.generation != generation);
             let others = others.filter_map(|copy| copy.drain.as_ref()?.watch.as_ref());
@@ -119,16 +128,22 @@ impl Runtime {
                 continue;
             };
             if suspicion.judge(at, who, now) {
-                return self.deaf(generation, at);
+                deaf.push(at);
             }
+        }
+        if !deaf.is_empty() {
+            self.deaf(generation, &deaf);
         }
     }
 
-    fn deaf(&mut self, generation: GenerationId, at: usize) {
+    fn deaf(&mut self, generation: GenerationId, at: &[usize]) {
         if let Some(copy) = self.copies.get_mut(&generation) {
             copy.suspicion = None;
         }
-        let listener = self.listeners.name_of(at);
-        self.tell(&Notice::Diagnosis { generation, what: Trouble::Deaf { listener, after: PATIENCE } });
+        let mut listeners: Vec<String> = at.iter().take(MOST_NAMED).map(|at| self.listeners.name_of(*at)).collect();
+        if at.len() > MOST_NAMED {
+            listeners.push(format!("{} more", at.len() - MOST_NAMED));
+        }
+        self.tell(&Notice::Diagnosis { generation, what: Trouble::Deaf { listeners, after: PATIENCE } });
     }
 }

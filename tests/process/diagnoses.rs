@@ -1,6 +1,7 @@
 //! What is said about copies that do not come to serve, and about those that only say that they do.
 
 use crate::support::{client, endless};
+use nix::sys::signal::Signal;
 use std::net::{TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -52,34 +53,37 @@ fn one_that_says_ready_and_takes_nobody_is_told_about() {
     let mut lonely = endless("-l 127.0.0.1:0 --ready notify").start(&["notify", "deaf"]);
     lonely.ready(1);
     // endless itself is the first client.
-    let mut probed = endless("-l 127.0.0.1:0").start(&["notify", "deaf"]);
-    let mut local = endless("-l unix:{dir}/s --ready notify").start(&["notify", "deaf"]);
+    let probed = endless("-l 127.0.0.1:0").start(&["notify", "deaf"]);
+    let local = endless("-l unix:{dir}/s --ready notify").start(&["notify", "deaf"]);
     local.ready(1);
     let _client = UnixStream::connect(local.file("s")).unwrap();
-    let mut datagrams = endless("-l udp:127.0.0.1:0 --ready notify").start(&["notify", "deaf"]);
+    let datagrams = endless("-l udp:127.0.0.1:0 --ready notify").start(&["notify", "deaf"]);
     datagrams.ready(1);
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"hello", datagrams.address(0)).unwrap();
-    for endless in [&mut probed, &mut local, &mut datagrams] {
-        endless.wait_with(&[&format!("generation 1: {DEAF}"), "for 5s"]);
+    // The newest generation is looked at, however soon it came. To endless all its clients come at the same time.
+    let listeners =
+        "-l a=127.0.0.1:0 -l b=127.0.0.1:0 -l c=127.0.0.1:0 -l d=127.0.0.1:0 -l e=127.0.0.1:0 -l f=127.0.0.1:0";
+    let several = endless(&format!("{listeners} --ready notify --drain off --hammer 1s")).start(&["notify", "deaf"]);
+    several.ready(1);
+    let _first = TcpStream::connect(several.address(0)).unwrap();
+    several.restart(2);
+    several.signal(Signal::SIGSTOP);
+    let _clients: Vec<_> = (1..6).map(|at| TcpStream::connect(several.address(at)).unwrap()).collect();
+    several.signal(Signal::SIGCONT);
+    let [a, b, c, d] = [1, 2, 3, 4].map(|at| several.address(at));
+    let at = format!("waited at {a}, {b}, {c}, {d} and 1 more for 5s");
+    for (mut endless, parts) in [
+        (probed, ["generation 1", "for 5s"]),
+        (local, ["generation 1", "for 5s"]),
+        (datagrams, ["generation 1", "for 5s"]),
+        (several, ["generation 2", &at]),
+    ] {
+        endless.wait_with(&[&format!("{}: {DEAF}", parts[0]), parts[1]]);
         assert_eq!(endless.stop(), 0);
         assert_eq!(endless.count(DEAF), 1);
     }
     assert_eq!(lonely.stop(), 0);
     assert_eq!(lonely.count(DEAF), 0);
-}
-
-#[test]
-fn the_newest_generation_is_looked_at_however_soon_it_came() {
-    let options = "-l a=127.0.0.1:0 -l b=127.0.0.1:0 --ready notify --drain off --hammer 1s";
-    let mut endless = endless(options).start(&["notify", "deaf"]);
-    endless.ready(1);
-    let _first = TcpStream::connect(endless.address(0)).unwrap();
-    endless.restart(2);
-    let at = endless.address(1);
-    let _clients = [0; 2].map(|_| TcpStream::connect(at).unwrap());
-    endless.wait_with(&[&format!("generation 2: {DEAF} of those who have waited at {at} for 5s")]);
-    assert_eq!(endless.stop(), 0);
-    assert_eq!(endless.count(DEAF), 1);
 }
 
 #[test]
@@ -109,7 +113,7 @@ fn a_copy_that_fails_beside_one_whose_sockets_are_not_known_gets_a_hint() {
     let setup = endless("--capture never --ready delay=1s");
     let mut endless = setup.start_command(&[&bind_itself, &format!("127.0.0.1:{port}")]);
     endless.ready(1);
-    endless.signal(nix::sys::signal::Signal::SIGHUP);
+    endless.signal(Signal::SIGHUP);
     endless.wait_with(&[&format!("the copy before it listens on port {port}"), "(--capture never)", "--listen"]);
     assert_eq!(endless.stop(), 0);
 }
