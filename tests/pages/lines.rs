@@ -1,8 +1,10 @@
 //! Command lines that pages show: each is one that endless accepts.
 
 use super::{read, roff};
-use endless::cli::{self, Invocation};
+use clap::CommandFactory;
+use endless::cli::{self, ClientArgs, Invocation};
 use endless::plan::{Asking, InheritedSocket, Plan, Surroundings};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 /// Words as a shell splits them: blanks, both kinds of quotes, a `#` after a blank.
@@ -82,6 +84,29 @@ fn the_readme_shows_what_is_accepted() {
         serde_json::from_str(line.trim()).unwrap_or_else(|error| panic!("README.md: {word}: {error}"))
     };
     accept("README.md", &[list("ENTRYPOINT"), list("CMD")].concat());
+}
+
+#[test]
+fn what_other_launchers_have_is_said_in_options_that_there_are() {
+    let page = read("docs/coming-from.md");
+    accept_all("docs/coming-from.md", &page, 3);
+    let (ours, clients) = (cli::command(), ClientArgs::command());
+    let all = clients.get_subcommands().flat_map(clap::Command::get_arguments).chain(ours.get_arguments());
+    let known: BTreeSet<&str> = all.filter_map(clap::Arg::get_long).chain(["help", "version"]).collect();
+    // The last column of each table is ours.
+    let cells = page.lines().filter_map(|line| {
+        line.trim().strip_suffix('|')?.replace("\\|", "/").rsplit_once('|').map(|(_, cell)| cell.to_owned())
+    });
+    let words = cells
+        .flat_map(|cell| cell.split([' ', '`', ',', '=', ';', ':', '(', ')']).map(str::to_owned).collect::<Vec<_>>());
+    let options: Vec<String> = words
+        .filter_map(|word| word.strip_prefix("--").map(str::to_owned))
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+        .collect();
+    assert!(options.len() > 50, "{options:?}");
+    for option in options {
+        assert!(known.contains(&*option), "docs/coming-from.md: endless has no --{option}");
+    }
 }
 
 #[test]

@@ -55,6 +55,18 @@ fn each_is_ready_by_its_sign_from_the_second_generation_on_and_stopped_by_its_si
     }
 }
 
+/// As docs/coming-from.md starts it.
+#[test]
+fn a_program_of_socketmaster_has_its_variable_and_its_signal() {
+    let mut endless = start("einhorn,systemd", "--stop-signal TERM --probation 0", &["env=EINHORN_FDS"]);
+    endless.ready(1);
+    endless.wait("EINHORN_FDS=3");
+    endless.restart(2);
+    endless.wait("sending SIGTERM to generation 1");
+    assert_eq!(endless.stop(), 0);
+    assert_eq!(endless.count("SIGUSR2"), 0);
+}
+
 #[test]
 fn a_copy_that_fails_changes_nothing() {
     for (protocol, word) in with_a_sign() {
