@@ -20,8 +20,9 @@ pub enum Level {
 pub enum Trouble {
     /// Its main process has ended with 0, and a process that holds its sockets goes on.
     Daemonized { name: String, pid: i32, flag: Option<String> },
-    /// It has failed, and its arguments name an address that endless holds; `said`: it printed that the address is in use.
-    BindsItself { address: String, said: bool },
+    /// It has failed, and its arguments name an address that endless holds; `said`: it printed that the address is in use;
+    /// `captured`: it would have got the socket there if its bind(2) had been seen.
+    BindsItself { address: String, said: bool, captured: bool },
     /// It has failed, and the copy before it listens on a port with a socket that endless does not know.
     Unseen { port: u16, why: Unseen },
     /// The server is the child of a wrapper whose pid LISTEN_PID is.

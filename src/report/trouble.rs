@@ -11,7 +11,11 @@ pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
             let flag = flag.as_ref().map_or("its option for the foreground".to_owned(), |flag| format!("`{flag}`"));
             format!("it daemonized: its main process has ended and {name} (pid {pid}) goes on; {flag} prevents that")
         }
-        Trouble::BindsItself { address, said } => {
+        Trouble::BindsItself { address, captured: true, .. } => format!(
+            "it says that {address} is in use: endless holds it and would have given it the socket, but has not seen it bind \
+             (io_uring, 32-bit programs): let it take its sockets from --listen (`endless presets`, docs/servers.md)"
+        ),
+        Trouble::BindsItself { address, said, captured: false } => {
             let sign = if *said {
                 format!("it says that {address} is in use: endless holds it, and it")
             } else {
@@ -22,17 +26,11 @@ pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
                  and docs/servers.md say how servers take theirs"
             )
         }
-        Trouble::Unseen { port, why } => {
-            let why = match why {
-                Unseen::NotAsked => "--capture never",
-                Unseen::Refused => "it could not be captured, see above",
-                Unseen::Passed => "it was made by io_uring, by a 32-bit program, or too late",
-            };
-            format!(
-                "the copy before it listens on port {port} at a socket endless does not know ({why}); if this one says that \
-                 the address is in use, let it take its sockets from --listen (`endless presets`, docs/servers.md)"
-            )
-        }
+        Trouble::Unseen { port, why } => format!(
+            "the copy before it listens on port {port} at a socket endless does not know ({}); if this one says that the \
+             address is in use, let it take its sockets from --listen (`endless presets`, docs/servers.md)",
+            because(*why)
+        ),
         Trouble::WrongPid { wrapper, main, server, pid } => format!(
             "{server} (pid {pid}) is a child of {wrapper}, and LISTEN_PID is {main}, that of {wrapper}, so most servers ignore \
              their sockets: put `endless exec --` in front of {server}, or `exec` where {wrapper} starts it"
@@ -53,6 +51,14 @@ pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
         ),
     };
     format!("generation {generation}: {what}")
+}
+
+fn because(why: Unseen) -> &'static str {
+    match why {
+        Unseen::NotAsked => "--capture never",
+        Unseen::Refused => "it could not be captured, see above",
+        Unseen::Passed => "it was made by io_uring, by a 32-bit program, or too late",
+    }
 }
 
 /// `a`, `a and b`, `a, b and c`.

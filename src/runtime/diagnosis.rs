@@ -48,8 +48,7 @@ impl Runtime {
             Exit::Code(0) => self.daemonized(generation),
             Exit::Code(_) if !self.plan.listeners.is_empty() => match closer(&self.plan) {
                 Some(wrapper) => Some(Trouble::Closed { wrapper, server: None }),
-                None if captured => None,
-                None => self.binds_itself(generation),
+                None => self.binds_itself(generation, captured),
             },
             Exit::Code(_) => self.bound_unseen(captured),
             Exit::Signal(..) => None,
@@ -68,15 +67,16 @@ impl Runtime {
     }
 
     /// It names an address of a listener, has done nothing to its sockets, and what it has printed, where that is known, says
-    /// that the address is in use.
-    fn binds_itself(&mut self, generation: GenerationId) -> Option<Trouble> {
+    /// that the address is in use. Of a captured one that has to be known: most of these fail for another reason.
+    fn binds_itself(&mut self, generation: GenerationId, captured: bool) -> Option<Trouble> {
         self.printed(generation);
         let printed = self.output.as_ref().and_then(|output| output.tail(generation));
-        if printed.is_some_and(|printed| !in_use::is_said(printed)) || self.listeners.touched(generation) {
+        let said = printed.map(in_use::is_said);
+        if !said.unwrap_or(!captured) || self.listeners.touched(generation) {
             return None;
         }
         let address = in_use::named(&self.plan, &self.held)?.addr.to_string_lossy().into_owned();
-        Some(Trouble::BindsItself { address, said: printed.is_some() })
+        Some(Trouble::BindsItself { address, said: said.is_some(), captured })
     }
 
     /// The active copy listens on a port at a socket that is not known here.

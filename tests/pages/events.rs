@@ -55,7 +55,7 @@ fn samples() -> Vec<Notice> {
         },
         Notice::Diagnosis {
             generation: NEW,
-            what: Trouble::BindsItself { address: "127.0.0.1:4242".to_owned(), said: false },
+            what: Trouble::BindsItself { address: "127.0.0.1:4242".to_owned(), said: false, captured: false },
         },
         Notice::Status { generation: NEW, text: "warming up".to_owned() },
         Notice::Shared { name: "web".to_owned(), why: not_steered },

@@ -4,6 +4,8 @@ use crate::support::{client, endless};
 use nix::sys::signal::Signal;
 use std::net::{TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 
 #[test]
@@ -116,4 +118,42 @@ fn a_copy_that_fails_beside_one_whose_sockets_are_not_known_gets_a_hint() {
     endless.signal(Signal::SIGHUP);
     endless.wait_with(&[&format!("the copy before it listens on port {port}"), "(--capture never)", "--listen"]);
     assert_eq!(endless.stop(), 0);
+}
+
+/// The program of `unseen.c`, where it can do it this way.
+fn unseen(dir: &Path, way: &str) -> Option<String> {
+    let program = dir.join("unseen");
+    std::fs::write(dir.join("unseen.c"), include_str!("unseen.c")).unwrap();
+    let compiled = Command::new("cc").arg("-o").arg(&program).arg(dir.join("unseen.c")).status();
+    assert!(compiled.unwrap().success());
+    let tried = Command::new(&program).args([way, "0", "once"]).stdout(Stdio::null()).status().unwrap();
+    let able = tried.code() != Some(77);
+    if !able {
+        eprintln!("left out: {way} cannot be had here");
+    }
+    able.then(|| program.display().to_string())
+}
+
+#[test]
+fn sockets_that_pass_the_filter_are_named_when_the_next_copy_fails() {
+    for way in ["uring", "i386"] {
+        let port = crate::capture::free_port();
+        let setup = endless("--ready delay=200ms");
+        let Some(program) = unseen(setup.dir(), way) else { continue };
+        let mut endless = setup.start_command(&[&program, way, &port]);
+        endless.ready(1);
+        endless.signal(nix::sys::signal::Signal::SIGHUP);
+        endless.wait_with(&[
+            &format!("the copy before it listens on port {port}"),
+            "(it was made by io_uring, by a 32-bit program, or too late)",
+            "--listen",
+        ]);
+        endless.wait_with(&["generation 2 failed", "generation 1", "goes on"]);
+        assert_eq!(endless.stop(), 0);
+        let setup = crate::support::endless(&format!("-l 127.0.0.1:{port} --capture always --output {{dir}}/log"));
+        let program = unseen(setup.dir(), way).unwrap();
+        let mut planned = setup.start_command(&[&program, way, &port]);
+        planned.wait_with(&[&format!("it says that 127.0.0.1:{port} is in use"), "has not seen it bind"]);
+        assert_eq!(planned.ended_clean(), 1);
+    }
 }
