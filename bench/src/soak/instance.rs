@@ -108,7 +108,7 @@ impl Instance<'_> {
     pub fn client(&self, words: &[&str]) -> Result<Child> {
         let mut command = Command::new(&self.tools.endless);
         command.args(words).arg(self.setup.name).env("XDG_RUNTIME_DIR", runtime(self.tools));
-        Ok(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?)
+        Ok(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
     }
 
     /// The same to its end: what it says, if it ends with 0.

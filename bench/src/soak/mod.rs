@@ -93,6 +93,11 @@ pub fn run(tools: &Tools, minutes: u64, seed: u64, markdown: bool) -> Result<Ver
         lives.join().expect("nobody panics")
     });
     let mut rows: Vec<Vec<String>> = instances.iter().zip(&outcomes).map(|(one, outcome)| outcome.cells(one)).collect();
+    for (instance, outcome) in instances.iter().zip(&outcomes) {
+        for (what, count) in &outcome.diary.failed {
+            eprintln!("{}: as expected, {count} × {what}", instance.setup.name);
+        }
+    }
     let mut wrong: Vec<String> = outcomes.into_iter().flat_map(|outcome| outcome.wrong).collect();
     rows.push(vec![
         "short lives: all of these".to_owned(),

@@ -6,6 +6,7 @@ use crate::Result;
 use crate::client::Connection;
 use crate::system;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::process::Child;
 use std::thread::sleep;
 use std::time::Duration;
@@ -34,21 +35,30 @@ const DEEDS: &[Deed] = {
 /// A client of the control socket has its answer by then: a restart, one before it, and their candidates that hang.
 const PATIENCE: u64 = 30_000_000_000;
 
+/// A machine on which nothing runs for so long may keep a copy from being ready in time.
+const STANDSTILL: u64 = 1_000_000_000;
+
 /// How often what was done, and what went wrong.
 #[derive(Default)]
 pub struct Diary {
     pub done: BTreeMap<&'static str, u64>,
+    /// What clients were told who had to expect that they fail.
+    pub failed: BTreeMap<String, u64>,
     pub wrong: Vec<String>,
 }
 
 impl Diary {
     /// Waits for a client's end. `well` is the status it has to have, if that is known.
     fn wait(&mut self, mut client: Child, what: &str, well: Option<bool>) {
-        let deadline = system::now() + PATIENCE;
+        let began = system::now();
+        let (mut last, mut stood_still) = (began, 0);
         let status = loop {
+            let now = system::now();
+            stood_still = (now - last).max(stood_still);
+            last = now;
             match client.try_wait() {
                 Ok(Some(status)) => break status,
-                Ok(None) if system::now() < deadline => sleep(Duration::from_millis(2)),
+                Ok(None) if now < began + PATIENCE => sleep(Duration::from_millis(2)),
                 _ => {
                     let _ = client.kill();
                     let _ = client.wait();
@@ -56,10 +66,33 @@ impl Diary {
                 }
             }
         };
-        if well.is_some_and(|well| well != status.success()) {
-            self.wrong.push(format!("endless {what}: {status}"));
+        match (status.success(), well) {
+            (true, Some(false)) => self.wrong.push(format!("endless {what} ended well, which cannot be")),
+            (true, _) => (),
+            (false, well) => {
+                let why = reason(&mut client);
+                let late = why.contains("not ready") && stood_still >= STANDSTILL;
+                if well == Some(true) && !late {
+                    let [took, still] = [last - began, stood_still].map(|nanos| nanos / 1_000_000);
+                    self.wrong
+                        .push(format!("endless {what}: {status} after {took} ms (nothing ran for {still}): {why}"));
+                } else {
+                    let late = if late { "while the machine stood still, " } else { "" };
+                    *self.failed.entry(format!("{late}{what}: {why}")).or_default() += 1;
+                }
+            }
         }
     }
+}
+
+/// Why a client failed, as it says, without its own words and the name.
+fn reason(client: &mut Child) -> String {
+    let mut said = String::new();
+    if let Some(mut errors) = client.stderr.take() {
+        let _ = errors.read_to_string(&mut said);
+    }
+    let said = said.trim().replace('\n', "; ");
+    said.split_once(" failed: ").map_or(said.as_str(), |(_, why)| why).to_owned()
 }
 
 /// Who does it, and what has to be remembered from one thing to the next.
