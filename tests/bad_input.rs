@@ -346,6 +346,16 @@ fn the_words_for_a_running_one_name_what_is_wrong_too() {
     }
 }
 
+#[test]
+fn what_is_no_text_is_named() {
+    use std::os::unix::ffi::OsStringExt;
+    let path = OsString::from_vec(b"/run/\xff".to_vec());
+    let words = ["endless", "--listen", "", "--", "true"].map(OsString::from);
+    let words = words.into_iter().map(|word| if word.is_empty() { path.clone() } else { word });
+    let message = cli::parse(words).unwrap_err().to_string();
+    assert!(message.starts_with("--listen /run/\u{fffd}: this is no UTF-8\nhint: "), "{message}");
+}
+
 /// A release build is static, and looks names up otherwise (src/sys/names.rs): `make test` runs this in both.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "a test runs the program")]

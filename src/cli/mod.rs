@@ -178,8 +178,9 @@ fn by_clap(mut options: Vec<OsString>, merged: bool) -> Result<Read, UsageError>
     let taken = many::take_listeners(&mut options);
     options.insert(0, OsString::from("endless"));
     let command = command().args_override_self(merged).mut_arg("command", |arg| arg.last(false).trailing_var_arg(true));
-    let mut matches = match command.try_get_matches_from(options) {
+    let mut matches = match command.try_get_matches_from(&options) {
         Ok(matches) => matches,
+        Err(error) if error.kind() == ErrorKind::InvalidUtf8 => return Err(UsageError::no_text(&options)),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Read::Print(error.render().to_string()));
         }

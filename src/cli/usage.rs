@@ -80,6 +80,23 @@ impl UsageError {
         }
     }
 
+    /// Some of these words are no text, and clap does not say which of them it minds.
+    pub(super) fn no_text(words: &[OsString]) -> UsageError {
+        let strange = |at: &usize| words[*at].to_str().is_none();
+        let option = |at: usize| words[..at].last().filter(|before| before.as_encoded_bytes().starts_with(b"-"));
+        let named = (0..words.len()).filter(strange).map(|at| match option(at) {
+            Some(before) => format!("{} {}", before.display(), words[at].display()),
+            None => words[at].display().to_string(),
+        });
+        let ours = |(name, value): &(OsString, OsString)| {
+            name.as_encoded_bytes().starts_with(b"ENDLESS_") && value.to_str().is_none()
+        };
+        let variables = std::env::vars_os().filter(ours).map(|(name, _)| name.display().to_string());
+        let named: Vec<String> = named.chain(variables).collect();
+        let hint = "paths of files, --env and COMMAND may hold any bytes; everything else is text";
+        UsageError::new(format_args!("{}: this is no UTF-8", named.join(", ")), hint)
+    }
+
     /// What is wrong, without a way out.
     pub(super) fn fault(error: &clap::Error) -> String {
         let text = error.render().to_string();

@@ -1,6 +1,7 @@
 //! What can go wrong while binding, and how it is said.
 
 use nix::errno::Errno;
+use nix::unistd::Pid;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -86,6 +87,10 @@ impl Problem {
     /// What to do about it.
     fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            Problem::Busy(holders) if holders.iter().any(|one| one.pid == Pid::this().as_raw()) => {
+                "a listener of this very endless is there, and one at [::] takes IPv4 too but for v6only=yes: take one away, or \
+                 choose another address"
+            }
             Problem::Busy(_) => "stop the other program, or choose another address",
             Problem::NoSocketThere(_) => {
                 "move it away, or choose another path: endless removes only sockets nobody answers"

@@ -34,14 +34,15 @@ pub fn inherited() -> Vec<Inherited> {
         return Vec::new();
     }
     let mut names = names.split(':');
-    let mut list = Vec::with_capacity(passed.len());
+    let mut list = Vec::new();
     for index in 0..passed.len() {
         let name = names.next().filter(|name| !name.is_empty() && *name != "unknown").map(str::to_owned);
-        if let Ok(Some(number)) = passed.take_raw_fd(index) {
-            // One that is not open is found out when a listener asks for it.
-            close_on_exec(number).ok();
-            list.push(Inherited { number, name });
-        }
+        // Behind one that is not open there is none: LISTEN_FDS is wrong, and what we open ourselves comes there.
+        let Some(number) = passed.take_raw_fd(index).ok().flatten().filter(|number| close_on_exec(*number).is_ok())
+        else {
+            break;
+        };
+        list.push(Inherited { number, name });
     }
     list
 }

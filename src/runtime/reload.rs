@@ -6,7 +6,7 @@ use crate::cli::{self, Args, Invocation};
 use crate::handoff::Held;
 use crate::listener::{self, Change, Inherited};
 use crate::notice::{Level, Notice};
-use crate::plan::{Capture, Control, InheritedSocket, Lifecycle, Plan, ReadyMode, Surroundings};
+use crate::plan::{Capture, Control, InheritedSocket, Lifecycle, ListenerSpec, Plan, ReadyMode, Surroundings};
 use crate::supervisor::Event;
 use crate::words::GenerationId;
 use serde::{Deserialize, Serialize};
@@ -80,9 +80,25 @@ impl Source {
         };
         let control = if args.output.control.is_some() { plan.control.clone() } else { control };
         let plan = Plan { name, control, ..plan };
-        match fixed(before, &plan) {
-            Some(option) => Err(format!("{option} cannot change while endless runs; stop it and start it again")),
-            None => Ok(plan),
+        if let Some(option) = fixed(before, &plan) {
+            return Err(format!("{option} cannot change while endless runs; stop it and start it again"));
+        }
+        self.refuse_own(before, &plan)?;
+        Ok(plan)
+    }
+
+    /// By now most descriptors are endless' own.
+    fn refuse_own(&self, before: &Plan, after: &Plan) -> Result<(), String> {
+        let passed = self.passed.iter().map(|one| one.number);
+        let known: Vec<i32> = passed.chain(before.listeners.iter().filter_map(ListenerSpec::descriptor)).collect();
+        let unknown = |spec: &&ListenerSpec| spec.descriptor().is_some_and(|number| !known.contains(&number));
+        match after.listeners.iter().find(unknown) {
+            Some(spec) => Err(format!(
+                "--listen {}: this descriptor was neither passed in nor a listener before; give an address, or stop endless and start \
+                 it again",
+                spec.flag
+            )),
+            None => Ok(()),
         }
     }
 

@@ -209,6 +209,16 @@ fn the_sockets_of_a_service_manager_are_listeners() {
 }
 
 #[test]
+fn a_socket_that_was_announced_and_not_passed_in_is_none() {
+    let (web, web_at) = listening();
+    let mut endless = with_sockets(activated("$$", ""), vec![web]).start(&[]);
+    let first = endless.ready(1);
+    assert_eq!(processes::environment(first)["LISTEN_FDNAMES"], "web");
+    assert_eq!(generation_at(&endless, web_at), 1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn a_socket_of_a_service_manager_is_picked_by_its_name() {
     let ((web, _), (admin, admin_at)) = (listening(), listening());
     let mut endless = with_sockets(activated("$$", "-l control=fd:admin"), vec![web, admin]).start(&[]);

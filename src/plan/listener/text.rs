@@ -1,6 +1,6 @@
 //! The text form of a listener: reading `[NAME=]ADDRESS[,OPTION]...` and writing it back.
 
-use super::{ListenerSpec, Resolver, SocketOptions, address, options};
+use super::{Address, InheritedRef, ListenerSpec, Resolver, SocketOptions, address, options};
 use crate::plan::error::Fault;
 use std::borrow::Cow;
 use std::fmt;
@@ -10,6 +10,15 @@ use std::rc::Rc;
 const LONGEST_NAME: usize = 255;
 
 impl ListenerSpec {
+    /// The descriptor that `fd:N` names.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<i32> {
+        match self.address {
+            Address::Inherited(InheritedRef::Number(number)) => Some(number),
+            _ => None,
+        }
+    }
+
     /// Reads `[NAME=]ADDRESS[,OPTION]...`.
     ///
     /// What stands before the first `=` is a NAME when it has only letters, digits, `_`, `.` and `-`: a path, which has a

@@ -13,7 +13,7 @@ use super::Runtime;
 use super::copy::Main;
 use super::watch::Watching;
 use crate::notice::{Level, Notice};
-use crate::plan::{Address, InheritedRef, Plan};
+use crate::plan::ListenerSpec;
 use crate::supervisor::Event;
 use crate::sys::carried::Written;
 use crate::sys::exec::Image;
@@ -164,7 +164,7 @@ impl Runtime {
     fn written(&self) -> Result<Written, String> {
         let written = carried::write(|| {
             let passed = self.plans.source.passed.iter().map(|passed| passed.number);
-            passed.chain(by_number(&self.plan)).for_each(carried::note);
+            passed.chain(self.plan.listeners.iter().filter_map(ListenerSpec::descriptor)).for_each(carried::note);
             state::write(self)
         });
         written.map_err(|error| format!("it cannot be written down how things are: {error}"))
@@ -191,14 +191,6 @@ impl Runtime {
             Err(why) => why,
         }
     }
-}
-
-/// The descriptors that `-l fd:N` names.
-fn by_number(plan: &Plan) -> impl Iterator<Item = i32> + '_ {
-    plan.listeners.iter().filter_map(|spec| match spec.address {
-        Address::Inherited(InheritedRef::Number(number)) => Some(number),
-        _ => None,
-    })
 }
 
 /// The path this program was started by, which may lead to another file now.

@@ -1,11 +1,11 @@
 //! The new program's side: it reads what was left, and goes on where the old one has stopped.
 
+use super::Upgrade;
 use super::check::{NO, YES};
 use super::state::{self, Values};
-use super::{Upgrade, by_number};
 use crate::handoff::Held;
 use crate::notice::Notice;
-use crate::plan::Plan;
+use crate::plan::{ListenerSpec, Plan};
 use crate::runtime::hooks::RunningHooks;
 use crate::runtime::reload::{Plans, Source};
 use crate::runtime::signals::Signals;
@@ -47,7 +47,7 @@ pub fn resume(text: &[u8]) -> Result<Runtime> {
     let plan = source.remake(&values.plan).map_err(|why| anyhow!(why))?;
     let mut plans = Plans::new(source);
     plans.remake(&values.plans).map_err(|why| anyhow!(why))?;
-    by_number(&plan).for_each(carried::leave);
+    plan.listeners.iter().filter_map(ListenerSpec::descriptor).for_each(carried::leave);
     let mut runtime = runtime(plan, plans, values).context("signals")?;
     carried::finish();
     runtime.tell(&Notice::Upgraded { from: before, to: env!("CARGO_PKG_VERSION").to_owned() });
