@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, Command, CommandFactory, ValueHint};
 use clap_complete::{Shell, generate};
 use endless::cli::{self, ClientArgs};
 use endless::plan::presets;
+use std::collections::BTreeSet;
 use std::process;
 
 const FILES: [(&str, Shell); 3] = [
@@ -55,21 +56,21 @@ const ZSH: &str = r#"_endless_names() {
     _describe -t names 'running endless' names
 }
 
-_endless_or_command() {
+_endless() {
     local at=${words[(i)--]}
     if ((at < CURRENT)); then
         words=("${(@)words[at + 1, -1]}")
         ((CURRENT -= at))
         _normal
     else
-        _endless "$@"
+        _endless_before_dashes "$@"
     fi
 }
 
 if [ "$funcstack[1]" = "_endless" ]; then
-    _endless_or_command "$@"
+    _endless "$@"
 else
-    compdef _endless_or_command endless
+    compdef _endless endless
 fi
 "#;
 
@@ -161,7 +162,11 @@ fn script(shell: Shell) -> String {
     let before = |mark: &str| text.split(mark).next().unwrap_or_default().to_owned();
     let (before, after) = match shell {
         Shell::Bash => (before("\nif [[ \"${BASH_VERSINFO[0]}\" -eq 4"), BASH),
-        Shell::Zsh => (before("if [ \"$funcstack[1]\" = \"_endless\" ]"), ZSH),
+        // The function of the file's name is the one that stays: it has to be ours.
+        Shell::Zsh => {
+            let whole = before("if [ \"$funcstack[1]\" = \"_endless\" ]");
+            (whole.replacen("\n_endless() {", "\n_endless_before_dashes() {", 1), ZSH)
+        }
         _ => (FISH_ASKS.iter().fold(text, |text, (from, to)| text.replacen(from, to, 1)), FISH),
     };
     let lines = before.lines().map(|line| match line.contains("::name -- Its name") {
@@ -198,15 +203,17 @@ fn the_shells_that_are_here_find_no_fault_with_them() {
     }
 }
 
-/// What bash makes of these words with Tab behind the last one, where one endless called `target` runs.
+/// What bash makes of each line with Tab behind it, where one endless called `target` runs; in front of it stands a line with `=`.
 const BASH_DRIVE: &str = r#"
     endless() { echo '{"name":"target","pid":7}'; }
     source "$1"
-    eval "COMP_WORDS=($2)"
-    [[ $2 == *' ' ]] && COMP_WORDS+=('')
-    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-    _endless_or_command endless "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
-    printf '%s\n' "${COMPREPLY[@]}"
+    for line in "${@:2}"; do
+        eval "COMP_WORDS=($line)"
+        [[ $line == *' ' ]] && COMP_WORDS+=('')
+        COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+        _endless_or_command endless "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\n' = "${COMPREPLY[@]}"
+    done
 "#;
 
 /// The same of zsh, in a terminal of its own. Everything that would be listed goes through compadd.
@@ -221,12 +228,15 @@ const ZSH_DRIVE: &str = r#"
         ((${@[(i)-[OAD]*]} <= $#)) || { builtin compadd -O fit "$@"; all+=($fit) }
         builtin compadd "$@"
     }
-    ask() { local -a all; zle list-choices; print; print -rl -- "<"$^all">" "asked"for }
+    ask() { local -a all; zle list-choices; print; print -rl -- "<"$^all">" "asked"for; BUFFER= }
     zle -N ask && bindkey "^I" ask && print "rea"dy'
     zpty -r inner said $'*ready\r\n*'
-    zpty -w -n inner "$2"$'\t'
-    zpty -r inner said '*askedfor*'
-    for line in ${(f)said}; do [[ $line == '<'*'>'* ]] && print -r -- ${${line#<}%%>*}; done
+    for line in "${@:2}"; do
+        zpty -w -n inner "$line"$'\t'
+        zpty -r inner said '*askedfor*'
+        print =
+        for line in ${(f)said}; do [[ $line == '<'*'>'* ]] && print -r -- ${${line#<}%%>*}; done
+    done
     zpty -d inner
 "#;
 
@@ -234,53 +244,54 @@ const ZSH_DRIVE: &str = r#"
 const FISH_DRIVE: &str = r#"
     function endless; echo '{"name":"target","pid":7}'; end
     source $argv[1]
-    complete -C $argv[2] | string replace -r '\t.*' ''
+    for line in $argv[2..-1]
+        echo =
+        complete -C $line | string replace -r '\t.*' ''
+    end
 "#;
 
-/// What a shell offers for this line, sorted.
-fn offered(program: &str, script: &str, line: &str) -> Vec<String> {
+/// Lines and what is to be offered, sorted.
+const LINES: &[(&str, &[&str])] = &[
+    ("endless st", &["status", "stop"]),
+    ("endless --max-r", &["--max-retiring"]),
+    ("endless --drain ", &["off", "queue", "quiet", "soft"]),
+    ("endless -q --kill-mode ", &["group", "mixed", "process"]),
+    ("endless check -l :80 --drain qui", &["quiet"]),
+    ("endless --preset go", &["go-endless", "goagain"]),
+    ("endless --stop-signal US", &["USR1", "USR2"]),
+    ("endless --config Cargo.t", &["Cargo.toml"]),
+    ("endless restart --dr", &["--drained"]),
+    ("endless restart ", &["target"]),
+    ("endless restart --timeout 5 ta", &["target"]),
+    ("endless signal USR", &["USR1", "USR2"]),
+    ("endless signal HUP ", &["target"]),
+    ("endless stop --pid-file Cargo.l", &["Cargo.lock"]),
+    ("endless -l :80 -- unshar", &["unshare"]),
+    ("endless -- cat Cargo.l", &["Cargo.lock"]),
+];
+
+fn check_what_is_offered(program: &str, script: &str) {
     let (options, drive): (&[&str], _) = match program {
         "bash" => (&["--norc", "-c"], BASH_DRIVE),
         "zsh" => (&["-f", "-c"], ZSH_DRIVE),
         _ => (&["--no-config", "-c"], FISH_DRIVE),
     };
-    let home = tempfile::tempdir().unwrap_or_else(|error| panic!("no directory: {error}"));
-    let mut command = process::Command::new("timeout");
-    command.args(["60", program]).args(options).arg(drive);
-    command.args((program != "fish").then_some(program)).arg(root().join(script)).arg(line);
-    command.current_dir(root()).env("HOME", home.path()).env("TERM", "xterm");
-    let said = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
-    assert!(said.stderr.is_empty(), "{program}, {line}: {}", String::from_utf8_lossy(&said.stderr));
-    let mut offered: Vec<String> = String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect();
-    offered.sort();
-    offered.dedup();
-    offered
-}
-
-fn check_what_is_offered(program: &str, script: &str) {
     if process::Command::new(program).arg("--version").output().is_err() {
         // .ci/run installs it.
         return eprintln!("{program} is not here");
     }
-    for (line, expected) in [
-        ("endless st", &["status", "stop"][..]),
-        ("endless --max-r", &["--max-retiring"]),
-        ("endless --drain ", &["off", "queue", "quiet", "soft"]),
-        ("endless -q --kill-mode ", &["group", "mixed", "process"]),
-        ("endless check -l :80 --drain qui", &["quiet"]),
-        ("endless --preset go", &["go-endless", "goagain"]),
-        ("endless --stop-signal US", &["USR1", "USR2"]),
-        ("endless --config Cargo.t", &["Cargo.toml"]),
-        ("endless restart --dr", &["--drained"]),
-        ("endless restart ", &["target"]),
-        ("endless restart --timeout 5 ta", &["target"]),
-        ("endless signal USR", &["USR1", "USR2"]),
-        ("endless signal HUP ", &["target"]),
-        ("endless stop --pid-file Cargo.l", &["Cargo.lock"]),
-        ("endless -l :80 -- unshar", &["unshare"]),
-        ("endless -- cat Cargo.l", &["Cargo.lock"]),
-    ] {
-        assert_eq!(offered(program, script, line), expected, "{program}: {line}");
+    let home = tempfile::tempdir().unwrap_or_else(|error| panic!("no directory: {error}"));
+    let mut command = process::Command::new("timeout");
+    command.args(["60", program]).args(options).arg(drive).args((program != "fish").then_some(program));
+    command.arg(root().join(script)).args(LINES.iter().map(|(line, _)| line));
+    command.current_dir(root()).env("HOME", home.path()).env("TERM", "xterm");
+    let said = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(said.stderr.is_empty(), "{program}: {}", String::from_utf8_lossy(&said.stderr));
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let mut answers = said.split("=\n").skip(1);
+    for (line, expected) in LINES {
+        let offered: BTreeSet<&str> = answers.next().unwrap_or_default().lines().collect();
+        assert_eq!(offered.into_iter().collect::<Vec<_>>(), *expected, "{program}: {line}");
     }
 }
 
