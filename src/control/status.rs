@@ -62,7 +62,7 @@ pub struct GenerationStatus {
     pub state: String,
     /// Since it was started.
     pub age_ms: u64,
-    /// Connections it has accepted and not closed, at the last look of its drain; None where none was taken.
+    /// Connections it has accepted and not closed, through seats of its own; None where it has none, or nothing is known.
     pub open: Option<u32>,
     /// Connections that wait to be accepted in its own TCP seats; None where it has none.
     pub queued: Option<u32>,

@@ -163,6 +163,15 @@ impl DrainWatch {
         }
     }
 
+    /// How many connections it has written down that were accepted; of TCP only those whose cookie is one of `ours`. None where
+    /// the kernel does not tell, or there can be none.
+    #[must_use]
+    pub fn accepted(mut self, now: Moment, ours: impl Fn(u64) -> bool) -> Option<usize> {
+        let (busy, idle) = self.unix.look(self.diag.as_ref()?, now).ok()?;
+        let tcp = self.old.iter().filter(|old| old.inode != 0 && ours(old.id.cookie())).count();
+        Some(tcp + busy + idle)
+    }
+
     /// Forgets connections that turn out to be another generation's: of a newer one when they came between the steering and
     /// the writing down, of an older one when they have not ended since.
     pub fn forget(&mut self, others: &[OpenSocket]) {

@@ -8,7 +8,7 @@ use super::readiness::Watch;
 use crate::listener::DrainWatch;
 use crate::spawn::{self, Tree};
 use crate::supervisor::StopReason;
-use crate::words::{GenerationId, Moment, OpenSocket, Sig, Waits};
+use crate::words::{GenerationId, Moment, OpenSocket, Sig};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
@@ -93,8 +93,6 @@ pub struct Drain {
     pub quiet: u32,
     /// Connections that are a newer generation's were looked for.
     pub searched: bool,
-    /// What it was waited for at the last look.
-    pub waits: Option<Waits>,
     /// What its processes had open, and when.
     pub open: Option<(Moment, Vec<OpenSocket>)>,
 }

@@ -146,7 +146,6 @@ impl Runtime {
             drain.open = Some((now, copy.tree.sockets(&ProcessTable::read())));
         }
         let waits = watch.look(now, patience);
-        drain.waits = Some(waits);
         let mut quiet = waits.quiet();
         if soft {
             let open = drain.open.as_ref().map_or(&[][..], |(_, open)| open);
@@ -254,7 +253,7 @@ impl Drain {
     /// What a generation has is written down shortly.
     fn new(since: Moment) -> Drain {
         let next = Some(since + SHORT_PAUSE);
-        Drain { since, watch: None, asked: None, next, quiet: 0, searched: false, waits: None, open: None }
+        Drain { since, watch: None, asked: None, next, quiet: 0, searched: false, open: None }
     }
 
     fn due(&self, now: Moment) -> bool {

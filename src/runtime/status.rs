@@ -5,8 +5,9 @@ use super::{Runtime, clock};
 use crate::control::{GenerationStatus, LastStart, ListenerStatus, Status};
 use crate::notice::Notice;
 use crate::supervisor::{Generation, State};
-use crate::words::Moment;
+use crate::words::{GenerationId, Moment};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 /// How the newest start that is decided ended.
@@ -34,7 +35,10 @@ impl Decided {
 impl Runtime {
     pub(super) fn status_now(&self) -> Status {
         let now = clock::now();
+        let open = self.open_connections(now);
+        let generations = self.supervisor.generations().map(|one| self.generation_status(one, now, &open));
         Status {
+            generations: generations.rev().collect(),
             name: self.plan.name.clone(),
             pid: std::process::id(),
             endless: env!("CARGO_PKG_VERSION").to_owned(),
@@ -54,8 +58,24 @@ impl Runtime {
                 .addresses()
                 .map(|bound| ListenerStatus { name: bound.name.to_string(), address: bound.address.to_string() })
                 .collect(),
-            generations: self.supervisor.generations().map(|one| self.generation_status(one, now)).rev().collect(),
         }
+    }
+
+    /// What each generation that serves or has served has open: an older one what was written down when new connections went
+    /// elsewhere and is not over, the active one the rest.
+    fn open_connections(&self, now: Moment) -> BTreeMap<GenerationId, usize> {
+        let watched = |copy: &Copy| Some(copy.drain.as_ref()?.watch.as_ref()?.cookies().collect());
+        let known: BTreeMap<GenerationId, HashSet<u64>> =
+            self.copies.iter().filter_map(|(id, copy)| Some((*id, watched(copy)?))).collect();
+        let accepted = |id: GenerationId| {
+            let watch = self.listeners.has_own_seats(id).then(|| self.listeners.begin_drain(id))?;
+            match known.get(&id) {
+                Some(own) => watch.accepted(now, |cookie| own.contains(&cookie)),
+                None => watch.accepted(now, |cookie| !known.values().any(|other| other.contains(&cookie))),
+            }
+        };
+        let served = known.keys().copied().chain(self.supervisor.active());
+        served.filter_map(|id| Some((id, accepted(id)?))).collect()
     }
 
     fn state(&self) -> &'static str {
@@ -69,7 +89,12 @@ impl Runtime {
         }
     }
 
-    fn generation_status(&self, one: &Generation, now: Moment) -> GenerationStatus {
+    fn generation_status(
+        &self,
+        one: &Generation,
+        now: Moment,
+        open: &BTreeMap<GenerationId, usize>,
+    ) -> GenerationStatus {
         let copy = self.copies.get(&one.id);
         let hammer = one.hammer_at.filter(|_| one.retiring());
         GenerationStatus {
@@ -77,17 +102,12 @@ impl Runtime {
             pid: self.pids.get(&one.id).copied().filter(|_| copy.is_some_and(|copy| !copy.main_ended())),
             state: name(one.state).to_owned(),
             age_ms: millis(now.since(one.spawned)),
-            open: copy.filter(|_| one.retiring()).and_then(open),
+            open: open.get(&one.id).and_then(|count| u32::try_from(*count).ok()),
             queued: self.listeners.queued(one.id),
             hammer_ms: hammer.map(|at| millis(at.since(now))),
             status: copy.and_then(|copy| copy.status.clone()),
         }
     }
-}
-
-/// What a generation on its way out had open at the last look.
-fn open(copy: &Copy) -> Option<u32> {
-    u32::try_from(copy.drain.as_ref()?.waits?.open()).ok()
 }
 
 fn name(state: State) -> &'static str {

@@ -1,6 +1,7 @@
 //! The control socket, the deploy scripts that use it, and the clients that abuse it.
 
 use crate::support::asking::client;
+use crate::support::client::{At, greeting, request};
 use crate::support::{Endless, endless, processes, until};
 use nix::sys::signal::{Signal, kill};
 use std::fs;
@@ -176,6 +177,35 @@ fn status_tells_how_things_are() {
     let said = client(endless.dir(), "status nothing-of-this-name").end();
     assert_eq!(said.code, 3, "{said:?}");
     assert!(said.err.contains("no endless called nothing-of-this-name is running"), "{said:?}");
+}
+
+#[test]
+fn status_counts_the_connections_of_each_generation() {
+    let mut endless = endless("-l 127.0.0.1:0 -l ./app.sock --probation 1h").start(&["notify"]);
+    endless.ready(1);
+    let hold = |generation: u32| {
+        let places: [At; 2] = [endless.address(0).into(), endless.file("app.sock").as_path().into()];
+        places.map(|place| {
+            let mut stream = place.connect().unwrap();
+            let answer = request(&mut *stream, "/").unwrap();
+            assert_eq!(greeting(&answer).0, generation);
+            stream
+        })
+    };
+    let open = |index: usize| endless.status()["generations"][index]["open"].clone();
+    assert_eq!(open(0), 0);
+    let _old = [hold(1), hold(1)];
+    assert_eq!(open(0), 4);
+    endless.restart(2);
+    until("what generation 1 has is written down", || (open(0) == 0).then_some(()));
+    let new = hold(2);
+    assert_eq!((open(0), open(1)), (2.into(), 4.into()));
+    drop(new);
+    until("they are over", || (open(0) == 0).then_some(()));
+    assert_eq!(open(1), 4);
+    endless.signal(Signal::SIGTERM);
+    endless.signal(Signal::SIGTERM);
+    endless.ended();
 }
 
 #[test]
