@@ -356,6 +356,18 @@ fn what_is_no_text_is_named() {
     assert!(message.starts_with("--listen /run/\u{fffd}: this is no UTF-8\nhint: "), "{message}");
 }
 
+#[test]
+#[allow(clippy::disallowed_methods, reason = "a test runs the program")]
+fn a_wrong_value_of_a_switch_s_variable_is_named() {
+    for (variable, hint) in [("ENDLESS_NO_EXPAND", "yes or no"), ("ENDLESS_VERBOSE", "how often -v: 0, 1 or 2")] {
+        let mut endless = std::process::Command::new(env!("CARGO_BIN_EXE_endless"));
+        let said = endless.args(["check", "--", "true"]).env(variable, "maybe").output().unwrap();
+        assert_eq!(said.status.code(), Some(2));
+        let message = format!("endless: {variable}=maybe: `maybe` is no value of a switch\nhint: {hint}\n");
+        assert_eq!(String::from_utf8_lossy(&said.stderr), message);
+    }
+}
+
 /// A release build is static, and looks names up otherwise (src/sys/names.rs): `make test` runs this in both.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "a test runs the program")]

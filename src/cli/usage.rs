@@ -1,6 +1,7 @@
 //! Wrong use, and the texts around the list of options.
 
 use super::Invocation;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
@@ -65,6 +66,9 @@ impl std::error::Error for UsageError {}
 impl UsageError {
     /// What clap says, in the form of all other errors: the fault on the first line, its tip as the hint.
     pub(super) fn from_clap(error: &clap::Error, command: &str) -> UsageError {
+        if let Some(wrong) = wrong_variable(error) {
+            return wrong;
+        }
         let text = error.render().to_string();
         let fault = UsageError::fault(error);
         // What comes after `--` is COMMAND: no place for a value.
@@ -106,6 +110,19 @@ impl UsageError {
     pub(super) fn new(what: impl fmt::Display, hint: impl fmt::Display) -> UsageError {
         UsageError { message: format!("{what}\nhint: {hint}") }
     }
+}
+
+/// A switch takes no value on the command line: a wrong one is its variable's.
+fn wrong_variable(error: &clap::Error) -> Option<UsageError> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let option = text(ContextKind::InvalidArg).filter(|_| error.kind() == ErrorKind::ValueValidation)?;
+    let variable = option.trim_matches(['-', '.']).replace('-', "_").to_uppercase();
+    let hint = if option.starts_with("--verbose") { "how often -v: 0, 1 or 2" } else { "yes or no" };
+    let value = text(ContextKind::InvalidValue)?;
+    Some(UsageError::new(format_args!("ENDLESS_{variable}={value}: `{value}` is no value of a switch"), hint))
 }
 
 /// `endless exec -- COMMAND`.

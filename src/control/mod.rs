@@ -9,7 +9,8 @@ mod status;
 pub use place::{directories, in_directory, name_of};
 pub use status::{GenerationStatus, LastStart, ListenerStatus, Status};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// The version of the protocol: an endless that speaks another one refuses with a reason.
@@ -51,9 +52,18 @@ pub enum Ask {
     Upgrade,
     /// The same as the signal of this name; answered when that is done.
     Signal {
-        /// `USR1`, `SIGUSR1` or `10`.
+        /// `USR1`, `SIGUSR1` or `10`, which may be a number in JSON, too.
+        #[serde(deserialize_with = "name_or_number")]
         signal: String,
     },
+}
+
+fn name_or_number<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    match Value::deserialize(from)? {
+        Value::String(name) => Ok(name),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(D::Error::custom("signal is a name or a number")),
+    }
 }
 
 /// What a restart is waited for.
@@ -157,6 +167,8 @@ mod tests {
             read(r#"{"version":1,"request":"signal","signal":"USR1"}"#),
             Ok(Ask::Signal { signal: "USR1".into() })
         );
+        let number = r#"{"version":1,"request":"signal","signal":10}"#;
+        assert_eq!(read(number), Ok(Ask::Signal { signal: "10".into() }));
     }
 
     #[test]
@@ -168,6 +180,7 @@ mod tests {
             (r#"{"version":2,"request":"status"}"#, "version 1 of the control protocol, not 2"),
             (r#"{"version":1,"request":"dance"}"#, "dance"),
             (r#"{"version":1,"request":"signal"}"#, "signal"),
+            (r#"{"version":1,"request":"signal","signal":[]}"#, "a name or a number"),
         ] {
             let answer = request(text.as_bytes()).unwrap_err();
             assert!(!answer.ok && answer.reason.as_ref().unwrap().contains(reason), "{answer:?}");
