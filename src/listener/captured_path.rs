@@ -4,24 +4,24 @@
 //! it, in one step (rename(2)). What the copies do to the path on the way, removing it before they bind and when they stop,
 //! is not done while it leads to another's socket.
 
-use super::bound::{Bound, BoundAddress};
+use super::bound::BoundAddress;
 use super::capturing::{Asker, Verdict, replace};
 use super::listeners::Listeners;
 use super::port::{Listener, Port};
-use super::unix_name::{Inode, Named, TRIES, private_name, sweep};
+use super::unbound::is_connected;
+use super::unix_name::{Inode, Named, TRIES, kind_of, private_name, sweep};
 use super::unix_path::{Seat, UnixPath};
 use crate::notice::{Level, Notice};
 use crate::plan::UnixKind;
 use crate::sys::socket::{is_nonblocking, listen, listens};
 use crate::words::GenerationId;
 use nix::errno::Errno;
-use nix::sys::socket::{SockType, UnixAddr, bind, getsockname, getsockopt, sockopt};
+use nix::sys::socket::{UnixAddr, bind};
 use nix::sys::stat::{Mode, fstat, umask};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, lchown};
-use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::path::Path;
 
 /// What a file gets from the thread that makes it.
 #[derive(Debug, Clone, Copy)]
@@ -30,13 +30,6 @@ pub struct Maker {
     pub umask: u32,
     /// Its user and group for files.
     pub owner: (u32, u32),
-}
-
-/// The path a Unix stream socket is bound at, as it was typed; None for any other.
-#[must_use]
-pub fn path_of(socket: &OwnedFd) -> Option<PathBuf> {
-    let name: UnixAddr = getsockname(socket.as_raw_fd()).ok()?;
-    name.path().map(Path::to_owned)
 }
 
 impl Listeners {
@@ -53,20 +46,29 @@ impl Listeners {
         if let Some(verdict) = self.claim_path(generation, (path, kind), is_nonblocking(&socket), asker) {
             return verdict;
         }
-        let Some(captured) = self.captured_path(path).filter(|captured| captured.kind == kind) else {
-            return Verdict::GoOn;
-        };
-        captured.drop_closed(generation, asker.open);
-        if let Some(answer) = captured.hand_over(generation, |kept| replace(&socket, kept, asker)) {
-            return Verdict::Answer(answer);
+        let active = self.steered_to == generation;
+        if let Some(captured) = self.captured_path(path).filter(|captured| captured.kind == kind) {
+            captured.drop_closed(generation, asker.open);
+            if let Some(answer) = captured.hand_over(generation, |kept| replace(&socket, kept, asker)) {
+                return Verdict::Answer(answer);
+            }
+            if captured.has_other(generation) {
+                if captured.find(generation).is_some() {
+                    return Verdict::Answer(Err(Errno::EADDRINUSE));
+                }
+                let bound = captured.bind_theirs(generation, socket, maker);
+                if active && kind == UnixKind::Datagram && bound.is_ok() {
+                    // Bound late: everybody comes to this generation already.
+                    captured.lead_to(generation);
+                }
+                return Verdict::Answer(bound);
+            }
         }
-        if !captured.has_other(generation) {
-            return Verdict::GoOn;
+        // Of one that serves already, it is a client's.
+        if kind == UnixKind::Datagram && asker.early {
+            self.wait_until_bound(generation, socket, Some(path.to_owned()));
         }
-        if captured.find(generation).is_some() {
-            return Verdict::Answer(Err(Errno::EADDRINUSE));
-        }
-        Verdict::Answer(captured.bind_theirs(generation, socket, maker))
+        Verdict::GoOn
     }
 
     /// A copy is about to listen on its socket, which is bound at this path.
@@ -91,6 +93,17 @@ impl Listeners {
             }
             return None;
         }
+        self.note_path(generation, socket, path, kind)
+    }
+
+    /// Takes note of a socket that its copy has bound at a path by itself.
+    pub(super) fn note_path(
+        &mut self,
+        generation: GenerationId,
+        socket: OwnedFd,
+        path: &Path,
+        kind: UnixKind,
+    ) -> Option<Notice> {
         if UnixAddr::new(&private_name(path, u32::MAX)).is_err() {
             let text = format!(
                 "{} is not captured: the path is too long for private names beside it, so a new copy takes it before it \
@@ -103,7 +116,7 @@ impl Listeners {
         let known = !captured.seats.is_empty();
         captured.note_first(generation, socket);
         let address = BoundAddress::Path { kind, path: path.to_owned() }.to_string();
-        (!known).then(|| Notice::Listening { name: address.clone(), address, shared: None })
+        (!known).then(|| Notice::Listening { name: address.replace(':', "-"), address, shared: None })
     }
 
     /// A copy is about to remove this path.
@@ -138,9 +151,12 @@ impl Listeners {
 
     /// The captured path, as a new listener where it is not known yet.
     fn provide_path(&mut self, public: &Path, kind: UnixKind) -> Option<&mut UnixPath> {
-        let known =
-            |listener: &Listener| matches!(&listener.port, Port::Path(path) if path.captured && path.public == public);
-        let at = self.list.iter().position(known).unwrap_or_else(|| self.place(new_listener(public, kind)));
+        let here = |path: &UnixPath| path.captured && path.kind == kind && path.public == public;
+        let known = |listener: &Listener| matches!(&listener.port, Port::Path(path) if here(path));
+        let at = self.list.iter().position(known).unwrap_or_else(|| {
+            let address = BoundAddress::Path { kind, path: public.to_owned() };
+            self.place(Listener::captured(address, Port::Path(UnixPath::captured(public, kind))))
+        });
         match &mut self.list[at].port {
             Port::Path(path) => Some(path),
             _ => None,
@@ -149,9 +165,16 @@ impl Listeners {
 }
 
 impl UnixPath {
+    /// A path that no copy has bound yet.
+    fn captured(public: &Path, kind: UnixKind) -> UnixPath {
+        let (public, published) = (public.to_owned(), Inode::NONE);
+        UnixPath { public, kind, shared: false, captured: true, seats: Vec::new(), published, serial: 0 }
+    }
+
     /// Whether a generation listens here.
     pub(super) fn has(&self, owner: GenerationId) -> bool {
-        self.seats.iter().any(|seat| seat.owner == owner && !seat.waits && listens(&seat.named.socket))
+        let serves = |seat: &Seat| self.kind == UnixKind::Datagram || listens(&seat.named.socket);
+        self.seats.iter().any(|seat| seat.owner == owner && !seat.waits && serves(seat))
     }
 
     /// Whether another generation has a socket here, or one that crashed has left it one.
@@ -190,6 +213,15 @@ impl UnixPath {
     fn drop_closed(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
         let closed = |seat: &mut Seat| seat.owner == owner && !seat.waits && !open(seat.number());
         self.seats.extract_if(.., closed).for_each(|seat| seat.named.forget());
+    }
+
+    /// Forgets those datagram sockets of a generation that turned out to be clients: closed soon, or connected.
+    pub(super) fn drop_clients(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
+        let over = |seat: &Seat| is_connected(&seat.named.socket) || !open(seat.number());
+        let client = |seat: &mut Seat| seat.owner == owner && !seat.waits && over(seat);
+        if self.kind == UnixKind::Datagram {
+            self.seats.extract_if(.., client).for_each(|seat| seat.named.forget());
+        }
     }
 
     /// Gives a copy the socket that waits for it.
@@ -252,35 +284,5 @@ impl Seat {
     /// The socket's number, as /proc/PID/fd shows it.
     fn number(&self) -> u64 {
         fstat(&self.named.socket).map_or(0, |file| file.st_ino)
-    }
-}
-
-fn kind_of(socket: &OwnedFd) -> Option<UnixKind> {
-    match getsockopt(socket, sockopt::SockType) {
-        Ok(SockType::Stream) => Some(UnixKind::Stream),
-        Ok(SockType::SeqPacket) => Some(UnixKind::Seqpacket),
-        Ok(SockType::Datagram) => Some(UnixKind::Datagram),
-        _ => None,
-    }
-}
-
-fn new_listener(public: &Path, kind: UnixKind) -> Listener {
-    let address = BoundAddress::Path { kind, path: public.to_owned() };
-    let typed: Rc<str> = address.to_string().into();
-    let flag = format!("{typed}, which the target bound").into();
-    let path = UnixPath {
-        public: public.to_owned(),
-        kind,
-        shared: false,
-        captured: true,
-        seats: Vec::new(),
-        published: Inode::NONE,
-        serial: 0,
-    };
-    Listener {
-        bound: Bound { name: Rc::clone(&typed), typed, flag, address, number: None },
-        address: None,
-        options: Rc::default(),
-        port: Port::Path(path),
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of the bind(2) and listen(2) calls of copies that make their own sockets.
 
-use super::bound::{Bound, BoundAddress};
+use super::bound::BoundAddress;
 use super::captured::Captured;
 use super::inet::{Place, Transport, local_address, transport_of};
 use super::listeners::Listeners;
@@ -12,7 +12,6 @@ use nix::errno::Errno;
 use nix::sys::socket::{SockType, getsockopt, setsockopt, sockopt};
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::rc::Rc;
 
 /// What is to become of a call that waits.
 #[derive(Debug)]
@@ -119,7 +118,7 @@ impl Listeners {
     /// Whether a generation has a socket at any address it bound by itself.
     #[must_use]
     pub fn has_captured(&self, generation: GenerationId) -> bool {
-        self.list.iter().any(|listener| listener.has_captured(generation))
+        self.list.iter().any(|listener| listener.has_captured(generation)) || self.any_bound(generation)
     }
 
     /// Whether another generation has a socket at an address it bound by itself, and this one has none there.
@@ -127,6 +126,7 @@ impl Listeners {
     pub fn misses_captured(&self, generation: GenerationId) -> bool {
         self.captured().any(|captured| captured.has_other(generation) && !captured.has(generation))
             || self.captured_paths().any(|captured| captured.has_other(generation) && !captured.has(generation))
+            || self.captured_names().any(|named| named.has_other(generation) && !named.has(generation))
     }
 
     /// The generation that served has ended while this one starts: what it leaves at an address that this one has not bound
@@ -144,25 +144,24 @@ impl Listeners {
             match &mut listener.port {
                 Port::Captured(captured) => captured.drop_waiting(generation),
                 Port::Path(path) if path.captured => path.drop_waiting(generation),
+                Port::Name(named) => named.drop_waiting(generation),
                 _ => {}
             }
         }
     }
 
-    /// Whether a generation has datagram sockets that it bound by itself.
-    #[must_use]
-    pub fn any_datagrams(&self, generation: GenerationId) -> bool {
-        self.captured().any(|captured| captured.place().transport == Transport::Udp && captured.has(generation))
-    }
-
     /// A generation serves: what it has bound for datagrams and closed again, or connected, is a client's. `open` as in
     /// [`Asker`].
-    pub fn drop_clients(&mut self, generation: GenerationId, open: &dyn Fn(u64) -> bool) {
+    pub fn drop_clients(&mut self, generation: GenerationId, open: &dyn Fn(u64) -> bool) -> Vec<Notice> {
         for listener in &mut self.list {
-            if let Port::Captured(captured) = &mut listener.port {
-                captured.drop_clients(generation, open);
+            match &mut listener.port {
+                Port::Captured(captured) => captured.drop_clients(generation, open),
+                Port::Path(path) if path.captured => path.drop_clients(generation, open),
+                Port::Name(named) => named.drop_clients(generation, open),
+                _ => {}
             }
         }
+        self.note_bound(generation, open)
     }
 
     fn captured(&self) -> impl Iterator<Item = &Captured> {
@@ -190,8 +189,8 @@ impl Listeners {
         if self.captured_at(place).is_some() {
             return;
         }
-        let fresh = new_listener(place, self.steered_to);
-        self.place(fresh);
+        let captured = Box::new(Captured::new(place, self.steered_to));
+        self.place(Listener::captured(address(place), Port::Captured(captured)));
     }
 }
 
@@ -211,18 +210,4 @@ fn address(place: Place) -> BoundAddress {
 fn listening(place: Place) -> Notice {
     let address = address(place).to_string();
     Notice::Listening { name: address.replace(':', "-"), address, shared: None }
-}
-
-fn new_listener(place: Place, active: GenerationId) -> Listener {
-    let address = address(place);
-    let typed = address.to_string();
-    let flag = format!("{typed}, which the target bound");
-    let bound =
-        Bound { name: typed.replace(':', "-").into(), typed: typed.into(), flag: flag.into(), address, number: None };
-    Listener {
-        bound,
-        address: None,
-        options: Rc::default(),
-        port: Port::Captured(Box::new(Captured::new(place, active))),
-    }
 }

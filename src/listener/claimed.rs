@@ -52,6 +52,19 @@ impl Listeners {
         put(&self.list[at], generation, nonblock, asker)
     }
 
+    /// The same for an abstract name.
+    pub fn claim_name(
+        &self,
+        generation: GenerationId,
+        (name, kind): (&[u8], UnixKind),
+        nonblock: bool,
+        asker: Asker<'_>,
+    ) -> Option<Verdict> {
+        let wanted = BoundAddress::Abstract { kind, name: name.to_owned() };
+        let at = self.planned(generation).find(|at| self.list[*at].bound.address == wanted)?;
+        put(&self.list[at], generation, nonblock, asker)
+    }
+
     /// Which listener of the plan is at this path.
     pub(super) fn planned_path(&self, generation: GenerationId, path: &Path) -> Option<usize> {
         let here = |at: &usize| matches!(&self.list[*at].port, Port::Path(planned) if leads_to(planned, path));

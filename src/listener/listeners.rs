@@ -11,6 +11,7 @@ use super::programs::Programs;
 use super::said;
 use super::steered::{NOBODY, Steered};
 use super::substitute::Substitute;
+use super::unbound::Unbound;
 use crate::notice::Notice;
 use crate::plan::ListenerSpec;
 use crate::sys::socket::accept_queue;
@@ -31,6 +32,9 @@ pub struct Listeners {
     pub(super) asked: BTreeSet<(GenerationId, u16)>,
     /// Sockets that were made for copies, which have not listened on them yet.
     pub(super) substitutes: Vec<Substitute>,
+    /// Of copies that are not known to serve yet: there are none while endless is upgraded.
+    #[serde(skip)]
+    pub(super) unbound: Vec<Unbound>,
 }
 
 impl Listeners {
@@ -53,8 +57,8 @@ impl Listeners {
         let around = Circumstances { passed, crowded, programs: Rc::new(Programs::new(specs.len())) };
         let list = Vec::with_capacity(specs.len());
         let sets = Sets { plan: (0..specs.len()).collect(), ..Sets::default() };
-        let mut listeners =
-            Listeners { list, sets, steered_to: NOBODY, asked: BTreeSet::new(), substitutes: Vec::new() };
+        let (substitutes, unbound) = (Vec::new(), Vec::new());
+        let mut listeners = Listeners { list, sets, steered_to: NOBODY, asked: BTreeSet::new(), substitutes, unbound };
         let mut sharing = Vec::with_capacity(specs.len());
         for spec in specs {
             match Listener::bind(spec, &around) {
@@ -198,7 +202,7 @@ impl Listeners {
             let listener = &mut self.list[at];
             match &mut listener.port {
                 _ if strange => {}
-                Port::Shared(_) | Port::Closed => {}
+                Port::Shared(_) | Port::Name(_) | Port::Closed => {}
                 Port::Captured(captured) => {
                     if let Err(errno) = captured.steer(to) {
                         notices.push(said::not_steered(listener, errno));
@@ -231,6 +235,7 @@ impl Listeners {
         self.list.iter_mut().for_each(|listener| listener.release(generation));
         self.asked.retain(|(asker, _)| *asker != generation);
         self.substitutes.retain(|one| one.owner != generation);
+        self.unbound.retain(|one| one.owner != generation);
         self.sets.of.remove(&generation);
         self.close_unused();
     }

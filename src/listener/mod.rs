@@ -7,6 +7,7 @@
 
 mod bound;
 mod captured;
+mod captured_name;
 mod captured_path;
 mod capturing;
 mod carrier;
@@ -38,6 +39,7 @@ mod shared;
 mod steered;
 mod substitute;
 mod tcp_table;
+mod unbound;
 mod unix_name;
 mod unix_path;
 mod unix_table;
@@ -47,7 +49,7 @@ mod untaken;
 mod tests;
 
 pub use bound::{Bound, BoundAddress};
-pub use captured_path::{Maker, path_of};
+pub use captured_path::Maker;
 pub use capturing::{Asker, Verdict};
 pub use change::Change;
 pub use client::ProbeStream;
@@ -60,4 +62,5 @@ pub use limit::raise_file_limit;
 pub use listeners::Listeners;
 pub use probe::{Probe, ProbeState};
 pub use substitute::Theirs;
+pub use unix_name::name_of;
 pub use untaken::Untaken;

@@ -2,6 +2,7 @@
 
 use super::bound::{Bound, BoundAddress};
 use super::captured::Captured;
+use super::captured_name::CapturedName;
 use super::error::{BIND, Fault, Problem};
 use super::holder;
 use super::inet::{Place, Transport};
@@ -40,6 +41,8 @@ pub(super) enum Port {
     Closed,
     /// An address that copies bind by themselves; nothing is handed to them.
     Captured(Box<Captured>),
+    /// An abstract Unix name that copies bind by themselves; its one socket is put in place of theirs.
+    Name(CapturedName),
 }
 
 /// Why the generations of a listener share its socket.
@@ -117,10 +120,18 @@ impl Listener {
         Ok((Listener { bound, address: Some(spec.address.clone()), options: options.clone(), port }, sharing))
     }
 
+    /// An address that copies bind by themselves.
+    pub(super) fn captured(address: BoundAddress, port: Port) -> Listener {
+        let typed = address.to_string();
+        let flag = format!("{typed}, which the target bound").into();
+        let bound = Bound { name: typed.replace(':', "-").into(), typed: typed.into(), flag, address, number: None };
+        Listener { bound, address: None, options: Rc::default(), port }
+    }
+
     /// Whether copies bind it by themselves.
     pub(super) fn is_captured(&self) -> bool {
         match &self.port {
-            Port::Captured(_) => true,
+            Port::Captured(_) | Port::Name(_) => true,
             Port::Path(path) => path.captured,
             _ => false,
         }
@@ -131,6 +142,7 @@ impl Listener {
         match &self.port {
             Port::Captured(captured) => captured.has(owner),
             Port::Path(path) => path.captured && path.has(owner),
+            Port::Name(named) => named.has(owner),
             _ => false,
         }
     }
@@ -141,6 +153,7 @@ impl Listener {
             Port::Closed => true,
             Port::Captured(captured) => captured.is_empty(),
             Port::Path(path) => path.captured && path.seats.is_empty(),
+            Port::Name(named) => named.is_empty(),
             Port::Shared(_) | Port::Steered(_) => false,
         }
     }
@@ -151,7 +164,7 @@ impl Listener {
             Port::Shared(shared) => Some(shared.socket.as_fd()),
             Port::Steered(steered) => steered.seat(owner),
             Port::Path(path) => path.seat(owner),
-            Port::Captured(_) | Port::Closed => None,
+            Port::Captured(_) | Port::Name(_) | Port::Closed => None,
         }
     }
 
@@ -163,7 +176,7 @@ impl Listener {
     /// All sockets only this generation uses here.
     pub(super) fn own_seats(&self, owner: GenerationId) -> impl Iterator<Item = BorrowedFd<'_>> {
         let (one, captured) = match &self.port {
-            Port::Shared(_) | Port::Closed => (None, None),
+            Port::Shared(_) | Port::Name(_) | Port::Closed => (None, None),
             Port::Steered(steered) => (steered.seat(owner), None),
             Port::Path(path) => (path.own_seat(owner), None),
             Port::Captured(captured) => (None, Some(captured)),
@@ -174,7 +187,7 @@ impl Listener {
     /// A socket for the next generation.
     pub(super) fn make(&mut self) -> Result<Made, Problem> {
         Ok(match &mut self.port {
-            Port::Shared(_) | Port::Captured(_) | Port::Closed => Made::None,
+            Port::Shared(_) | Port::Captured(_) | Port::Name(_) | Port::Closed => Made::None,
             Port::Steered(steered) if steered.seat(NOBODY).is_some() => Made::First,
             Port::Steered(steered) => Made::Socket(steered.make(&self.options)?),
             Port::Path(path) => path.make(&self.options)?,
@@ -198,13 +211,14 @@ impl Listener {
             Port::Steered(steered) => steered.rename(from, to),
             Port::Path(path) => path.rename(from, to),
             Port::Captured(captured) => captured.rename(from, to),
+            Port::Name(named) => named.rename(from, to),
         }
     }
 
     /// Puts back what a copy that is gone may have changed on a seat.
     pub(super) fn restore(&mut self, owner: GenerationId) {
         match &mut self.port {
-            Port::Shared(_) | Port::Captured(_) | Port::Closed => {}
+            Port::Shared(_) | Port::Captured(_) | Port::Name(_) | Port::Closed => {}
             Port::Steered(steered) => steered.restore(owner, &self.options),
             Port::Path(path) => path.restore(owner, &self.options),
         }
@@ -213,7 +227,7 @@ impl Listener {
     /// Ends listening on a generation's own seat.
     pub(super) fn shut(&mut self, owner: GenerationId) {
         match &mut self.port {
-            Port::Shared(_) | Port::Closed => {}
+            Port::Shared(_) | Port::Name(_) | Port::Closed => {}
             Port::Steered(steered) => steered.shut(owner),
             Port::Path(path) => path.shut(owner),
             Port::Captured(captured) => captured.shut(owner),
@@ -227,6 +241,7 @@ impl Listener {
             Port::Steered(steered) => steered.release(owner),
             Port::Path(path) => path.release(owner),
             Port::Captured(captured) => captured.release(owner),
+            Port::Name(named) => named.release(owner),
         }
     }
 
@@ -235,7 +250,7 @@ impl Listener {
         match &self.port {
             Port::Shared(shared) => shared.reset(&self.options),
             Port::Path(path) => path.reset_shared(&self.options),
-            Port::Steered(_) | Port::Captured(_) | Port::Closed => {}
+            Port::Steered(_) | Port::Captured(_) | Port::Name(_) | Port::Closed => {}
         }
     }
 }

@@ -70,7 +70,7 @@ impl Listeners {
 /// A stream listener with a seat of the generation's own. One that is bound to a device is not reached over loopback.
 fn can_be_probed(listener: &Listener, generation: GenerationId) -> bool {
     let streams = match &listener.port {
-        Port::Shared(_) | Port::Closed => false,
+        Port::Shared(_) | Port::Name(_) | Port::Closed => false,
         Port::Steered(steered) => steered.place().transport == Transport::Tcp && listener.options.device.is_none(),
         Port::Captured(captured) => captured.place().transport == Transport::Tcp && captured.has(generation),
         Port::Path(path) => path.kind() == UnixKind::Stream && path.private_name(generation).is_some(),
@@ -188,7 +188,7 @@ fn reach(listener: &mut Listener, generation: GenerationId) -> Result<(ProbeStre
             let name = path.private_name(generation).ok_or(Errno::ENOENT)?;
             Ok((connect_unix(name)?, None))
         }
-        Port::Shared(_) | Port::Closed => Err(Errno::ENOTSUP),
+        Port::Shared(_) | Port::Name(_) | Port::Closed => Err(Errno::ENOTSUP),
     }
 }
 

@@ -4,9 +4,9 @@ use super::error::{BIND, During, Fault, Problem};
 use super::holder;
 use super::options::begin_to_listen;
 use super::shared::{answers, unix_socket};
-use crate::plan::{SocketOptions, UnixKind};
+use crate::plan::{SocketOptions, UnixKind, UnixName};
 use nix::errno::Errno;
-use nix::sys::socket::{UnixAddr, bind};
+use nix::sys::socket::{SockType, UnixAddr, bind, getsockname, getsockopt, sockopt};
 use nix::sys::stat::{Mode, fchmod, umask};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -184,4 +184,22 @@ pub(super) fn private(
         }
     }
     Err(Fault { step: "find a free private name", errno: Errno::EADDRINUSE })
+}
+
+/// The name of a Unix socket, a path as it was typed; None for any other, and for one that is not bound.
+#[must_use]
+pub fn name_of(socket: &OwnedFd) -> Option<UnixName> {
+    let name: UnixAddr = getsockname(socket.as_raw_fd()).ok()?;
+    let path = || name.path().map(|path| UnixName::Path(path.to_owned()));
+    name.as_abstract().map(|name| UnixName::Abstract(name.to_owned())).or_else(path)
+}
+
+/// The kind of a Unix socket.
+pub(super) fn kind_of(socket: &OwnedFd) -> Option<UnixKind> {
+    match getsockopt(socket, sockopt::SockType) {
+        Ok(SockType::Stream) => Some(UnixKind::Stream),
+        Ok(SockType::SeqPacket) => Some(UnixKind::Seqpacket),
+        Ok(SockType::Datagram) => Some(UnixKind::Datagram),
+        _ => None,
+    }
 }

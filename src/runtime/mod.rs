@@ -236,6 +236,9 @@ impl Runtime {
                 self.forget = Some(generation);
                 self.copies.values_mut().for_each(|copy| copy.channels.gone(generation));
             }
+            if let Event::Ready(generation, _) = event {
+                self.drop_clients(generation);
+            }
             for action in self.supervisor.handle(clock::now(), event) {
                 self.carry_out(action);
             }
@@ -258,9 +261,6 @@ impl Runtime {
                 watch.end(&mut self.listeners);
                 if active {
                     self.listeners.drop_waiting(copy.generation);
-                    if self.listeners.any_datagrams(copy.generation) {
-                        trapped::drop_clients(copy, &mut self.listeners);
-                    }
                 }
             }
             copy.check = None;

@@ -2,9 +2,9 @@
 
 use super::copy::Copy;
 use super::{Runtime, clock};
-use crate::listener::{Asker, Listeners, Maker, Theirs, Verdict, path_of};
-use crate::notice::Level;
-use crate::plan::UnixKind;
+use crate::listener::{Asker, BoundAddress, Listeners, Maker, Theirs, Verdict, name_of};
+use crate::notice::{Level, Notice};
+use crate::plan::{UnixKind, UnixName};
 use crate::spawn::{self, Caller, ProcessTable};
 use crate::sys::seccomp::{Call, Calls, Trap};
 use crate::words::GenerationId;
@@ -15,7 +15,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -43,8 +43,9 @@ impl Runtime {
             bytes => bytes.ok()?,
         };
         let at = match unix(&bytes) {
-            Some(path) if self.plan.captures_paths() => Target::Path(caller.path(None, &path)?),
-            Some(_) => return None,
+            Some(UnixName::Path(path)) if self.plan.captures_paths() => Target::Path(caller.path(None, &path)?),
+            Some(UnixName::Path(_)) => return None,
+            Some(UnixName::Abstract(name)) => Target::Name(name),
             None => Target::Inet(inet(&bytes).filter(|at| at.port() != 0)?),
         };
         let number = descriptor_number(call);
@@ -59,15 +60,10 @@ impl Runtime {
         let asker = Asker { open: &open, early, may_bind: &may_bind, put: &put };
         match (caller.descriptor(number), at) {
             _ if !calls.waits(call) => None,
-            (Ok(socket), Target::Inet(at)) => {
-                let (verdict, notice) = self.listeners.bind_asked(of, socket, at, asker);
+            (Ok(socket), at) => {
+                let (verdict, notice) = bind_asked(&mut self.listeners, of, socket, &at, caller, asker);
                 self.tell_all(notice.into_iter().collect());
                 Some(verdict)
-            }
-            (Ok(socket), Target::Path(path)) => {
-                let (umask, uid, gid) = caller.makes_files_as();
-                let maker = Maker { umask, owner: (uid, gid) };
-                Some(self.listeners.path_bind_asked(of, socket, &path, maker, asker))
             }
             (Err(errno), at) if forbidden(errno) => {
                 let Some(protocol) = caller.protocol(number) else {
@@ -75,12 +71,16 @@ impl Runtime {
                 };
                 let theirs = Theirs { protocol, nonblock: flags().contains(OFlag::O_NONBLOCK) };
                 let verdict = bind_instead(&mut self.listeners, of, &theirs, &at, asker);
-                let (level, text) = match (&verdict, &at) {
-                    (None, Target::Path(path)) => (
-                        Level::Problem,
-                        format!("{} is not captured: pidfd_getfd(2): {}", path.display(), errno.desc()),
-                    ),
-                    _ => (Level::Detail, INSTEAD.to_owned()),
+                let (level, text) = match at.left_alone(&theirs.protocol).filter(|_| verdict.is_none() && early) {
+                    Some(what) => {
+                        let why = errno.desc();
+                        let text = format!(
+                            "{what} is not captured, for pidfd_getfd(2) is forbidden ({why}): with -l {what} \
+                             --capture always it is"
+                        );
+                        (Level::Problem, text)
+                    }
+                    None => (Level::Detail, INSTEAD.to_owned()),
                 };
                 self.tell_of_capture(level, text);
                 verdict
@@ -99,11 +99,14 @@ impl Runtime {
             return None;
         }
         let backlog = i32::try_from(call.args[1].cast_signed()).unwrap_or(-1);
-        if let Some(path) = path_of(&socket) {
-            if !self.plan.captures_paths() {
-                return None;
-            }
-            let notice = self.listeners.path_listen_asked(of, socket, &caller.path(None, &path)?, backlog);
+        if let Some(name) = name_of(&socket) {
+            let notice = match name {
+                UnixName::Path(_) if !self.plan.captures_paths() => None,
+                UnixName::Path(path) => {
+                    self.listeners.path_listen_asked(of, socket, &caller.path(None, &path)?, backlog)
+                }
+                UnixName::Abstract(name) => self.listeners.name_listen_asked(of, socket, &name),
+            };
             self.tell_all(notice.into_iter().collect());
             // Not in its place: its clients are to see who listens (SO_PEERCRED, unix(7)).
             return None;
@@ -116,6 +119,14 @@ impl Runtime {
             self.tell(&notice);
         }
         Some(verdict)
+    }
+
+    /// A copy serves: its datagram sockets that are no server's are let go, before anybody is sent there.
+    pub(super) fn drop_clients(&mut self, generation: GenerationId) {
+        let Some(copy) = self.copies.get_mut(&generation) else { return };
+        let (copy, sockets) = (RefCell::new(copy), OnceCell::new());
+        let notices = self.listeners.drop_clients(generation, &|inode| is_open(inode, &sockets, &copy));
+        self.tell_all(notices);
     }
 
     /// A process that does not let endless look at what it needs to see: its call goes on.
@@ -137,6 +148,26 @@ impl Runtime {
 const INSTEAD: &str = "the profile of this container forbids pidfd_getfd(2): the target gets sockets that endless makes for \
                        those it binds";
 
+/// What becomes of a socket whose copy wants to bind it.
+fn bind_asked(
+    listeners: &mut Listeners,
+    of: GenerationId,
+    socket: OwnedFd,
+    at: &Target,
+    caller: Caller,
+    asker: Asker<'_>,
+) -> (Verdict, Option<Notice>) {
+    match at {
+        Target::Inet(at) => listeners.bind_asked(of, socket, *at, asker),
+        Target::Path(path) => {
+            let (umask, uid, gid) = caller.makes_files_as();
+            let maker = Maker { umask, owner: (uid, gid) };
+            (listeners.path_bind_asked(of, socket, path, maker, asker), None)
+        }
+        Target::Name(name) => (listeners.name_bind_asked(of, socket, name, asker), None),
+    }
+}
+
 /// Binds a socket of our own in place of one that cannot be had.
 fn bind_instead(
     listeners: &mut Listeners,
@@ -149,6 +180,7 @@ fn bind_instead(
         Target::Inet(at) if (asker.may_bind)(at.port()) => listeners.bind_instead(of, theirs, *at, asker),
         Target::Inet(_) => None,
         Target::Path(path) => listeners.claim_path(of, (path, unix_kind(&theirs.protocol)?), theirs.nonblock, asker),
+        Target::Name(name) => listeners.claim_name(of, (name, unix_kind(&theirs.protocol)?), theirs.nonblock, asker),
     }
 }
 
@@ -157,6 +189,21 @@ fn bind_instead(
 enum Target {
     Inet(SocketAddr),
     Path(PathBuf),
+    Name(Vec<u8>),
+}
+
+impl Target {
+    /// The listener it would be, where a socket of this protocol cannot be replaced by one of our own.
+    fn left_alone(&self, protocol: &str) -> Option<String> {
+        let kind = || unix_kind(protocol);
+        let address = match self {
+            Target::Inet(at) if protocol.starts_with("UDP") => BoundAddress::Udp(*at),
+            Target::Inet(_) => return None,
+            Target::Path(path) => BoundAddress::Path { kind: kind()?, path: path.clone() },
+            Target::Name(name) => BoundAddress::Abstract { kind: kind()?, name: name.clone() },
+        };
+        Some(address.to_string())
+    }
 }
 
 /// The kind of a Unix socket, by what the kernel calls its protocol; datagram sockets have that of seqpacket, too.
@@ -182,13 +229,6 @@ fn is_open(inode: u64, sockets: &OnceCell<Option<HashSet<u64>>>, copy: &RefCell<
     all.as_ref().is_none_or(|all| all.contains(&inode))
 }
 
-/// Lets go of the datagram sockets of a copy that are no server's.
-pub(super) fn drop_clients(copy: &mut Copy, listeners: &mut Listeners) {
-    let (generation, copy) = (copy.generation, RefCell::new(copy));
-    let sockets = OnceCell::new();
-    listeners.drop_clients(generation, &|inode| is_open(inode, &sockets, &copy));
-}
-
 /// The first argument; of an int only the lower half counts.
 #[allow(clippy::cast_possible_truncation, reason = "the kernel does the same")]
 pub(super) fn descriptor_number(call: &Call) -> i32 {
@@ -203,12 +243,15 @@ fn address(caller: Caller, call: &Call) -> nix::Result<Vec<u8>> {
     caller.memory(call.args[1], usize::try_from(call.args[2].min(LONGEST)).unwrap_or_default())
 }
 
-/// Reads `struct sockaddr_un` with a path (unix(7)).
-fn unix(bytes: &[u8]) -> Option<PathBuf> {
+/// Reads `struct sockaddr_un` with a name (unix(7)).
+fn unix(bytes: &[u8]) -> Option<UnixName> {
     let family = u16::from_ne_bytes(bytes.get(..2)?.try_into().ok()?);
-    let path = bytes.get(2..)?.split(|byte| *byte == 0).next()?;
-    let bound = i32::from(family) == libc::AF_UNIX && !path.is_empty();
-    bound.then(|| PathBuf::from(OsStr::from_bytes(path)))
+    match bytes.get(2..).filter(|_| i32::from(family) == libc::AF_UNIX)? {
+        // Nothing: the kernel chooses a name.
+        [] => None,
+        [0, name @ ..] => Some(UnixName::Abstract(name.to_owned())),
+        path => Some(UnixName::Path(OsStr::from_bytes(path.split(|byte| *byte == 0).next()?).into())),
+    }
 }
 
 /// Reads `struct sockaddr_in` or `struct sockaddr_in6` (ip(7), ipv6(7)).

@@ -47,6 +47,7 @@ mod stopping;
 mod storm;
 mod systemd;
 mod terminal;
+mod unix_names;
 mod unix_paths;
 mod upgrade;
 mod watch;

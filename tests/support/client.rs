@@ -3,7 +3,9 @@
 use nix::unistd::Pid;
 use std::io::{ErrorKind, Read, Result, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::unix::net::UnixStream;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub enum At {
     /// TCP.
     Tcp(SocketAddr),
-    /// A Unix stream socket.
+    /// A Unix socket; a path that begins with `@` is an abstract name.
     Unix(PathBuf),
 }
 
@@ -46,11 +48,19 @@ impl At {
                 Box::new(stream)
             }
             At::Unix(path) => {
-                let stream = UnixStream::connect(path)?;
+                let stream = UnixStream::connect_addr(&unix_address(path)?)?;
                 stream.set_read_timeout(Some(PATIENCE))?;
                 Box::new(stream)
             }
         })
+    }
+}
+
+/// The address of a Unix socket, as [`At::Unix`] writes it.
+pub fn unix_address(path: &Path) -> Result<UnixAddress> {
+    match path.as_os_str().as_bytes() {
+        [b'@', name @ ..] => UnixAddress::from_abstract_name(name),
+        _ => UnixAddress::from_pathname(path),
     }
 }
 

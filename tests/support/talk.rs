@@ -1,8 +1,11 @@
 //! Clients of protocols other than HTTP: a new connection, one question, and the answer it has to get.
 
-use super::client::{At, Loss, PATIENCE, Stream, connect};
+use super::client::{At, Loss, PATIENCE, Stream, connect, unix_address};
 use std::io::{ErrorKind, Result};
 use std::net::UdpSocket;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -24,6 +27,8 @@ pub enum Talk {
     Redis,
     /// A datagram like no other, which has to come back (RFC 862).
     EchoUdp,
+    /// The same at a Unix datagram socket.
+    EchoUnix,
 }
 
 /// Asks once. `pause` is how long the server takes for its answer (FastCGI), or else the client between its connection, or
@@ -31,7 +36,7 @@ pub enum Talk {
 pub fn ask(at: &At, talk: Talk, pause: Duration) -> std::result::Result<(), Loss> {
     let answered = match talk {
         Talk::DnsUdp => one_datagram(at, QUERY).map(|answer| is_answer(&answer)),
-        Talk::EchoUdp => echo_udp(at),
+        Talk::EchoUdp | Talk::EchoUnix => echo(at),
         _ => {
             let mut stream = connect(at.clone())?;
             match talk {
@@ -39,7 +44,7 @@ pub fn ask(at: &At, talk: Talk, pause: Duration) -> std::result::Result<(), Loss
                 Talk::DnsTcp => dns_tcp(&mut *stream, pause),
                 Talk::Imap => imap(&mut *stream, pause),
                 Talk::Ssh => ssh(&mut *stream, pause),
-                Talk::Redis | Talk::DnsUdp | Talk::EchoUdp => redis(&mut *stream),
+                Talk::Redis | Talk::DnsUdp | Talk::EchoUdp | Talk::EchoUnix => redis(&mut *stream),
             }
         }
     };
@@ -115,7 +120,10 @@ fn dns_tcp(stream: &mut dyn Stream, pause: Duration) -> Result<bool> {
 
 /// Without a second try: a datagram that is lost is lost.
 fn one_datagram(at: &At, question: &[u8]) -> Result<Vec<u8>> {
-    let At::Tcp(at) = at else { return Err(ErrorKind::Unsupported.into()) };
+    let at = match at {
+        At::Tcp(at) => at,
+        At::Unix(path) => return one_unix_datagram(path, question),
+    };
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.connect(at)?;
@@ -125,7 +133,19 @@ fn one_datagram(at: &At, question: &[u8]) -> Result<Vec<u8>> {
     Ok(answer[..length].to_vec())
 }
 
-fn echo_udp(at: &At) -> Result<bool> {
+/// Not connected: the server may answer from another name than the one that was asked.
+fn one_unix_datagram(path: &Path, question: &[u8]) -> Result<Vec<u8>> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let own = format!("endless-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let socket = UnixDatagram::bind_addr(&UnixAddress::from_abstract_name(own)?)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.send_to_addr(question, &unix_address(path)?)?;
+    let mut answer = [0; 512];
+    let length = socket.recv(&mut answer)?;
+    Ok(answer[..length].to_vec())
+}
+
+fn echo(at: &At) -> Result<bool> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let question = NEXT.fetch_add(1, Ordering::Relaxed).to_ne_bytes();
     Ok(one_datagram(at, &question)? == question)
