@@ -20,6 +20,9 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+/// The variables endless was started with.
+type Environment = Vec<(OsString, OsString)>;
+
 /// Of more listeners than this, one line tells how many there are.
 const TOLD_ONE_BY_ONE: usize = 32;
 
@@ -31,9 +34,10 @@ fn begin() -> u8 {
     if let Some(state) = carried::arrive() {
         return resume(state).unwrap_or_else(|error| fail(&error));
     }
-    let code = match cli::parse(std::env::args_os()) {
-        Ok(Invocation::Run(args)) => run(&args, inherited),
-        Ok(Invocation::Check(args)) => check(&args),
+    let environment: Vec<_> = std::env::vars_os().collect();
+    let code = match cli::parse(std::env::args_os(), &environment) {
+        Ok(Invocation::Run(args)) => run(&args, inherited, environment),
+        Ok(Invocation::Check(args)) => check(&args, environment),
         Ok(Invocation::Ask(args)) => ask(&args),
         Ok(Invocation::Exec(command)) => Ok(exec(&command)),
         Ok(Invocation::Presets) => Ok(answer(&presets::table())),
@@ -63,9 +67,9 @@ fn resume(state: std::io::Result<Vec<u8>>) -> Result<u8> {
 }
 
 /// The main job. Everything is checked, locked and bound before the first process starts.
-fn run(args: &Args, inherited: Inherited) -> Result<u8> {
+fn run(args: &Args, inherited: Inherited, environment: Environment) -> Result<u8> {
     let passed = listener::inherited();
-    let plan = plan(args, &passed)?;
+    let plan = plan(args, &passed, environment)?;
     if !plan.files.detach {
         return run_plan(plan, &passed, inherited, None);
     }
@@ -114,21 +118,20 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
     Ok(runtime.run())
 }
 
-fn plan(args: &Args, passed: &[listener::Inherited]) -> Result<Plan> {
+fn plan(args: &Args, passed: &[listener::Inherited], environment: Environment) -> Result<Plan> {
     let socket = |one: &listener::Inherited| InheritedSocket { fd: one.number, name: one.name.clone() };
     let around = Surroundings {
         inherited: passed.iter().map(socket).collect(),
         // A [::] that cannot be bound all the same becomes 0.0.0.0 when it is bound.
         ipv6: listener::has_ipv6,
-        environment: std::env::vars_os().collect(),
+        environment,
     };
     Ok(Plan::new(args, &around)?)
 }
 
 /// `endless check`: says what would run.
-fn check(args: &Args) -> Result<u8> {
-    let plan = plan(args, &listener::inherited())?;
-    let environment: Vec<_> = std::env::vars_os().collect();
+fn check(args: &Args, environment: Environment) -> Result<u8> {
+    let plan = plan(args, &listener::inherited(), environment.clone())?;
     Ok(answer(&show::render(&plan, &environment)))
 }
 

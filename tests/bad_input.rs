@@ -17,7 +17,7 @@ fn surroundings() -> Surroundings {
 }
 
 fn parse(line: &[&str]) -> Result<Invocation, cli::UsageError> {
-    cli::parse(["endless"].iter().chain(line).map(OsString::from))
+    cli::parse(["endless"].iter().chain(line).map(OsString::from), &[])
 }
 
 fn plan(line: &[&str]) -> Result<Plan, (String, u8)> {

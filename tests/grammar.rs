@@ -117,7 +117,7 @@ proptest! {
         // A host name would be looked up.
         prop_assume!(long != "listen");
         let line = ["endless".to_owned(), format!("--{long}={value}"), "--".to_owned(), "true".to_owned()];
-        if let Ok(Invocation::Run(args)) = cli::parse(line.into_iter().map(OsString::from)) {
+        if let Ok(Invocation::Run(args)) = cli::parse(line.into_iter().map(OsString::from), &[]) {
             let _ = Plan::new(&args, &surroundings());
         }
     }
@@ -142,7 +142,7 @@ proptest! {
 
     #[test]
     fn no_command_line_makes_it_panic(words in proptest::collection::vec(prop_oneof![".*", "-{1,2}[a-z-]{0,9}", Just("--".to_owned())], 0..8)) {
-        let _ = cli::parse(words.into_iter().map(OsString::from));
+        let _ = cli::parse(words.into_iter().map(OsString::from), &[]);
     }
 }
 
@@ -150,7 +150,7 @@ proptest! {
 fn durations_are_read_back_as_they_are_shown() {
     for text in ["0", "1", "1.5", "90s", "2m 30s", "1500ms", "1h 1ms"] {
         let line = ["endless", "--hammer", text, "--", "true"].map(OsString::from);
-        let Ok(Invocation::Run(args)) = cli::parse(line) else { panic!("{text}") };
+        let Ok(Invocation::Run(args)) = cli::parse(line, &[]) else { panic!("{text}") };
         let hammer = Plan::new(&args, &surroundings()).unwrap().lifecycle.hammer.unwrap();
         let shown = humantime::format_duration(hammer).to_string();
         assert_eq!(humantime::parse_duration(&shown).unwrap(), hammer, "{text}");

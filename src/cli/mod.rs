@@ -112,12 +112,16 @@ pub fn command() -> clap::Command {
     Args::command().mut_args(without_empty_variable)
 }
 
-/// Reads a whole command line, the program's own name included.
+/// Reads a whole command line, the program's own name included. `environment`: the variables endless has, among which may be
+/// options.
 ///
 /// # Errors
 /// Everything that does not have the shape of a command line of endless; its exit status is 2.
-pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
-    parse_with(args, None)
+pub fn parse(
+    args: impl IntoIterator<Item = OsString>,
+    environment: &[(OsString, OsString)],
+) -> Result<Invocation, UsageError> {
+    parse_with(args, environment, None)
 }
 
 /// The same with this text in the place of the file of `--config`, as it was when it was read.
@@ -126,6 +130,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
 /// As for [`parse`].
 pub fn parse_with(
     args: impl IntoIterator<Item = OsString>,
+    environment: &[(OsString, OsString)],
     configuration: Option<&[u8]>,
 ) -> Result<Invocation, UsageError> {
     let mut args = args.into_iter().skip(1).peekable();
@@ -152,7 +157,7 @@ pub fn parse_with(
         None => (None, target),
     };
     let merged = text.is_some();
-    let plain = if merged || short::has_variables() { None } else { short::read(&options) };
+    let plain = if merged || short::among(environment) { None } else { short::read(&options) };
     let mut args = match plain {
         Some(args) => args,
         None => match by_clap(options, merged)? {

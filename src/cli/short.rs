@@ -4,7 +4,7 @@
 //! the whole line then, so that there is one place that explains it.
 
 use super::Args;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 /// An option that may be given once: its names, and where its value goes.
@@ -65,7 +65,7 @@ pub(super) fn read(words: &[OsString]) -> Option<Args> {
     Some(args)
 }
 
-/// Whether any variable could be an option's.
-pub(super) fn has_variables() -> bool {
-    std::env::vars_os().any(|(name, _)| OsStr::as_bytes(&name).starts_with(b"ENDLESS_"))
+/// Whether any of these variables could be an option's.
+pub(super) fn among(environment: &[(OsString, OsString)]) -> bool {
+    environment.iter().any(|(name, _)| name.as_bytes().starts_with(b"ENDLESS_"))
 }

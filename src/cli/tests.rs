@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 fn parse(line: &[&str]) -> Result<Invocation, UsageError> {
-    super::parse(std::iter::once("endless").chain(line.iter().copied()).map(OsString::from))
+    super::parse(std::iter::once("endless").chain(line.iter().copied()).map(OsString::from), &[])
 }
 
 fn run(line: &[&str]) -> Args {

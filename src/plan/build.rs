@@ -10,7 +10,7 @@ use super::{
 };
 use crate::cli::Args;
 use crate::control;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 impl Plan {
@@ -165,16 +165,14 @@ fn check(plan: &Plan, args: &Args) -> Result<(), Error> {
     Ok(())
 }
 
-/// Builds the environment once, so that its files are known to be good, and looks the command up in its PATH.
+/// Looks the command up in the PATH of its environment, whose files are known to be good then.
 fn find_command(plan: &Plan, around: &Surroundings) -> Result<(), Error> {
-    let inherited = around.environment.iter().cloned();
-    let env = environment::build_environment(&plan.process, inherited, OsStr::to_owned)
+    let path = environment::path_of(&plan.process, &around.environment)
         .map_err(|error| Fault::new(error.reason, error.hint).at(error.flag, error.path.to_string_lossy()))?;
-    let path: Option<&OsString> = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
     let Some(command) = plan.command.first() else {
         return Err(Fault::new("there is no command to run", "endless [OPTIONS] -- COMMAND").at_switch("COMMAND"));
     };
-    let found = command::resolve(command, plan.process.chdir.as_deref(), path.map(OsString::as_os_str));
+    let found = command::resolve(command, plan.process.chdir.as_deref(), path.as_deref());
     found.map(drop).map_err(|error| {
         let fault = Fault::new(error.to_string(), error.hint());
         Error { code: error.exit_code(), ..fault.at("COMMAND", command.to_string_lossy()) }

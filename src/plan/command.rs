@@ -1,6 +1,7 @@
 //! Where the command is.
 
-use super::{Plan, build_environment};
+use super::Plan;
+use super::environment::path_of;
 use crate::words::{CODE_NOT_EXECUTABLE, CODE_NOT_FOUND};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
@@ -87,11 +88,10 @@ impl Plan {
     ///
     /// # Errors
     /// [`CommandError`], when there is no such file or it cannot be executed.
-    pub fn file(&self, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<PathBuf, CommandError> {
-        let env = build_environment(&self.process, environment, OsStr::to_owned).unwrap_or_default();
-        let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
+    pub fn file(&self, environment: &[(OsString, OsString)]) -> Result<PathBuf, CommandError> {
+        let path = path_of(&self.process, environment).unwrap_or_default();
         let command = self.command.first().map(OsString::as_os_str).unwrap_or_default();
-        resolve(command, self.process.chdir.as_deref(), path)
+        resolve(command, self.process.chdir.as_deref(), path.as_deref())
     }
 }
 

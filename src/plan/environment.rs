@@ -2,7 +2,6 @@
 
 use super::dotenv;
 use super::process::{Account, EnvChange, ProcessSpec};
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -83,10 +82,8 @@ pub fn build_environment(
     inherited: impl Iterator<Item = (OsString, OsString)>,
     expand: impl Fn(&OsStr) -> OsString,
 ) -> Result<Vec<(OsString, OsString)>, EnvError> {
-    let mut env = Environment::default();
-    if !spec.clear_env {
-        inherited.filter(|(name, _)| !is_own(name)).for_each(|(name, value)| env.set(name, value));
-    }
+    let inherited = inherited.filter(|(name, _)| !spec.clear_env && !is_own(name));
+    let mut env = Environment(inherited.collect());
     if let Some(account) = spec.identity.as_ref().and_then(|identity| identity.account.as_ref()) {
         env.log_in(account);
     }
@@ -98,7 +95,19 @@ pub fn build_environment(
             EnvChange::Dir(path) => env.read_dir(path)?,
         }
     }
-    Ok(env.entries.into_iter().flatten().collect())
+    Ok(env.0)
+}
+
+/// PATH as a copy gets it, when endless has `inherited`.
+///
+/// # Errors
+/// As for [`build_environment`].
+pub fn path_of(spec: &ProcessSpec, inherited: &[(OsString, OsString)]) -> Result<Option<OsString>, EnvError> {
+    let path = |env: &[(OsString, OsString)]| env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+    if spec.env.is_empty() && !spec.clear_env {
+        return Ok(path(inherited));
+    }
+    build_environment(spec, inherited.iter().cloned(), OsStr::to_owned).map(|env| path(&env))
 }
 
 fn is_own(name: &OsStr) -> bool {
@@ -110,27 +119,18 @@ fn is_own(name: &OsStr) -> bool {
 }
 
 /// Variables in the order they were first set.
-#[derive(Default)]
-struct Environment {
-    entries: Vec<Option<(OsString, OsString)>>,
-    places: HashMap<OsString, usize>,
-}
+struct Environment(Vec<(OsString, OsString)>);
 
 impl Environment {
     fn set(&mut self, name: OsString, value: OsString) {
-        match self.places.get(&name) {
-            Some(place) => self.entries[*place] = Some((name, value)),
-            None => {
-                self.places.insert(name.clone(), self.entries.len());
-                self.entries.push(Some((name, value)));
-            }
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name, value)),
         }
     }
 
     fn unset(&mut self, name: &OsStr) {
-        if let Some(place) = self.places.remove(name) {
-            self.entries[place] = None;
-        }
+        self.0.retain(|(known, _)| known != name);
     }
 
     fn log_in(&mut self, account: &Account) {

@@ -146,7 +146,7 @@ mod tests {
 
     fn plan(words: &[&str]) -> Plan {
         let line = ["endless", "-l", "127.0.0.1:80"].iter().chain(words).chain(&["--", "sh"]).map(OsString::from);
-        let Ok(crate::cli::Invocation::Run(args)) = crate::cli::parse(line) else { panic!("{words:?}") };
+        let Ok(crate::cli::Invocation::Run(args)) = crate::cli::parse(line, &[]) else { panic!("{words:?}") };
         let around =
             Surroundings { inherited: vec![], ipv6: || true, environment: vec![("PATH".into(), "/bin".into())] };
         Plan::new(&args, &around).unwrap_or_else(|error| panic!("{words:?}: {error}"))

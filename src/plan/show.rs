@@ -61,7 +61,7 @@ impl Page {
 }
 
 fn file(plan: &Plan, environment: &[(OsString, OsString)]) -> String {
-    match plan.file(environment.iter().cloned()) {
+    match plan.file(environment) {
         Ok(found) => found.display().to_string(),
         Err(error) => error.to_string(),
     }

@@ -8,7 +8,7 @@ fn surroundings() -> Surroundings {
 }
 
 fn args(line: &[&str]) -> cli::Args {
-    match cli::parse(["endless"].iter().chain(line).map(OsString::from)) {
+    match cli::parse(["endless"].iter().chain(line).map(OsString::from), &[]) {
         Ok(Invocation::Run(args)) => *args,
         other => panic!("{other:?}"),
     }

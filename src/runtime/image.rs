@@ -6,7 +6,7 @@ use crate::handoff::{self, Template};
 use crate::notice::Notice;
 use crate::plan::{Plan, ReadyMode, build_environment, command};
 use crate::words::{Failure, GenerationId};
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -48,8 +48,8 @@ impl Runtime {
         let program = self.program(&environment)?;
         let checks = matches!(self.plan.readiness.mode, ReadyMode::Exec(_));
         Ok(Image {
-            program: c_string(program.as_os_str())?,
-            argv: command.iter().map(|arg| c_string(&template.expand(arg))).collect::<Result<_, _>>()?,
+            program: c_string(program.into_os_string().into_vec())?,
+            argv: command.iter().map(|arg| c_string(template.expand(arg).into_vec())).collect::<Result<_, _>>()?,
             environment: checks.then(|| environment.clone()),
             envp: environment.into_iter().map(variable).collect::<Result<_, _>>()?,
             numbers: handed.numbers,
@@ -78,13 +78,14 @@ fn not_told(error: &dyn std::fmt::Display) -> Failure {
     not_made(&format!("make the environment: {reason} ({hint})"), 0)
 }
 
-fn c_string(text: &OsStr) -> Result<CString, Failure> {
-    CString::new(text.as_bytes()).map_err(|_| not_made("pass a NUL byte in an argument or the environment", 0))
+fn c_string(text: Vec<u8>) -> Result<CString, Failure> {
+    CString::new(text).map_err(|_| not_made("pass a NUL byte in an argument or the environment", 0))
 }
 
 fn variable((name, value): (OsString, OsString)) -> Result<CString, Failure> {
-    let mut text = name.into_vec();
+    let mut text = Vec::with_capacity(name.len() + value.len() + 2);
+    text.extend_from_slice(name.as_bytes());
     text.push(b'=');
     text.extend_from_slice(value.as_bytes());
-    c_string(OsStr::from_bytes(&text))
+    c_string(text)
 }

@@ -114,17 +114,15 @@ impl Source {
     /// `configuration`: the text of the file, where it is not to be read.
     fn make(&self, configuration: Option<&[u8]>) -> Result<(Box<Args>, Plan), String> {
         let one_line = |text: String| text.replace("\nhint: ", "; ");
-        let parsed = cli::parse_with(self.args.iter().cloned(), configuration);
+        let environment: Vec<_> = std::env::vars_os().collect();
+        let parsed = cli::parse_with(self.args.iter().cloned(), &environment, configuration);
         let args = match parsed.map_err(|error| one_line(error.to_string()))? {
             Invocation::Run(args) => args,
             _ => return Err("the command line is no longer one that runs something".to_owned()),
         };
         let socket = |one: &Inherited| InheritedSocket { fd: one.number, name: one.name.clone() };
-        let around = Surroundings {
-            inherited: self.passed.iter().map(socket).collect(),
-            ipv6: listener::has_ipv6,
-            environment: std::env::vars_os().collect(),
-        };
+        let around =
+            Surroundings { inherited: self.passed.iter().map(socket).collect(), ipv6: listener::has_ipv6, environment };
         let plan = Plan::new(&args, &around).map_err(|error| one_line(error.to_string()))?;
         Ok((args, plan))
     }

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 const IN_WORDS: [&str; 4] = ["name", "group", "supplementary", "retire-signal"];
 
 fn help(word: &str) -> String {
-    match cli::parse(["endless", word].map(OsString::from)) {
+    match cli::parse(["endless", word].map(OsString::from), &[]) {
         Ok(Invocation::Print(text)) => text,
         other => panic!("{word}: {other:?}"),
     }
@@ -18,7 +18,7 @@ fn help(word: &str) -> String {
 fn plan(options: &[String]) -> Plan {
     let line = ["endless", "-l", "localhost:4242"].map(str::to_owned).into_iter().chain(options.iter().cloned());
     let line = line.chain(["--", "/bin/sh"].map(str::to_owned)).map(OsString::from);
-    let Ok(Invocation::Run(args)) = cli::parse(line) else { panic!("{options:?}") };
+    let Ok(Invocation::Run(args)) = cli::parse(line, &[]) else { panic!("{options:?}") };
     let around = Surroundings { inherited: vec![], ipv6: || true, environment: vec![] };
     let mut plan = Plan::new(&args, &around).unwrap_or_else(|error| panic!("{error}"));
     plan.handoff.explicit = false;

@@ -38,7 +38,7 @@ pub fn accept(page: &str, words: &[String]) {
 /// The same for one that is started with sockets.
 pub fn accept_with(page: &str, words: &[String], inherited: &[InheritedSocket]) {
     let line = words.join(" ");
-    let args = match cli::parse(words.iter().map(OsString::from)) {
+    let args = match cli::parse(words.iter().map(OsString::from), &[]) {
         Ok(Invocation::Run(args) | Invocation::Check(args)) => args,
         Ok(Invocation::Ask(args)) => {
             return drop(Asking::new(&args).unwrap_or_else(|error| panic!("{page}: {line}\n{error}")));

@@ -77,7 +77,7 @@ fn wanted(plan: &Plan) -> Option<Vec<PathBuf>> {
 
 /// The file a copy would execute now.
 fn program(plan: &Plan) -> Option<PathBuf> {
-    let file = plan.file(std::env::vars_os()).ok()?;
+    let file = plan.file(&std::env::vars_os().collect::<Vec<_>>()).ok()?;
     Some(plan.process.chdir.as_ref().map_or(file.clone(), |dir| dir.join(file)))
 }
 
