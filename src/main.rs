@@ -102,19 +102,18 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
     let reporter = Reporter::new(plan.output, std::env::var("JOURNAL_STREAM").ok().as_deref());
     let reporter = reporter.into_files(log, events);
     tell_of(&reporter, notices);
-    tell_of(&reporter, control.notice.into_iter().collect());
     if let Err(errno) = spawn::become_subreaper() {
         let text =
             format!("processes that leave a copy's tree cannot be kept track of (PR_SET_CHILD_SUBREAPER: {errno})");
         reporter.tell(&Notice::Note { level: Level::Problem, text }, &Pids::new());
     }
-    let control = control.control;
     let source = Source { args: std::env::args_os().collect(), passed: passed.to_vec() };
-    let runtime = Runtime::new(
+    let mut runtime = Runtime::new(
         plan,
         Means { listeners, inherited, file_limit, reporter, control, source, pid_file, watching, output, waiting },
     )?;
     drop(blocked);
+    runtime.begin();
     Ok(runtime.run())
 }
 

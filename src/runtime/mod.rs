@@ -203,6 +203,17 @@ impl Runtime {
         Ok(runtime)
     }
 
+    /// Starts the first copy; then makes what it need not wait for: the default control socket, which is no condition for
+    /// anything.
+    pub fn begin(&mut self) {
+        self.decide();
+        match control::open_default(&self.plan.control) {
+            Ok(None) => {}
+            Ok(opened) => self.control = opened,
+            Err(notice) => self.tell(&notice),
+        }
+    }
+
     /// Runs until everything is gone. Returns the exit status.
     #[must_use]
     pub fn run(mut self) -> u8 {

@@ -6,7 +6,7 @@
 mod client;
 mod socket;
 
-pub use socket::{Opened, open};
+pub use socket::{open, open_default};
 
 use crate::control::{self, Answer, Ask, Request};
 use crate::supervisor::{Outcome, Ticket};

@@ -29,47 +29,39 @@ pub(super) struct Socket {
     default: bool,
 }
 
-/// What became of `--control`.
-#[derive(Debug)]
-pub struct Opened {
-    /// The socket, where there is one.
-    pub control: Option<super::Control>,
-    /// Why the default was skipped.
-    pub notice: Option<Notice>,
-}
-
-/// Opens the control socket of a plan.
+/// Opens the control socket that was asked for by its path. The default one is no condition for anything, and comes after
+/// the first copy's start: [`open_default`].
 ///
 /// # Errors
-/// When it was asked for by path and cannot be made, or a living process has it.
-pub fn open(wanted: &Wanted) -> Result<Opened, Error> {
-    let skipped = |why: String| Opened {
-        control: None,
-        notice: Some(Notice::Note {
-            level: Level::Normal,
-            text: format!("no control socket: {why} (--control PATH, or none)"),
-        }),
+/// When it cannot be made, or a living process has it.
+pub fn open(wanted: &Wanted) -> Result<Option<super::Control>, Error> {
+    let Wanted::At(path) = wanted else { return Ok(None) };
+    let failed = |fault: Fault| Error { code: CODE_FAILURE, ..fault.at("--control", path.to_string_lossy()) };
+    Ok(Some(super::Control::new(Socket::bind(path).map_err(failed)?)))
+}
+
+/// Opens the default control socket, where it is wanted.
+///
+/// # Errors
+/// Why there is none, for the log.
+pub fn open_default(wanted: &Wanted) -> Result<Option<super::Control>, Notice> {
+    let skipped = |why: String| Notice::Note {
+        level: Level::Normal,
+        text: format!("no control socket: {why} (--control PATH, or none)"),
     };
-    Ok(match wanted {
-        Wanted::None => Opened { control: None, notice: None },
-        Wanted::At(path) => {
-            let failed = |fault: Fault| Error { code: CODE_FAILURE, ..fault.at("--control", path.to_string_lossy()) };
-            let socket = Socket::bind(path).map_err(failed)?;
-            Opened { control: Some(super::Control::new(socket)), notice: None }
+    let path = match wanted {
+        Wanted::None | Wanted::At(_) => return Ok(None),
+        Wanted::Default(None) => {
+            return Err(skipped("XDG_RUNTIME_DIR is not set to a directory of this user".to_owned()));
         }
-        Wanted::Default(None) => skipped("XDG_RUNTIME_DIR is not set to a directory of this user".to_owned()),
-        Wanted::Default(Some(path)) => {
-            let bound = || directory(path.parent().unwrap_or(path)).and_then(|()| Socket::bind(path));
-            // Between the two another endless may have ended and taken the empty directory away.
-            match bound().or_else(|_| bound()) {
-                Ok(mut socket) => {
-                    socket.default = true;
-                    Opened { control: Some(super::Control::new(socket)), notice: None }
-                }
-                Err(fault) => skipped(format!("{}: {}", path.display(), fault.reason)),
-            }
-        }
-    })
+        Wanted::Default(Some(path)) => path,
+    };
+    let bound = || directory(path.parent().unwrap_or(path)).and_then(|()| Socket::bind(path));
+    // Between the two another endless may have ended and taken the empty directory away.
+    let bound = bound().or_else(|_| bound());
+    let mut socket = bound.map_err(|fault| skipped(format!("{}: {}", path.display(), fault.reason)))?;
+    socket.default = true;
+    Ok(Some(super::Control::new(socket)))
 }
 
 /// The directory of the default sockets: ours, and nobody else can write to it.
