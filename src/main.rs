@@ -112,8 +112,7 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
         plan,
         Means { listeners, inherited, file_limit, reporter, control, source, pid_file, watching, output, waiting },
     )?;
-    drop(blocked);
-    runtime.begin();
+    runtime.begin(blocked)?;
     Ok(runtime.run())
 }
 

@@ -1,6 +1,7 @@
 //! The loop: waits for what happens, asks the supervisor, carries out what it says. One thread, one poll(2).
 
 mod ack;
+mod begin;
 mod bound;
 mod capture;
 mod carry;
@@ -54,7 +55,7 @@ use control::Control;
 use copy::Copy;
 use fd_store::FdStore;
 use hooks::RunningHooks;
-use manager::{Manager, Variables};
+use manager::Manager;
 use notify_dir::NotifyDir;
 use output::Output;
 use pid_file::PidFile;
@@ -148,72 +149,6 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Makes ready to run: handlers, the directory of the notify sockets.
-    ///
-    /// # Errors
-    /// When a signal handler cannot be installed.
-    pub fn new(plan: Plan, mut means: Means) -> std::io::Result<Self> {
-        let signals = Signals::install(requests::handled(&plan), &mut means.inherited)?;
-        let seed = clock::now().0.subsec_nanos();
-        let mut runtime = Self {
-            supervisor: Supervisor::new(plan.lifecycle.clone(), u64::from(seed)),
-            held: means.listeners.addresses().map(Held::from).collect(),
-            plan: Rc::new(plan),
-            plans: Plans::new(means.source),
-            listeners: means.listeners,
-            inherited: means.inherited,
-            file_limit: means.file_limit,
-            reporter: means.reporter,
-            copies: BTreeMap::new(),
-            captures: BTreeMap::new(),
-            capture_told: BTreeSet::new(),
-            pids: Pids::new(),
-            signals,
-            notify_dir: None,
-            hooks: RunningHooks::default(),
-            control: means.control,
-            output: means.output.map(Output::new),
-            manager: find_manager(),
-            waiting: means.waiting,
-            pid_file: means.pid_file,
-            upgrade: Upgrade::No,
-            watching: means.watching,
-            began: clock::now(),
-            decided: None,
-            events: VecDeque::from([Event::Begin]),
-            last_ticket: 0,
-            fd_store: FdStore::default(),
-            expects: None,
-            forget: None,
-            look_again: None,
-            status: None,
-            told: drain::ToldOnce::default(),
-            failed: false,
-            finish: None,
-            awake: true,
-            rested: None,
-        };
-        match NotifyDir::make(runtime.plan.process.identity.is_some()) {
-            Ok(dir) => runtime.notify_dir = Some(dir),
-            Err(error) => runtime.tell(&Notice::Note {
-                level: crate::notice::Level::Problem,
-                text: format!("no directory for notify sockets can be made ({error}): READY=1 cannot be received"),
-            }),
-        }
-        Ok(runtime)
-    }
-
-    /// Starts the first copy; then makes what it need not wait for: the default control socket, which is no condition for
-    /// anything.
-    pub fn begin(&mut self) {
-        self.decide();
-        match control::open_default(&self.plan.control) {
-            Ok(None) => {}
-            Ok(opened) => self.control = opened,
-            Err(notice) => self.tell(&notice),
-        }
-    }
-
     /// Runs until everything is gone. Returns the exit status.
     #[must_use]
     pub fn run(mut self) -> u8 {
@@ -290,15 +225,4 @@ impl Runtime {
             self.tell(&notice);
         }
     }
-}
-
-fn find_manager() -> Option<Manager> {
-    let variable = |name| std::env::var(name).ok();
-    let (usec, pid) = (variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"));
-    let socket = std::env::var_os("NOTIFY_SOCKET");
-    Manager::find(&Variables {
-        socket: socket.as_deref(),
-        watchdog_usec: usec.as_deref(),
-        watchdog_pid: pid.as_deref(),
-    })
 }

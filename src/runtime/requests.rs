@@ -11,9 +11,9 @@ use crate::words::{GenerationId, ReadySign, Sig};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::Pid;
 
-/// Every signal that needs a handler.
-pub(super) fn handled(plan: &Plan) -> impl Iterator<Item = Sig> + '_ {
-    plan.signals.0.keys().copied().chain(ready_signals(plan)).chain(plan.handoff.noise())
+/// Every signal that needs a handler. SIGCHLD is always among them.
+pub(super) fn handled(plan: &Plan) -> Vec<Sig> {
+    plan.signals.0.keys().copied().chain(ready_signals(plan)).chain(plan.handoff.noise()).chain([Sig::CHLD]).collect()
 }
 
 /// The signals by which a copy says that it serves.

@@ -1,6 +1,5 @@
 //! Signals to endless as things to read: a pipe that a handler writes to, and who sent what.
 
-use crate::sys::signals::Inherited;
 use crate::words::Sig;
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
@@ -23,15 +22,21 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Installs the handlers, after `inherited` has noted what was there. SIGCHLD is always among them.
+    /// Makes the pipe. There are no handlers yet.
     ///
     /// # Errors
-    /// When the pipe or a handler cannot be made.
-    pub fn install(signals: impl Iterator<Item = Sig>, inherited: &mut Inherited) -> std::io::Result<Self> {
+    /// EMFILE, when there is no descriptor left.
+    pub fn prepare() -> std::io::Result<Self> {
         let (read, write) = UnixStream::pair()?;
-        let numbers: Vec<i32> = signals.chain([Sig::CHLD]).map(|signal| signal.0).collect();
-        inherited.will_change(&numbers);
-        Ok(Self { delivery: SignalDelivery::with_pipe(read, write, WithOrigin::default(), numbers)? })
+        Ok(Self { delivery: SignalDelivery::with_pipe(read, write, WithOrigin::default(), [0; 0])? })
+    }
+
+    /// Installs the handlers. What came before, while all signals were blocked, waits for them.
+    ///
+    /// # Errors
+    /// When one of these can have no handler.
+    pub fn install(&self, signals: &[Sig]) -> std::io::Result<()> {
+        signals.iter().try_for_each(|signal| self.delivery.handle().add_signal(signal.0))
     }
 
     /// What arrived since the last call. Never blocks.
@@ -59,8 +64,8 @@ mod tests {
     #[test]
     #[allow(clippy::disallowed_methods, reason = "another process is to send a signal")]
     fn the_same_signal_from_two_senders_is_two_signals_until_they_are_taken() {
-        let mut inherited = Inherited::capture();
-        let mut signals = Signals::install([Sig(28)].into_iter(), &mut inherited).unwrap();
+        let mut signals = Signals::prepare().unwrap();
+        signals.install(&[Sig(28)]).unwrap();
         raise(Signal::SIGWINCH).unwrap();
         let script = format!("kill -s WINCH {}", std::process::id());
         let mut other = std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap();

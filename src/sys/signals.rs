@@ -1,5 +1,6 @@
 //! Signal dispositions and masks, real-time signals included (nix's `Signal` knows only the first 31).
 
+use crate::words::Sig;
 use nix::errno::Errno;
 use nix::libc;
 use nix::unistd::Pid;
@@ -98,12 +99,16 @@ impl Inherited {
         Inherited { ignored, blocked: blocked(), changed: SignalSet::default() }
     }
 
-    /// Tells that the dispositions of these signals will be changed.
-    pub fn will_change(&mut self, signals: &[i32]) {
-        for &signal in signals {
+    /// Tells that the dispositions of these signals will be changed. SIGCHLD is no longer ignored from here on: the kernel
+    /// would reap what we start before there is a handler (sigaction(2)).
+    pub fn will_change(&mut self, signals: &[Sig]) {
+        for &Sig(signal) in signals {
             self.changed.insert(signal);
             if is_ignored(signal) {
                 self.ignored.insert(signal);
+                if signal == libc::SIGCHLD {
+                    set_disposition(signal, false);
+                }
             }
         }
     }

@@ -6,10 +6,11 @@ use super::state::{self, Values};
 use crate::handoff::Held;
 use crate::notice::Notice;
 use crate::plan::{ListenerSpec, Plan};
+use crate::runtime::begin::find_manager;
 use crate::runtime::hooks::RunningHooks;
 use crate::runtime::reload::{Plans, Source};
 use crate::runtime::signals::Signals;
-use crate::runtime::{Runtime, find_manager, requests};
+use crate::runtime::{Runtime, requests};
 use crate::supervisor::Event;
 use crate::sys::{carried, signals};
 use anyhow::{Context, Result, anyhow};
@@ -65,7 +66,9 @@ fn source(values: &mut Values) -> Source {
 
 fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime> {
     let (mut inherited, mut listeners) = (values.inherited, values.listeners);
-    let signals = Signals::install(requests::handled(&plan), &mut inherited)?;
+    let (signals, handled) = (Signals::prepare()?, requests::handled(&plan));
+    inherited.will_change(&handled);
+    signals.install(&handled)?;
     listeners.resume();
     let mut manager = find_manager();
     if let (Some(manager), Some(told)) = (&mut manager, values.manager) {
