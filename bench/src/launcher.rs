@@ -16,8 +16,10 @@ pub struct Tools {
     pub endless: PathBuf,
     /// The example of that name.
     pub simple_server: PathBuf,
-    /// The C program of targets/target.c.
+    /// The C program of targets/target.c, linked statically.
     pub target: PathBuf,
+    /// The same, linked with the C library as it is shared, as almost every program is.
+    pub linked: PathBuf,
     /// Debian's libserver-starter-perl, if it is installed.
     pub starter: Option<PathBuf>,
     /// Logs and stamps; removed at the end unless something failed.

@@ -106,6 +106,7 @@ fn tools() -> Result<Tools> {
         endless: path("ENDLESS_BIN")?,
         simple_server: path("SIMPLE_SERVER")?,
         target: path("BENCH_TARGET")?,
+        linked: path("BENCH_LINKED")?,
         starter,
         directory,
     })

@@ -1,4 +1,4 @@
-/* The smallest server that can be restarted: a static program whose main() runs about a millisecond after exec.
+/* The smallest server that can be restarted: a program whose main() runs about a millisecond after exec.
  *
  *   target stamp                            note when main() ran, and exit
  *   target launch PORT COMMAND [ARG]...     bind, fork, exec: the least a launcher can do

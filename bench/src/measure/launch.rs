@@ -3,33 +3,60 @@
 use crate::Result;
 use crate::figures::{Row, Samples, short};
 use crate::launcher::{Kind, Running, Tools, free_address};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 pub fn measure(tools: &Tools, samples: usize, starter_samples: usize) -> Result<Row> {
-    let (mut bare, mut least, mut own) = (Samples::default(), Samples::default(), Samples::default());
-    let address = free_address();
-    let stamp = tools.target("stamp");
-    // Taking turns, so that whatever else the machine does hits all three alike.
-    for _ in 0..samples {
-        let mut command = Command::new(&tools.target);
-        command.arg("stamp");
-        bare.0.push(until_main(tools, command)?);
-        let mut command = Command::new(&tools.target);
-        command.arg("launch").arg(address.port().to_string()).args(&stamp);
-        least.0.push(until_main(tools, command)?);
-        own.0.push(until_main(tools, tools.launch(Kind::Endless, &[address.to_string()], "", &stamp)?)?);
-    }
+    let usual = Turns::take(tools, &tools.linked, samples)?;
+    let fixed = Turns::take(tools, &tools.target, samples)?;
     let mut starter = Samples::default();
     for _ in 0..if tools.starter.is_some() { starter_samples } else { 0 } {
-        starter.0.push(until_main(tools, tools.launch(Kind::Starter, &[address.to_string()], "", &stamp)?)?);
+        starter.0.push(until_main(
+            tools,
+            tools.launch(Kind::Starter, &[free_address().to_string()], "", &stamp(&tools.linked))?,
+        )?);
     }
-    let factor = own.median() / bare.median();
+    let text = |turns: &Turns| format!("{} = {:.2} × bare", turns.own.text(), turns.factor());
+    let bare =
+        |turns: &Turns| format!("{}; through the least launcher {}", turns.bare.text(), short(turns.least.median()));
     Ok(Row::new("launch: exec → main() of the target")
-        .endless(format!("{} = {factor:.2} × bare", own.text()))
+        .endless(format!("{}; a static target {}", text(&usual), text(&fixed)))
         .starter(starter.text())
-        .bare(format!("{}; through the least launcher {}", bare.text(), short(least.median())))
-        .target("≤ 2.5 × bare", factor <= 2.5))
+        .bare(format!("{}; a static target {}", bare(&usual), bare(&fixed)))
+        .target("≤ 2.5 × bare", usual.factor() <= 2.5))
+}
+
+/// One target, started in three ways that take turns, so that whatever else the machine does hits all alike.
+#[derive(Default)]
+struct Turns {
+    bare: Samples,
+    least: Samples,
+    own: Samples,
+}
+
+impl Turns {
+    fn take(tools: &Tools, target: &Path, samples: usize) -> Result<Turns> {
+        let (mut turns, address, stamp) = (Turns::default(), free_address(), stamp(target));
+        for _ in 0..samples {
+            let mut command = Command::new(target);
+            command.arg("stamp");
+            turns.bare.0.push(until_main(tools, command)?);
+            let mut command = Command::new(&tools.target);
+            command.arg("launch").arg(address.port().to_string()).args(&stamp);
+            turns.least.0.push(until_main(tools, command)?);
+            turns.own.0.push(until_main(tools, tools.launch(Kind::Endless, &[address.to_string()], "", &stamp)?)?);
+        }
+        Ok(turns)
+    }
+
+    fn factor(&self) -> f64 {
+        self.own.median() / self.bare.median()
+    }
+}
+
+fn stamp(target: &Path) -> [String; 2] {
+    [target.display().to_string(), "stamp".to_owned()]
 }
 
 /// Starts it and returns how long it took until the target's main() ran.
