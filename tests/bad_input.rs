@@ -352,7 +352,7 @@ fn what_is_no_text_is_named() {
     let path = OsString::from_vec(b"/run/\xff".to_vec());
     let words = ["endless", "--listen", "", "--", "true"].map(OsString::from);
     let words = words.into_iter().map(|word| if word.is_empty() { path.clone() } else { word });
-    let message = cli::parse(words).unwrap_err().to_string();
+    let message = cli::parse(words, &[]).unwrap_err().to_string();
     assert!(message.starts_with("--listen /run/\u{fffd}: this is no UTF-8\nhint: "), "{message}");
 }
 
