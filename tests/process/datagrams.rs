@@ -1,10 +1,12 @@
 //! Programs that bind UDP sockets by themselves and know nothing of endless.
 
 use crate::capture::{free_port, kill_each, restarts_lose_nothing_at};
+use crate::confined::in_container_without;
 use crate::support::client::Loss;
 use crate::support::load::{Kind, Load};
 use crate::support::talk::Talk;
 use crate::support::{Endless, endless};
+use nix::libc;
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 
@@ -51,6 +53,19 @@ fn an_address_of_the_plan_is_bound_for_datagrams_too() {
     let setup = endless(&format!("-l udp:127.0.0.1:{port} --capture always --probation 0.2 --settle 0.2"));
     let endless = setup.start_command(&["python3", "-c", SERVER, &port, "1", "SO_REUSEADDR"]);
     loses_nothing(endless, &port, 2..=4);
+}
+
+#[test]
+fn where_pidfd_getfd_is_forbidden_the_log_says_that_a_listener_helps_and_it_does() {
+    let port = free_port();
+    let Some(setup) = in_container_without(libc::SYS_pidfd_getfd, "--settle 0.2") else { return };
+    let mut plain = setup.start_command(&["python3", "-c", SERVER, &port, "1", ""]);
+    let at = format!("udp:127.0.0.1:{port}");
+    plain.wait_with(&[&format!("{at} is not captured"), &format!("with -l {at} --capture always it is")]);
+    assert_eq!(plain.stop(), 0);
+    let options = format!("-l {at} --capture always --probation 0.2 --settle 0.2");
+    let setup = in_container_without(libc::SYS_pidfd_getfd, &options).unwrap();
+    loses_nothing(setup.start_command(&["python3", "-c", SERVER, &port, "1", ""]), &port, 2..=3);
 }
 
 #[test]
