@@ -6,12 +6,13 @@ use crate::cli::{self, Args, Invocation};
 use crate::handoff::Held;
 use crate::listener::{self, Change, Inherited};
 use crate::notice::{Level, Notice};
-use crate::plan::{Capture, Control, InheritedSocket, Lifecycle, ListenerSpec, Plan, ReadyMode, Surroundings};
+use crate::plan::{Capture, Control, InheritedSocket, Lifecycle, ListenerSpec, Plan, ReadyMode, Sign, Surroundings};
 use crate::supervisor::Event;
 use crate::words::GenerationId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::rc::Rc;
 
 /// What a plan is made from.
@@ -45,11 +46,13 @@ pub(super) struct Plans {
     pub(super) next: Option<(Rc<Plan>, Change)>,
     /// That of each generation that was active.
     of: BTreeMap<GenerationId, Rc<Plan>>,
+    /// The word that was expected of the program of the plan before.
+    word_before: Option<Sign>,
 }
 
 impl Plans {
     pub(super) fn new(source: Source) -> Plans {
-        Plans { source, next: None, of: BTreeMap::new() }
+        Plans { source, next: None, of: BTreeMap::new(), word_before: None }
     }
 
     /// Those of the generations.
@@ -154,6 +157,12 @@ fn fixed(before: &Plan, after: &Plan) -> Option<&'static str> {
     changed.into_iter().find(|(_, changed)| *changed).map(|(option, _)| option)
 }
 
+/// Whether both start a program of the same name, which they tell about its sockets in the same way.
+fn same_target(one: &Plan, other: &Plan) -> bool {
+    let program = |plan: &Plan| plan.command.first().and_then(|path| Path::new(path).file_name().map(OsStr::to_owned));
+    program(one) == program(other) && one.handoff.protocols == other.handoff.protocols
+}
+
 impl Runtime {
     pub(super) fn reread(&mut self) {
         let result = self.read_again();
@@ -166,6 +175,8 @@ impl Runtime {
         let changed = self.listeners.change(&plan.listeners, &plans.source.passed);
         let (change, notices) = changed.map_err(|error| error.to_string().replace("\nhint: ", "; "))?;
         let lifecycle = plan.lifecycle.clone();
+        // What another program did is not expected of this one.
+        plans.word_before = if same_target(&self.plan, &plan) { None } else { self.expects.take() };
         plans.next = Some((Rc::new(plan), change));
         self.hold();
         self.tell_all(notices);
@@ -194,12 +205,14 @@ impl Runtime {
             }
             Notice::Failed { .. } | Notice::Refused { what: "restart", .. } => {
                 if let Some((_, change)) = plans.next.take() {
+                    self.expects = plans.word_before.take().or(self.expects);
                     self.listeners.undo(change);
                     self.hold();
                 }
             }
             Notice::HandedBack { to, .. } => {
                 let Some(plan) = plans.of.get(to) else { return };
+                self.expects = plans.word_before.take().or(self.expects);
                 self.plan = Rc::clone(plan);
                 // All of them are open: the generation has them.
                 if let Err(error) = self.listeners.change(&self.plan.listeners, &plans.source.passed) {

@@ -54,6 +54,33 @@ fn a_restart_takes_what_the_file_says_then() {
 }
 
 #[test]
+fn another_program_need_not_say_what_the_one_before_said() {
+    let setup = endless(&format!("{START} -l 127.0.0.1:0"));
+    let target = example("target");
+    let other = setup.dir().join("other");
+    std::os::unix::fs::symlink(&target, &other).unwrap();
+    let says_so = format!("-- {} notify", target.display());
+    fs::write(setup.dir().join("config"), &says_so).unwrap();
+    let mut endless = setup.start_command(&[]);
+    endless.wait("is ready after");
+    write(&endless, &format!("-- {}", other.display()));
+    for generation in 2..=3 {
+        assert_eq!(endless.order("restart").code, 0);
+        endless.wait_with(&[&format!("generation {generation} "), "is ready", "it accepted a connection"]);
+    }
+    write(&endless, &says_so);
+    assert_eq!(endless.order("restart").code, 0);
+    endless.wait_with(&["generation 4 ", "is ready"]);
+    // It never says so: after a failed one the old program is still expected to.
+    write(&endless, &format!("-- {} exit=3", other.display()));
+    assert_eq!(endless.order("restart").code, 1);
+    write(&endless, &format!("--ready-timeout 500ms -- {}", target.display()));
+    assert_eq!(endless.order("restart").code, 1);
+    assert_eq!(endless.ask().0, 4);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn a_broken_file_stops_the_restart_and_hurts_nothing() {
     let endless = start("", "-l 127.0.0.1:0");
     let first = endless.ready(1);
