@@ -62,9 +62,10 @@ impl CommandError {
             CommandError::NotFound { command, .. } => {
                 format!("for a file in the current directory: ./{}; else its full path", command.display())
             }
-            CommandError::NotExecutable { path, .. } => {
+            CommandError::NotExecutable { path, why } if *why == DENIED => {
                 format!("chmod +x {}, or name its interpreter first", path.display())
             }
+            CommandError::NotExecutable { .. } => "the path of a program that this user can get to".to_owned(),
         }
     }
 }
@@ -136,6 +137,9 @@ fn in_directory(directory: &OsStr, command: &OsStr) -> PathBuf {
     PathBuf::from(OsString::from_vec(parts.join(&b'/')))
 }
 
+/// The file is there, and nobody may execute it, or not we.
+const DENIED: &str = "permission denied";
+
 enum Verdict {
     Good,
     Absent,
@@ -151,9 +155,7 @@ fn judge(file: &Path) -> Verdict {
         Ok(found) if found.is_dir() => Verdict::Bad("it is a directory"),
         Ok(found) if !found.is_file() => Verdict::Bad("it is no regular file"),
         // As who we act, capabilities included: access(2) asks for the real user and without them.
-        Ok(_) if faccessat(AT_FDCWD, file, AccessFlags::X_OK, AtFlags::AT_EACCESS).is_err() => {
-            Verdict::Bad("permission denied")
-        }
+        Ok(_) if faccessat(AT_FDCWD, file, AccessFlags::X_OK, AtFlags::AT_EACCESS).is_err() => Verdict::Bad(DENIED),
         Ok(_) => Verdict::Good,
     }
 }
