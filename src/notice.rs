@@ -62,8 +62,8 @@ pub enum Notice {
     Crowded,
     /// A request was not carried out, and why.
     Refused { what: &'static str, why: String },
-    /// A signal to endless was received and this is what it does.
-    Asked { signal: Sig, sender: Option<i32>, what: &'static str },
+    /// A signal to endless, or a request at its control socket, was received, and this is what it does.
+    Asked { signal: Option<Sig>, sender: Option<i32>, what: &'static str },
     /// What is watched has changed (`--watch`), and this is done about it.
     Changed { path: String, what: &'static str },
     /// The older generation stands guard.

@@ -136,7 +136,7 @@ fn parts_without_generation(notice: &Notice) -> (&'static str, Value) {
         Notice::Remembered => ("remembered", json!({})),
         Notice::Refused { what, why } => ("refused", json!({"what": what, "reason": why})),
         Notice::Asked { signal, sender, what } => {
-            ("asked", json!({"signal": signal.to_string(), "sender": sender, "what": what}))
+            ("asked", json!({"signal": signal.map(|signal| signal.to_string()), "sender": sender, "what": what}))
         }
         Notice::Changed { path, what } => ("changed", json!({"path": path, "what": what})),
         Notice::GaveUp { ends, within } => ("gave-up", json!({"ends": ends, "within_ms": millis(*within)})),

@@ -2,7 +2,7 @@
 
 use super::{Pids, trouble};
 use crate::notice::{Level, Notice};
-use crate::words::GenerationId;
+use crate::words::{GenerationId, Sig};
 use humantime::format_duration;
 use std::time::Duration;
 
@@ -48,8 +48,7 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
         Notice::Crowded => "many copies still retire; the restart waits up to 1s for one to be gone".to_owned(),
         Notice::Remembered => "a restart is under way; this one follows it".to_owned(),
         Notice::Refused { what, why } => format!("{what} not carried out: {why}"),
-        Notice::Asked { signal, sender: Some(sender), what } => format!("{signal} from pid {sender}: {what}"),
-        Notice::Asked { signal, sender: None, what } => format!("{signal}: {what}"),
+        Notice::Asked { signal, sender, what } => asked(*signal, *sender, what),
         Notice::Changed { path, what } => format!("{path} has changed: {what}"),
         Notice::Guarding { generation, length } => {
             format!("{} stands guard for {}", named(generation), format_duration(*length))
@@ -81,6 +80,12 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
         Notice::Finished { code } => format!("everything is gone; exiting with status {code}"),
         Notice::Note { text, .. } => text.clone(),
     }
+}
+
+fn asked(signal: Option<Sig>, sender: Option<i32>, what: &str) -> String {
+    let signal = signal.map_or_else(|| "request".to_owned(), |signal| signal.to_string());
+    let from = sender.map(|sender| format!(" from pid {sender}")).unwrap_or_default();
+    format!("{signal}{from}: {what}")
 }
 
 fn gave_up(ends: u32, within: Duration) -> String {

@@ -1,8 +1,10 @@
 //! What clients of the control socket ask: how things are, or something for the supervisor.
 
 use super::control::ClientId;
+use super::requests::name;
 use super::{Runtime, clock};
 use crate::control::{Answer, Ask, Request, Until};
+use crate::notice::Notice;
 use crate::plan::SignalAction;
 use crate::supervisor::{self, Event, Ticket, Wait, What};
 use crate::words::Sig;
@@ -26,6 +28,7 @@ impl Runtime {
     }
 
     fn client_asks(&mut self, id: ClientId, request: Request) {
+        let by_signal = matches!(request.ask, Ask::Signal { .. });
         let of = |action| self.plan.signals.signal_for(action);
         let asked = match request.ask {
             Ask::Status => Err(Answer::status(request.id.clone(), self.status_now())),
@@ -40,10 +43,13 @@ impl Runtime {
             Ask::Stop => Ok((What::Stop, of(SignalAction::Stop), Wait::Done)),
             Ask::Hammer => Ok((What::Hammer, of(SignalAction::Hammer), Wait::Gone)),
             Ask::Upgrade => Ok((What::Upgrade, of(SignalAction::Upgrade), Wait::Done)),
-            Ask::Signal { signal } => self.as_signal(request.id.clone(), &signal),
+            Ask::Signal { signal } => self.as_signal(id, request.id.clone(), &signal),
         };
         match asked {
             Ok((what, signal, wait)) => {
+                if !by_signal {
+                    self.tell_asked(id, None, what.name());
+                }
                 self.last_ticket += 1;
                 let ticket = Ticket(self.last_ticket);
                 if let Some(control) = &mut self.control {
@@ -59,13 +65,26 @@ impl Runtime {
         }
     }
 
+    fn tell_asked(&mut self, client: ClientId, signal: Option<Sig>, what: &'static str) {
+        let sender = self.control.as_ref().and_then(|control| control.pid_of(client));
+        self.tell(&Notice::Asked { signal, sender, what });
+    }
+
     /// What a signal of this name asks for.
-    fn as_signal(&mut self, id: Option<serde_json::Value>, name: &str) -> Result<(What, Option<Sig>, Wait), Answer> {
-        let Some(signal) = Sig::parse(name) else {
-            return Err(Answer::refused(id, format!("`{name}` is not a signal")));
+    fn as_signal(
+        &mut self,
+        client: ClientId,
+        id: Option<serde_json::Value>,
+        text: &str,
+    ) -> Result<(What, Option<Sig>, Wait), Answer> {
+        let Some(signal) = Sig::parse(text) else {
+            return Err(Answer::refused(id, format!("`{text}` is not a signal")));
         };
         match self.plan.signals.0.get(&signal).copied() {
-            Some(action) => Ok((self.begin_action(action), Some(signal), Wait::Done)),
+            Some(action) => {
+                self.tell_asked(client, Some(signal), name(action));
+                Ok((self.begin_action(action), Some(signal), Wait::Done))
+            }
             None => Err(Answer::refused(id, format!("endless does nothing on {signal} (--on)"))),
         }
     }

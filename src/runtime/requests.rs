@@ -41,7 +41,7 @@ impl Runtime {
             return self.copy_signalled(generation, pid, received.signal);
         }
         let Some(action) = self.plan.signals.0.get(&received.signal).copied() else { return };
-        self.tell(&Notice::Asked { signal: received.signal, sender: received.sender, what: name(action) });
+        self.tell(&Notice::Asked { signal: Some(received.signal), sender: received.sender, what: name(action) });
         let what = self.begin_action(action);
         self.last_ticket += 1;
         let request =
@@ -125,7 +125,8 @@ impl Runtime {
     }
 }
 
-fn name(action: SignalAction) -> &'static str {
+/// What an action does, in a word.
+pub(super) fn name(action: SignalAction) -> &'static str {
     match action {
         SignalAction::Restart => "restart",
         SignalAction::Stop => "stop",

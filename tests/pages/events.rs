@@ -32,7 +32,7 @@ fn samples() -> Vec<Notice> {
         Notice::Remembered,
         Notice::Crowded,
         Notice::Refused { what: "restart", why: why() },
-        Notice::Asked { signal: Sig::HUP, sender: Some(16970), what: "restart" },
+        Notice::Asked { signal: Some(Sig::HUP), sender: Some(16970), what: "restart" },
         Notice::Changed { path: "/srv/app/src/main.rs".to_owned(), what: "restart" },
         Notice::Guarding { generation: OLD, length: Duration::from_secs(2) },
         Notice::HandedBack { from: NEW, to: OLD, exit },

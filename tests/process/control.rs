@@ -19,6 +19,7 @@ fn a_good_restart_exits_with_0_when_the_new_copy_serves() {
     assert_eq!((said.code, said.out.as_str()), (0, "target: generation 2 serves\n"), "{said:?}");
     assert!(said.took >= Duration::from_millis(300), "it did not wait for the probation: {said:?}");
     assert_eq!(endless.ask().0, 2);
+    endless.wait_with(&["request from pid ", ": restart"]);
     let said = endless.order("restart --active target");
     assert_eq!((said.code, said.out.as_str()), (0, "target: generation 3 serves\n"), "{said:?}");
     let said = endless.order("restart --drained");

@@ -138,6 +138,13 @@ impl Control {
         }
     }
 
+    /// The process that has connected; None where it is not known, as from another pid namespace.
+    #[must_use]
+    pub fn pid_of(&self, id: ClientId) -> Option<i32> {
+        let peer = getsockopt(&self.clients.get(&id)?.as_fd(), PeerCredentials).ok()?;
+        Some(peer.pid()).filter(|pid| *pid != 0)
+    }
+
     /// This client waits for the answer to this ticket.
     pub fn promise(&mut self, ticket: Ticket, id: ClientId, request: Option<Value>) {
         if let Some(client) = self.clients.get_mut(&id) {
