@@ -59,6 +59,7 @@ impl AsFd for Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::poll::{PollFd, PollFlags, poll};
     use nix::sys::signal::{Signal, raise};
 
     #[test]
@@ -71,8 +72,13 @@ mod tests {
         let mut other = std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap();
         let other_pid = i32::try_from(other.id()).unwrap();
         other.wait().unwrap();
-        let senders: Vec<_> =
-            signals.take().into_iter().filter(|one| one.signal == Sig(28)).map(|one| one.sender).collect();
+        let mut senders = Vec::new();
+        // Another thread may be about to run the handler: kill(2) does not wait for that.
+        while senders.len() < 2 {
+            let mut arrived = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+            assert_eq!(poll(&mut arrived, 10_000u16), Ok(1), "{senders:?}");
+            senders.extend(signals.take().into_iter().filter(|one| one.signal == Sig(28)).map(|one| one.sender));
+        }
         assert_eq!(senders, [Some(std::process::id().cast_signed()), Some(other_pid)]);
     }
 }
