@@ -6,8 +6,10 @@
 use super::notify::{NotifySocket, without_umask};
 use super::pid_file::Locked;
 use crate::words::GenerationId;
+use nix::errno::Errno;
 use nix::libc::{O_DIRECTORY, O_NOFOLLOW};
-use nix::unistd::geteuid;
+use nix::sys::signal::kill;
+use nix::unistd::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -90,7 +92,8 @@ impl NotifyDir {
         NotifySocket::bind(self.path.join(generation.to_string()))
     }
 
-    /// Removes, once, what others of this user that were killed have left beside it.
+    /// Removes, once, what others of this user that were killed have left beside it. A directory whose pid is in use stays even
+    /// if nobody has locked it: an endless from before there was a lock may have it.
     pub fn sweep(&mut self) {
         if std::mem::replace(&mut self.swept, true) {
             return;
@@ -98,9 +101,11 @@ impl NotifyDir {
         let beside = self.path.parent().and_then(|place| fs::read_dir(place).ok());
         for entry in beside.into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let numbers = name.to_str().and_then(|name| name.strip_prefix("endless-"));
-            let like_ours = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-            if numbers.is_some_and(like_ours) && entry.path() != self.path {
+            let Some(numbers) = name.to_str().and_then(|name| name.strip_prefix("endless-")) else { continue };
+            let mut numbers = numbers.split('-').map(str::parse::<i32>);
+            let Some(Ok(pid)) = numbers.next() else { continue };
+            let gone = kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH);
+            if gone && numbers.all(|number| number.is_ok()) {
                 remove_left(&entry.path());
             }
         }
@@ -138,6 +143,7 @@ fn remove_left(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsString;
     use std::os::unix::net::UnixDatagram;
 
     /// As an endless that was killed leaves it.
@@ -150,22 +156,27 @@ mod tests {
     fn what_a_killed_one_has_left_goes_and_nothing_else() {
         let place = tempfile::tempdir().unwrap();
         let at = |name: &str| place.path().join(name);
-        let names = ["endless-7", "endless-7-2", "endless-8", "endless-9", "endless-other", "endless-10"];
+        // Pids that no process can have (proc_sys_kernel(5): pid_max), but for the first one.
+        let [living, gone, second, full, private, held] =
+            ["1", "1000000007", "1000000007-2", "1000000008", "1000000009", "1000000010"]
+                .map(|numbers| format!("endless-{numbers}"));
+        let names = [&*living, &gone, &second, &full, &private, &held, "endless-other", "endless-1000000007-x"];
         names.iter().for_each(|name| left(&at(name)));
-        fs::write(at("endless-8/file"), "precious").unwrap();
-        fs::set_permissions(at("endless-9"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-        let held = lock(&at("endless-10")).unwrap();
+        fs::write(at(&full).join("file"), "precious").unwrap();
+        fs::set_permissions(at(&private), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        let lock = lock(&at(&held)).unwrap();
         let mut own = NotifyDir::make_in(place.path()).unwrap();
         own.sweep();
         let mut found: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         found.sort();
         let name = own.path().file_name().unwrap().to_owned();
         let mut expected =
-            vec!["endless-10".into(), "endless-8".into(), "endless-9".into(), name, "endless-other".into()];
+            [&*living, &full, &private, &held, "endless-other", "endless-1000000007-x"].map(OsString::from).to_vec();
+        expected.push(name);
         expected.sort();
         assert_eq!(found, expected);
-        assert!(at("endless-8/1").exists() && at("endless-8/file").exists());
-        drop((held, own));
+        assert!(at(&full).join("1").exists() && at(&full).join("file").exists());
+        drop((lock, own));
     }
 
     #[test]
