@@ -53,6 +53,7 @@ impl Runtime {
             watching: means.watching,
             began: clock::now(),
             decided: None,
+            counted: None,
             events: VecDeque::from([Event::Begin]),
             last_ticket: 0,
             fd_store: FdStore::default(),

@@ -125,6 +125,8 @@ pub struct Runtime {
     began: Moment,
     /// How the newest start ended.
     decided: Option<Decided>,
+    /// What a status has counted in this turn of the loop.
+    counted: Option<status::Open>,
     /// What the supervisor has not been told yet.
     events: VecDeque<Event>,
     last_ticket: u64,

@@ -32,13 +32,19 @@ impl Decided {
     }
 }
 
+/// How many connections the generations have open.
+pub(super) type Open = BTreeMap<GenerationId, usize>;
+
 impl Runtime {
-    pub(super) fn status_now(&self) -> Status {
+    pub(super) fn status_now(&mut self) -> Status {
         let now = clock::now();
-        let open = self.open_connections(now);
-        let generations = self.supervisor.generations().map(|one| self.generation_status(one, now, &open));
+        // Who asks a thousand times at once keeps the loop busy no longer than who asks once.
+        let open = self.counted.take().unwrap_or_else(|| self.open_connections(now));
+        let generations = self.supervisor.generations().rev();
+        let generations = generations.map(|one| self.generation_status(one, now, &open)).collect();
+        self.counted = Some(open);
         Status {
-            generations: generations.rev().collect(),
+            generations,
             name: self.plan.name.clone(),
             pid: std::process::id(),
             endless: env!("CARGO_PKG_VERSION").to_owned(),
@@ -63,7 +69,7 @@ impl Runtime {
 
     /// What each generation that serves or has served has open: an older one what was written down when new connections went
     /// elsewhere and is not over, the active one the rest.
-    fn open_connections(&self, now: Moment) -> BTreeMap<GenerationId, usize> {
+    fn open_connections(&self, now: Moment) -> Open {
         let watched = |copy: &Copy| Some(copy.drain.as_ref()?.watch.as_ref()?.cookies().collect());
         let known: BTreeMap<GenerationId, HashSet<u64>> =
             self.copies.iter().filter_map(|(id, copy)| Some((*id, watched(copy)?))).collect();
@@ -89,12 +95,7 @@ impl Runtime {
         }
     }
 
-    fn generation_status(
-        &self,
-        one: &Generation,
-        now: Moment,
-        open: &BTreeMap<GenerationId, usize>,
-    ) -> GenerationStatus {
+    fn generation_status(&self, one: &Generation, now: Moment, open: &Open) -> GenerationStatus {
         let copy = self.copies.get(&one.id);
         let hammer = one.hammer_at.filter(|_| one.retiring());
         GenerationStatus {

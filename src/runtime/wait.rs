@@ -54,6 +54,7 @@ impl Source {
 impl Runtime {
     /// Sleeps until something happens or is due, and turns it into events.
     pub(super) fn wait(&mut self) {
+        self.counted = None;
         for source in self.poll() {
             match source {
                 Source::Signals => {

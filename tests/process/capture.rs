@@ -7,13 +7,23 @@ use crate::support::talk::Talk;
 use crate::support::{Endless, Setup, endless, example, processes};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A port nobody has. That it stays so until the target binds it is likely, for the kernel gives ports out in turn.
+/// A port nobody has, below those that the kernel gives to clients and to `:0`, so that nobody takes it before the target does.
+/// Every process of tests begins elsewhere.
 pub fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(7919);
+    let mut ports = std::iter::repeat_with(|| {
+        let step = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(10_000 + step % 20_000).unwrap()
+    });
+    let port = ports
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok());
+    port.unwrap().to_string()
 }
 
 /// Restarts under load from here to there; nothing may be lost.

@@ -99,6 +99,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         watching: None,
         began: values.began,
         decided: values.decided,
+        counted: None,
         events: VecDeque::new(),
         last_ticket: values.last_ticket,
         fd_store: values.fd_store,
