@@ -22,8 +22,13 @@ pub fn kill(pid: u32, signal: i32) -> bool {
 }
 
 /// Makes orphaned descendants our children, so that nothing can outlive the benchmark (prctl(2)), and lets short
-/// pauses be short: timers may be late by a microsecond instead of 50.
+/// pauses be short: timers may be late by a microsecond instead of 50. What nohup(1) or a shell's `&` have us ignore is no
+/// longer ignored: what is started here would do so, too, until it has a handler.
 pub fn prepare() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+        // SAFETY: no function of ours is named, and each of these can have the default.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
     // SAFETY: both options take a number and change only this process.
     unsafe {
         libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
