@@ -96,8 +96,14 @@ impl Recipe {
     /// What is not installed, if anything.
     pub fn missing(&self) -> Option<String> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let found = |name: &str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
-        let program = self.needs.iter().find(|name| !found(name) && !python_module(name)).cloned();
+        let find = |name: &String| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
+        let python =
+            self.needs.iter().filter_map(find).find_map(|file| interpreter(&file)).unwrap_or("python3".to_owned());
+        let there = |name: &String| match name.strip_prefix("python:") {
+            Some(module) => quiet(Command::new(&python).args(["-c", &format!("import {module}")])),
+            None => find(name).is_some(),
+        };
+        let program = self.needs.iter().find(|name| !there(name)).cloned();
         let systemd = || (self.systemd && !looks_booted()).then(|| "systemd".to_owned());
         program
             .or_else(systemd)
@@ -113,10 +119,12 @@ fn looks_booted() -> bool {
 /// The directory that sd_booted(3) looks for.
 pub const BOOTED: &str = "/run/systemd/system";
 
-/// `needs=python:NAME` is a module.
-fn python_module(name: &str) -> bool {
-    let Some(module) = name.strip_prefix("python:") else { return false };
-    quiet(Command::new("python3").args(["-c", &format!("import {module}")]))
+/// The Python that runs this script, by its first line: it may be another one than `python3`, with other modules.
+fn interpreter(script: &Path) -> Option<String> {
+    let text = std::fs::read(script).ok()?;
+    let line = text.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let last = String::from_utf8_lossy(line).split_whitespace().last()?.to_owned();
+    last.contains("python").then_some(last)
 }
 
 fn node_module(name: &str) -> bool {
