@@ -187,7 +187,7 @@ fn ten_thousand_idle_connections_cost_little() {
     endless.wait_with(&["sending SIGTERM to generation 1"]);
     let (took, cost) = (began.elapsed(), processor_time(endless.pid()) - before);
     println!("drained in {took:?}; the restart cost {cost:?} of processor time");
-    assert!(took < Duration::from_secs(10), "it was the limit that ended the drain: {took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
     assert!(cost < Duration::from_secs(1), "{cost:?}");
     drop(crowd.stdin.take());
     crowd.wait().unwrap();
