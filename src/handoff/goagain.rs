@@ -1,21 +1,22 @@
 //! The protocol `goagain`, as programs of the Go library rcrowley/goagain read it: one descriptor of any number, its name, and
 //! whom to tell by which signal that the program serves. With GOAGAIN_PID empty that is GOAGAIN_PPID.
 
-use super::{Facts, HeldKind, Variable, plain};
+use super::{Facts, Variable, plain};
+use crate::listener::BoundAddress;
 use crate::plan::protocol::GOAGAIN_SIGNAL;
 use std::ffi::OsString;
 
 /// All of them.
 pub(super) fn variables(facts: &Facts<'_>) -> Vec<Variable> {
     let (Some(number), Some(held)) = (facts.numbers.first(), facts.held.first()) else { return Vec::new() };
-    let kind = match held.address.kind {
-        HeldKind::Tcp => "tcp",
-        HeldKind::Udp => "udp",
+    let kind = match held.address {
+        BoundAddress::Tcp(_) => "tcp",
+        BoundAddress::Udp(_) => "udp",
         _ => "unix",
     };
     let mut name = OsString::from(kind);
     name.push(":");
-    name.push(&held.address.addr);
+    name.push(held.address.plain());
     name.push("->");
     vec![
         plain("GOAGAIN_FD", number.to_string()),

@@ -10,7 +10,6 @@ mod endless_json;
 mod goagain;
 mod grace;
 mod gunicorn;
-mod held;
 mod nginx;
 mod overseer;
 mod php_fpm;
@@ -23,9 +22,9 @@ mod template;
 mod tests;
 mod unicorn;
 
-pub use held::{Held, HeldAddress, HeldKind};
 pub use template::Template;
 
+use crate::listener::Bound;
 use crate::notice::{Level, Notice};
 use crate::plan::{HandoffPlan, ListenerSpec, Protocol};
 use crate::words::GenerationId;
@@ -78,7 +77,7 @@ impl std::error::Error for HandoffError {}
 pub fn prepare(
     plan: &HandoffPlan,
     specs: &[ListenerSpec],
-    held: &[Held],
+    held: &[Bound],
     generation: GenerationId,
     stored: &[&str],
     env: &mut Vec<(OsString, OsString)>,
@@ -104,7 +103,7 @@ pub fn prepare(
 /// What the protocols are made from.
 struct Facts<'a> {
     specs: &'a [ListenerSpec],
-    held: &'a [Held],
+    held: &'a [Bound],
     numbers: &'a [i32],
     generation: GenerationId,
     /// The names of descriptors that copies have left.

@@ -3,7 +3,8 @@
 //! SERVER_STARTER_PORT is `NAME=FD` joined by `;`. NAME is a bare port where no host was given, else the address as typed;
 //! UDP has no mark of its own; a Unix socket has its path. A path with `;` or `=` cannot be said.
 
-use super::{Facts, Held, HeldKind, Variable, plain};
+use super::{Facts, Variable, plain};
+use crate::listener::Bound;
 use crate::plan::{Address, ListenerSpec};
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -14,8 +15,8 @@ pub(super) fn variables(facts: &Facts<'_>) -> [Variable; 2] {
     [ports, plain("SERVER_STARTER_GENERATION", facts.generation.to_string())]
 }
 
-fn ports(specs: &[ListenerSpec], held: &[Held], numbers: &[i32]) -> Result<OsString, String> {
-    let length = held.iter().map(|held| held.typed.len().max(held.address.addr.len()) + 14).sum();
+fn ports(specs: &[ListenerSpec], held: &[Bound], numbers: &[i32]) -> Result<OsString, String> {
+    let length = held.iter().map(|held| held.typed.len() + 20).sum();
     let mut text: Vec<u8> = Vec::with_capacity(length);
     for ((spec, held), number) in specs.iter().zip(held).zip(numbers) {
         if !text.is_empty() {
@@ -32,20 +33,18 @@ fn ports(specs: &[ListenerSpec], held: &[Held], numbers: &[i32]) -> Result<OsStr
     Ok(OsString::from_vec(text))
 }
 
-fn push_name(text: &mut Vec<u8>, spec: &ListenerSpec, held: &Held) {
-    let inet = matches!(held.address.kind, HeldKind::Tcp | HeldKind::Udp);
-    let port = held.address.port.filter(|_| inet).map(|port| port.to_string());
+fn push_name(text: &mut Vec<u8>, spec: &ListenerSpec, held: &Bound) {
     let host = match &spec.address {
         Address::Tcp { any, .. } | Address::Udp { any, .. } if !any => typed_host(&spec.typed),
         Address::Tcp { .. } | Address::Udp { .. } => "",
-        _ => return text.extend_from_slice(held.address.addr.as_bytes()),
+        _ => return text.extend_from_slice(held.address.plain().as_bytes()),
     };
-    let Some(port) = port else { return text.extend_from_slice(held.address.addr.as_bytes()) };
+    let Some(at) = held.address.inet() else { return text.extend_from_slice(held.address.plain().as_bytes()) };
     if !host.is_empty() {
         text.extend_from_slice(host.as_bytes());
         text.push(b':');
     }
-    text.extend_from_slice(port.as_bytes());
+    text.extend_from_slice(at.port().to_string().as_bytes());
 }
 
 /// `[::1]` of `udp:[::1]:53`.

@@ -5,7 +5,9 @@
 //! The names are a gob (encoding/gob of Go) of type `[][]string`; each is kind, network and address as the program gave them to
 //! its `Listen`. So the addresses of `--listen` are written as the program writes them, and its network is `tcp`, not `tcp4`.
 
-use super::{Held, HeldKind, Variable, bare, plain};
+use super::{Variable, bare, plain};
+use crate::listener::{Bound, BoundAddress};
+use crate::plan::UnixKind;
 
 /// The byte that says ready.
 pub const READY: u8 = 42;
@@ -17,19 +19,21 @@ pub(super) fn variables() -> [Variable; 1] {
 
 /// What descriptor 4 tells.
 #[must_use]
-pub fn names(held: &[Held]) -> Vec<u8> {
+pub fn names(held: &[Bound]) -> Vec<u8> {
     let all: Vec<[&str; 3]> = held.iter().map(name).collect();
     gob(&all)
 }
 
-fn name(held: &Held) -> [&str; 3] {
-    let (kind, network) = match held.address.kind {
-        HeldKind::Tcp => ("listener", "tcp"),
-        HeldKind::Udp => ("packet", "udp"),
-        HeldKind::UnixStream => ("listener", "unix"),
-        HeldKind::UnixSeqpacket => ("listener", "unixpacket"),
-        HeldKind::UnixDatagram => ("packet", "unixgram"),
-        HeldKind::Other => ("fd", ""),
+fn name(held: &Bound) -> [&str; 3] {
+    let (kind, network) = match held.address {
+        BoundAddress::Tcp(_) => ("listener", "tcp"),
+        BoundAddress::Udp(_) => ("packet", "udp"),
+        BoundAddress::Path { kind, .. } | BoundAddress::Abstract { kind, .. } => match kind {
+            UnixKind::Stream => ("listener", "unix"),
+            UnixKind::Seqpacket => ("listener", "unixpacket"),
+            UnixKind::Datagram => ("packet", "unixgram"),
+        },
+        BoundAddress::Other(_) => ("fd", ""),
     };
     [kind, network, bare(&held.typed)]
 }

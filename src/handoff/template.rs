@@ -1,6 +1,6 @@
 //! Templates in the target's arguments and in the values of `--env`: `{fd}`, `{addr:NAME}` and the like.
 
-use super::{Held, HeldAddress};
+use crate::listener::Bound;
 use crate::plan::HandoffPlan;
 use crate::words::GenerationId;
 use std::cell::OnceCell;
@@ -15,7 +15,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 #[derive(Debug)]
 pub struct Template<'a> {
     on: bool,
-    held: &'a [Held],
+    held: &'a [Bound],
     numbers: &'a [i32],
     generation: GenerationId,
     places: OnceCell<HashMap<&'a [u8], usize>>,
@@ -24,7 +24,7 @@ pub struct Template<'a> {
 impl<'a> Template<'a> {
     /// The templates of one copy; `numbers` are those of [`HandoffPlan::numbers`]. With `--no-expand` nothing is replaced.
     #[must_use]
-    pub fn new(plan: &HandoffPlan, held: &'a [Held], numbers: &'a [i32], generation: GenerationId) -> Template<'a> {
+    pub fn new(plan: &HandoffPlan, held: &'a [Bound], numbers: &'a [i32], generation: GenerationId) -> Template<'a> {
         Template { on: plan.expand, held, numbers, generation, places: OnceCell::new() }
     }
 
@@ -65,9 +65,9 @@ impl<'a> Template<'a> {
         let address = |place: usize| self.held.get(place).map(|held| &held.address);
         match what {
             b"fd" => Some(self.numbers.get(place()?)?.to_string().into_bytes()),
-            b"addr" => Some(address(place()?)?.addr.as_bytes().to_vec()),
-            b"host" => host(address(place()?)?),
-            b"port" => Some(address(place()?)?.port?.to_string().into_bytes()),
+            b"addr" => Some(address(place()?)?.plain().into_vec()),
+            b"host" => Some(address(place()?)?.inet()?.ip().to_string().into_bytes()),
+            b"port" => Some(address(place()?)?.inet()?.port().to_string().into_bytes()),
             _ => None,
         }
     }
@@ -86,8 +86,4 @@ impl<'a> Template<'a> {
         }
         places
     }
-}
-
-fn host(address: &HeldAddress) -> Option<Vec<u8>> {
-    (!address.host.is_empty()).then(|| address.host.clone().into_bytes())
 }

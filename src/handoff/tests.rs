@@ -1,24 +1,31 @@
 use super::*;
-use crate::plan::{Address, Resolver};
+use crate::listener::BoundAddress;
+use crate::plan::{Address, Resolver, UnixName};
 
 fn specs(flags: &[&str]) -> Vec<ListenerSpec> {
     let mut resolver = Resolver::by(|| true, |_| Ok(vec![std::net::Ipv4Addr::LOCALHOST.into()]));
     flags.iter().map(|flag| ListenerSpec::parse(flag, &mut resolver).unwrap()).collect()
 }
 
-fn held(specs: &[ListenerSpec]) -> Vec<Held> {
+fn held(specs: &[ListenerSpec]) -> Vec<Bound> {
     let bound = |mut at: std::net::SocketAddr| {
         at.set_port(if at.port() == 0 { 40_000 } else { at.port() });
         at
     };
     let one = |spec: &ListenerSpec| {
         let address = match &spec.address {
-            Address::Tcp { at, .. } => HeldAddress::inet(HeldKind::Tcp, bound(*at)),
-            Address::Udp { at, .. } => HeldAddress::inet(HeldKind::Udp, bound(*at)),
-            Address::Unix { kind, name } => HeldAddress::unix(*kind, name),
-            Address::Inherited(_) => HeldAddress::other(OsStr::new("fd")),
+            Address::Tcp { at, .. } => BoundAddress::Tcp(bound(*at)),
+            Address::Udp { at, .. } => BoundAddress::Udp(bound(*at)),
+            Address::Unix { kind, name: UnixName::Path(path) } => {
+                BoundAddress::Path { kind: *kind, path: path.clone() }
+            }
+            Address::Unix { kind, name: UnixName::Abstract(name) } => {
+                BoundAddress::Abstract { kind: *kind, name: name.clone() }
+            }
+            Address::Inherited(_) => BoundAddress::Other("fd".to_owned()),
         };
-        Held { name: spec.name.clone(), typed: spec.typed.clone(), address }
+        let ListenerSpec { name, typed, flag, options, .. } = spec.clone();
+        Bound { name, typed, flag, address, number: options.fd }
     };
     specs.iter().map(one).collect()
 }

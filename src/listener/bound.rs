@@ -2,8 +2,10 @@
 
 use crate::plan::{ListenerSpec, UnixKind};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -63,6 +65,17 @@ impl BoundAddress {
         match self {
             BoundAddress::Tcp(at) | BoundAddress::Udp(at) => Some(*at),
             _ => None,
+        }
+    }
+
+    /// As programs are told: `127.0.0.1:4242`, `[::1]:80`, `/run/app.sock`, `@app`, or what else is known of it.
+    #[must_use]
+    pub fn plain(&self) -> OsString {
+        match self {
+            BoundAddress::Tcp(at) | BoundAddress::Udp(at) => at.to_string().into(),
+            BoundAddress::Path { path, .. } => path.clone().into_os_string(),
+            BoundAddress::Abstract { name, .. } => OsString::from_vec([b"@", name.as_slice()].concat()),
+            BoundAddress::Other(what) => what.into(),
         }
     }
 }

@@ -224,6 +224,19 @@ impl Listeners {
         notices
     }
 
+    /// Does what the first copy need not wait for: puts a program on each group that has none yet.
+    pub fn complete(&mut self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        for listener in &mut self.list {
+            if let Port::Steered(steered) = &mut listener.port
+                && let Err(errno) = steered.complete()
+            {
+                notices.push(said::not_steered(listener, errno));
+            }
+        }
+        notices
+    }
+
     /// Ends listening on a generation's own seats, so that a copy stuck in a blocking accept(2) wakes up. Shared sockets,
     /// inherited ones and those for datagrams are left alone.
     pub fn shut(&mut self, generation: GenerationId) {

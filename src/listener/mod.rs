@@ -19,6 +19,7 @@ mod connection;
 mod diag;
 mod drain;
 mod error;
+mod found;
 mod group;
 mod half_close;
 mod holder;

@@ -1,9 +1,9 @@
 //! One TCP or UDP listener with a seat for every generation: a SO_REUSEPORT group under a steering program.
 //!
-//! The first socket of the group is bound as the only one of its address, so that a busy address is an error; the program
-//! is on the group before the first client can come, so that a stranger who joins it later gets nothing.
+//! How the first socket comes to its address: [`super::found`].
 
 use super::error::{During, Fault};
+use super::found::found;
 use super::group::Group;
 use super::hushed::Hushed;
 use super::inet::{Place, Transport};
@@ -57,44 +57,14 @@ pub(super) enum First {
     Plain(OwnedFd, Place, Errno),
 }
 
-/// The first socket of an address, alone there, with the program that sends everybody to it.
-fn found(
-    place: Place,
-    options: &SocketOptions,
-    programs: &Programs,
-) -> Result<(OwnedFd, Place, Result<(), Errno>), Fault> {
-    let join = |socket: &OwnedFd| {
-        setsockopt(socket, sockopt::ReusePort, &true)?;
-        programs.put(socket.as_fd(), &Steering::default())
-    };
-    if place.transport == Transport::Udp {
-        // A socket that has a group of its own before it is bound shares its address with nobody, with the flag or
-        // without (udp_lib_lport_inuse in the kernel): a busy port is an error here too.
-        return match place.bind(options, |socket| join(socket).during("steer it")) {
-            Ok((socket, place)) => Ok((socket, place, Ok(()))),
-            Err(Fault { step: "steer it", errno }) => {
-                let (socket, place) = place.bind(options, |_| Ok(()))?;
-                Ok((socket, place, Err(errno)))
-            }
-            Err(fault) => Err(fault),
-        };
-    }
-    let (socket, place) = place.bind(options, |_| Ok(()))?;
-    let steered = join(&socket);
-    if steered.is_err() {
-        setsockopt(&socket, sockopt::ReusePort, &false).during("clear SO_REUSEPORT")?;
-    }
-    begin_to_listen(&socket, options)?;
-    Ok((socket, place, steered))
-}
-
 impl Steered {
     /// Binds the first socket.
     pub(super) fn first(place: Place, options: &SocketOptions, programs: &Rc<Programs>) -> Result<First, Fault> {
         let (socket, place, steered) = found(place, options, programs)?;
-        if let Err(errno) = steered {
-            return Ok(First::Plain(socket, place, errno));
-        }
+        let attached = match steered {
+            Ok(attached) => attached,
+            Err(errno) => return Ok(First::Plain(socket, place, errno)),
+        };
         let mut group = Group::default();
         group.join(NOBODY);
         let seats = vec![Seat { owner: NOBODY, socket }];
@@ -104,7 +74,7 @@ impl Steered {
             group,
             active: NOBODY,
             probe: None,
-            attached: Some(Steering::default()),
+            attached,
             programs: Rc::clone(programs),
         }))
     }
@@ -129,10 +99,11 @@ impl Steered {
     pub(super) fn make(&mut self, options: &SocketOptions) -> Result<OwnedFd, Fault> {
         self.forget_closed();
         if self.group.is_empty() {
-            self.attached = Some(Steering::default());
             let (socket, _, steered) = found(self.place, options, &self.programs)?;
-            return steered.during("steer it").map(|()| socket);
+            self.attached = steered.during("steer it")?;
+            return Ok(socket);
         }
+        self.complete().during("steer it")?;
         let join = |socket: &OwnedFd| setsockopt(socket, sockopt::ReusePort, &true).during("set SO_REUSEPORT");
         let (socket, _) = self.place.bind(options, join)?;
         if self.place.transport == Transport::Tcp {
@@ -153,6 +124,11 @@ impl Steered {
     /// Whether a stranger is in the group, as far as is known.
     pub(super) fn has_strangers(&self) -> bool {
         self.group.index(STRANGER).is_some()
+    }
+
+    /// Puts a program on the group that has none yet.
+    pub(super) fn complete(&mut self) -> Result<(), Errno> {
+        if self.attached.is_some() { Ok(()) } else { self.attach() }
     }
 
     /// The socket just made belongs to this generation.

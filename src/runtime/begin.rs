@@ -10,7 +10,6 @@ use super::reload::Plans;
 use super::signals::Signals;
 use super::upgrade::Upgrade;
 use super::{Means, Runtime, clock, control, drain, requests};
-use crate::handoff::Held;
 use crate::notice::{Level, Notice};
 use crate::plan::Plan;
 use crate::report::Pids;
@@ -30,7 +29,7 @@ impl Runtime {
         let seed = clock::now().0.subsec_nanos();
         let mut runtime = Self {
             supervisor: Supervisor::new(plan.lifecycle.clone(), u64::from(seed)),
-            held: means.listeners.addresses().map(Held::from).collect(),
+            held: means.listeners.addresses().cloned().collect(),
             plan: Rc::new(plan),
             plans: Plans::new(means.source),
             listeners: means.listeners,
@@ -78,7 +77,7 @@ impl Runtime {
     }
 
     /// Starts the first copy; then does what it need not wait for: the signal handlers, after which signals are no longer
-    /// `blocked`, and the default control socket, which is no condition for anything.
+    /// `blocked`, what is left to do at the listeners, and the default control socket, which is no condition for anything.
     ///
     /// # Errors
     /// When a signal can have no handler; every signal that can be named has been found to take one.
@@ -86,6 +85,8 @@ impl Runtime {
         self.decide();
         self.signals.install(&requests::handled(&self.plan))?;
         drop(blocked);
+        let notices = self.listeners.complete();
+        self.tell_all(notices);
         match control::open_default(&self.plan.control) {
             Ok(None) => {}
             Ok(opened) => self.control = opened,

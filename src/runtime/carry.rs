@@ -58,7 +58,8 @@ impl Runtime {
         let addresses = &self.held;
         let environment = || {
             let pid = |generation: Option<GenerationId>| generation.and_then(|one| pids.get(&one)).map(i32::to_string);
-            let addresses: Vec<_> = addresses.iter().map(|held| held.address.addr.to_string_lossy()).collect();
+            let addresses: Vec<_> =
+                addresses.iter().map(|held| held.address.plain().to_string_lossy().into_owned()).collect();
             let mut variables: hooks::Environment = std::env::vars_os().collect();
             let mut set = |name: &str, value: Option<String>| {
                 variables.retain(|(known, _)| known != name);

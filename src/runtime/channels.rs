@@ -3,7 +3,8 @@
 use super::Runtime;
 use super::ack::AckSocket;
 use super::notify_dir::NotifyDir;
-use crate::handoff::{Held, tableflip};
+use crate::handoff::tableflip;
+use crate::listener::Bound;
 use crate::plan::protocol::{TABLEFLIP_NAMES, TABLEFLIP_READY};
 use crate::plan::{Plan, Protocol, ReadyMode, Sign};
 use crate::sys::carried::Kept;
@@ -38,7 +39,7 @@ impl Channels {
         generation: GenerationId,
         before: Option<GenerationId>,
         dir: Option<&NotifyDir>,
-        held: &[Held],
+        held: &[Bound],
     ) -> Result<(Channels, Theirs), (&'static str, Errno)> {
         let mut channels = Channels::default();
         let mut theirs = Vec::new();
@@ -62,7 +63,7 @@ impl Channels {
     fn make_tableflip(
         &mut self,
         before: Option<GenerationId>,
-        held: &[Held],
+        held: &[Bound],
         theirs: &mut Theirs,
     ) -> Result<(), Errno> {
         let (read_end, write_end) = ready_pipe()?;

@@ -75,7 +75,7 @@ impl Runtime {
         if !said.unwrap_or(!captured) || self.listeners.touched(generation) {
             return None;
         }
-        let address = in_use::named(&self.plan, &self.held)?.addr.to_string_lossy().into_owned();
+        let address = in_use::named(&self.plan, &self.held)?.plain().to_string_lossy().into_owned();
         Some(Trouble::BindsItself { address, said: said.is_some(), captured })
     }
 

@@ -1,6 +1,6 @@
 //! "Address already in use": signs that a copy has failed because it wanted to bind an address that endless holds.
 
-use crate::handoff::{Held, HeldAddress};
+use crate::listener::{Bound, BoundAddress};
 use crate::plan::Plan;
 use std::net::IpAddr;
 
@@ -11,48 +11,47 @@ const PORT_LETTERS: [&str; 4] = ["-p", "-P", "-l", "-b"];
 
 /// The listener that an argument of the command names, as an address or a port of its own, where no argument asks for a
 /// descriptor.
-pub(super) fn named<'a>(plan: &Plan, held: &'a [Held]) -> Option<&'a HeldAddress> {
+pub(super) fn named<'a>(plan: &Plan, held: &'a [Bound]) -> Option<&'a BoundAddress> {
     let arguments: Vec<_> = plan.command.iter().map(|argument| argument.to_string_lossy()).collect();
     if arguments.iter().any(|argument| argument.contains("{fd")) {
         return None;
     }
     let asks = |argument: &str| plan.handoff.expand && ["{addr", "{port"].iter().any(|one| argument.contains(one));
     let naming =
-        |held: &&'a Held| arguments.windows(2).any(|pair| asks(&pair[1]) || names(&pair[0], &pair[1], &held.address));
+        |held: &&'a Bound| arguments.windows(2).any(|pair| asks(&pair[1]) || names(&pair[0], &pair[1], &held.address));
     held.iter().find(naming).map(|held| &held.address)
 }
 
 /// Whether an argument, with the one before it, names an address.
-fn names(before: &str, argument: &str, held: &HeldAddress) -> bool {
+fn names(before: &str, argument: &str, held: &BoundAddress) -> bool {
     let (key, value) = match argument.split_once('=') {
         Some((key, value)) => (key, value),
         None if before.starts_with('-') => (before, argument),
         None => ("", argument),
     };
-    if let Some(path) = &held.path {
+    if let BoundAddress::Path { .. } | BoundAddress::Abstract { .. } = held {
         let plain = value.strip_prefix("unix:").unwrap_or(value);
-        return plain.strip_prefix("//").unwrap_or(plain) == path.to_string_lossy();
+        return plain.strip_prefix("//").unwrap_or(plain) == held.plain().to_string_lossy();
     }
-    let Some(port) = held.port else { return false };
-    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse() == Ok(port);
+    let Some(at) = held.inet() else { return false };
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse() == Ok(at.port());
     if PORT_LETTERS.iter().any(|letter| argument.strip_prefix(letter).is_some_and(is_port)) {
         return true;
     }
     let address = value.split_once("://").map_or(value, |(_, rest)| rest);
     match address.trim_end_matches('/').rsplit_once(':') {
-        Some((host, number)) => is_port(number) && is_host(host, &held.host),
+        Some((host, number)) => is_port(number) && is_host(host, at.ip()),
         None => is_port(value) && is_about_ports(key),
     }
 }
 
 /// Whether a host, as typed, is where the listener is; a name other than localhost is not looked up.
-fn is_host(typed: &str, held: &str) -> bool {
-    let held: Option<IpAddr> = held.parse().ok();
-    let everywhere = held.is_none_or(|ip| ip.is_unspecified());
+fn is_host(typed: &str, held: IpAddr) -> bool {
+    let everywhere = held.is_unspecified();
     match typed.trim_matches(['[', ']']) {
         "" | "*" => true,
-        "localhost" => everywhere || held.is_some_and(|ip| ip.is_loopback()),
-        host => host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified() || everywhere || held == Some(ip)),
+        "localhost" => everywhere || held.is_loopback(),
+        host => host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified() || everywhere || held == ip),
     }
 }
 
@@ -78,13 +77,12 @@ pub(super) fn is_said(printed: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::handoff::HeldKind;
-    use crate::plan::{UnixKind, UnixName};
+    use crate::plan::UnixKind;
 
-    fn held(at: &str) -> HeldAddress {
+    fn held(at: &str) -> BoundAddress {
         match at.strip_prefix("unix:") {
-            Some(path) => HeldAddress::unix(UnixKind::Stream, &UnixName::Path(path.into())),
-            None => HeldAddress::inet(HeldKind::Tcp, at.parse().unwrap()),
+            Some(path) => BoundAddress::Path { kind: UnixKind::Stream, path: path.into() },
+            None => BoundAddress::Tcp(at.parse().unwrap()),
         }
     }
 

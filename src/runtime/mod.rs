@@ -41,8 +41,7 @@ pub mod upgrade;
 mod wait;
 pub mod watch;
 
-use crate::handoff::Held;
-use crate::listener::Listeners;
+use crate::listener::{Bound, Listeners};
 use crate::notice::Notice;
 use crate::plan::{Plan, Rlimit, Sign};
 use crate::report::{Pids, Reporter, Sink};
@@ -104,7 +103,7 @@ pub struct Runtime {
     file_limit: Option<Rlimit>,
     reporter: Reporter,
     /// The listeners as the hand-off and the hooks see them.
-    held: Vec<Held>,
+    held: Vec<Bound>,
     supervisor: Supervisor,
     copies: BTreeMap<GenerationId, Copy>,
     /// Where the calls of each generation that makes its own sockets come from. They outlive the copy where its processes do.

@@ -3,7 +3,6 @@
 
 use super::Runtime;
 use crate::cli::{self, Args, Invocation};
-use crate::handoff::Held;
 use crate::listener::{self, Change, Inherited};
 use crate::notice::{Level, Notice};
 use crate::plan::{Capture, Control, InheritedSocket, Lifecycle, ListenerSpec, Plan, ReadyMode, Sign, Surroundings};
@@ -227,6 +226,6 @@ impl Runtime {
 
     /// The listeners as the hand-off and the hooks see them.
     fn hold(&mut self) {
-        self.held = self.listeners.addresses().map(Held::from).collect();
+        self.held = self.listeners.addresses().cloned().collect();
     }
 }

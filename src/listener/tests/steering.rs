@@ -24,6 +24,25 @@ fn a_new_seat_gets_nothing_until_it_is_steered_to() {
     }
 }
 
+#[test]
+fn of_many_listeners_a_new_seat_gets_nothing_either_though_their_programs_come_late() {
+    let specs: Vec<_> = (0..64).map(|_| tcp("127.0.0.1:0")).collect();
+    for completed in [false, true] {
+        let (mut listeners, _) = Listeners::bind(&specs, &[]).unwrap();
+        listeners.make_seats(ONE).unwrap();
+        assert_eq!(listeners.steer(ONE), []);
+        if completed {
+            assert_eq!(listeners.complete(), []);
+        }
+        listeners.make_seats(TWO).unwrap();
+        let last = listeners.addresses().last().unwrap().address.inet().unwrap();
+        let clients: Vec<_> = (0..20).map(|_| TcpStream::connect(last).unwrap()).collect();
+        let [first, second] = [ONE, TWO].map(|generation| *listeners.seats(generation).last().unwrap());
+        clients.iter().for_each(|_| drop(accept(first)));
+        assert!(!waits(second, 0));
+    }
+}
+
 fn program_reach(at: SocketAddr) -> SocketAddr {
     crate::listener::program::reachable(at)
 }

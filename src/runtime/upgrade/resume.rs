@@ -3,7 +3,6 @@
 use super::Upgrade;
 use super::check::{NO, YES};
 use super::state::{self, Values};
-use crate::handoff::Held;
 use crate::notice::Notice;
 use crate::plan::{ListenerSpec, Plan};
 use crate::runtime::begin::find_manager;
@@ -75,7 +74,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         manager.resume(told);
     }
     Ok(Runtime {
-        held: listeners.addresses().map(Held::from).collect(),
+        held: listeners.addresses().cloned().collect(),
         plan: Rc::new(plan),
         plans,
         listeners,
