@@ -15,8 +15,8 @@ use std::time::Duration;
 /// Short times, so that much happens; no limit of respawns, for copies are killed all the time.
 const OPTIONS: &str = "--probation 300ms --ready-timeout 5s --supersede 2s --hammer 4s --respawn-limit off";
 
-/// Lets a copy fail or hang, or be the server.
-const WRAPPER: &str = r#"read mode < "$0"; case $mode in fail) exit 7;; hang) exec sleep 600;; esac; exec "$@""#;
+/// Lets a copy fail or hang, or be the server, and writes into the log which of these it was told.
+const WRAPPER: &str = r#"read mode < "$0"; echo "pid $$ shall $mode" >&2; case $mode in fail) exit 7;; hang) exec sleep 600;; esac; exec "$@""#;
 
 /// What runs.
 pub struct Setup {

@@ -3,6 +3,7 @@
 mod dice;
 mod instance;
 mod lives;
+mod pulse;
 mod unrest;
 
 use crate::client::{self, At};
@@ -86,6 +87,7 @@ pub fn run(tools: &Tools, minutes: u64, seed: u64, markdown: bool) -> Result<Ver
     let deadline = system::now() + minutes * 60_000_000_000;
     let mut outcomes = Vec::new();
     let lives = thread::scope(|scope| {
+        scope.spawn(|| pulse::beat(deadline));
         let lives = scope.spawn(|| lives::live(tools, Dice::new(seed, 0), deadline));
         let run = |(number, instance)| scope.spawn(move || suffer(instance, Dice::new(seed, number), deadline));
         let running: Vec<_> = (1..).zip(&instances).map(run).collect();

@@ -2,6 +2,7 @@
 
 use super::dice::Dice;
 use super::instance::Instance;
+use super::pulse;
 use crate::Result;
 use crate::client::Connection;
 use crate::system;
@@ -35,7 +36,7 @@ const DEEDS: &[Deed] = {
 /// A client of the control socket has its answer by then: a restart, one before it, and their candidates that hang.
 const PATIENCE: u64 = 30_000_000_000;
 
-/// A machine on which nothing runs for so long may keep a copy from being ready in time.
+/// A machine on which nothing runs, or no process starts and ends, for so long may keep a copy from being ready in time.
 const STANDSTILL: u64 = 1_000_000_000;
 
 /// How often what was done, and what went wrong.
@@ -71,11 +72,14 @@ impl Diary {
             (true, _) => (),
             (false, well) => {
                 let why = reason(&mut client);
+                let stood_still = stood_still.max(pulse::longest(began, last));
                 let late = why.contains("not ready") && stood_still >= STANDSTILL;
                 if well == Some(true) && !late {
                     let [took, still] = [last - began, stood_still].map(|nanos| nanos / 1_000_000);
-                    self.wrong
-                        .push(format!("endless {what}: {status} after {took} ms (nothing ran for {still}): {why}"));
+                    let pid = client.id(); // endless logs it with the request
+                    self.wrong.push(format!(
+                        "endless {what} (pid {pid}): {status} after {took} ms (nothing ran for {still}): {why}"
+                    ));
                 } else {
                     let late = if late { "while the machine stood still, " } else { "" };
                     *self.failed.entry(format!("{late}{what}: {why}")).or_default() += 1;
