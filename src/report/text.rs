@@ -54,7 +54,7 @@ pub fn render(notice: &Notice, pids: &Pids) -> String {
             format!("{} stands guard for {}", named(generation), format_duration(*length))
         }
         Notice::HandedBack { from, to, exit } => {
-            format!("{} ended during its probation ({exit}); {} serves again", named(from), named(to))
+            format!("{} ended before the restart was over ({exit}); {} serves again", named(from), named(to))
         }
         Notice::Retiring { generation } => format!("retiring {}", named(generation)),
         Notice::Drained { .. } | Notice::DrainLimit { .. } | Notice::Waiting { .. } => drain(notice, &named),

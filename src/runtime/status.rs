@@ -5,7 +5,7 @@ use super::{Runtime, clock};
 use crate::control::{GenerationStatus, LastStart, ListenerStatus, Status};
 use crate::notice::Notice;
 use crate::supervisor::{Generation, State};
-use crate::words::{GenerationId, Moment};
+use crate::words::{Failure, GenerationId, Moment};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Decided {
         let (generation, ok, reason) = match notice {
             Notice::Ready { generation, sign, .. } => (generation, true, sign.to_string()),
             Notice::Failed { generation, failure, .. } => (generation, false, failure.to_string()),
-            Notice::HandedBack { from, exit, .. } => (from, false, format!("it ended during its probation ({exit})")),
+            Notice::HandedBack { from, exit, .. } => (from, false, Failure::Crashed(*exit).to_string()),
             _ => return None,
         };
         Some(Decided { generation: generation.0, ok, reason, at })

@@ -67,7 +67,7 @@ pub enum Failure {
     Exited(Exit),
     /// It was not ready in time.
     NotReady(Duration),
-    /// It was ready and ended while the older generation still stood guard.
+    /// It was ready and ended during its probation, or while an older generation was still on its way out.
     Crashed(Exit),
     /// The process could not be made: what was tried, and the kernel's answer (`errno`).
     NotMade {
@@ -122,7 +122,7 @@ impl fmt::Display for Failure {
         match self {
             Failure::Exited(exit) => write!(f, "it ended before it was ready ({exit})"),
             Failure::NotReady(after) => write!(f, "it was not ready after {}", humantime::format_duration(*after)),
-            Failure::Crashed(exit) => write!(f, "it ended during its probation ({exit})"),
+            Failure::Crashed(exit) => write!(f, "it ended before the restart was over ({exit})"),
             Failure::NotMade { step, errno: 0 } => write!(f, "cannot {step}"),
             Failure::NotMade { step, errno } | Failure::NotExecuted { step, errno } => {
                 write!(f, "cannot {step}: {}", reason(*errno))

@@ -106,7 +106,7 @@ fn the_guard_and_the_end_of_its_probation() {
     endless.touch("now");
     endless.wait_with(&["generation 1", "serves again"]);
     let said = waiting.end();
-    assert!(said.code == 1 && said.err.contains("it ended during its probation"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("it ended before the restart was over"), "{said:?}");
     assert_eq!(endless.ask(), (1, first));
     assert_eq!(endless.stop(), 0);
 }

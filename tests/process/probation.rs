@@ -19,7 +19,10 @@ fn when_the_new_copy_crashes_in_its_probation_the_old_one_serves_again() {
     // It is that late that it crashes: nothing to wait for but the time.
     thread::sleep(Duration::from_secs(1));
     endless.touch("crash");
-    endless.wait_with(&["ended during its probation (exit status 9)", &format!("generation 1 (pid {first}) serves")]);
+    endless.wait_with(&[
+        "ended before the restart was over (exit status 9)",
+        &format!("generation 1 (pid {first}) serves"),
+    ]);
     load.wait_for_more(50);
     let count = load.finish();
     assert_eq!((count.lost_as(Loss::Refused), count.lost_as(Loss::Silent)), (0, 0), "{count:?}");
@@ -42,7 +45,10 @@ fn an_old_copy_that_drains_serves_again_too() {
     let _client = connect(endless.address(0)).unwrap();
     let second = endless.restart(2);
     kill(second, Signal::SIGKILL).unwrap();
-    endless.wait_with(&["(killed by SIGKILL)", &format!("generation 1 (pid {first}) serves again")]);
+    let says =
+        ["ended before the restart was over (killed by SIGKILL)", &format!("generation 1 (pid {first}) serves again")];
+    endless.wait_with(&says);
+    assert_eq!(endless.count("probation"), 0, "there was none");
     endless.wait_for_only(&[first]);
     let third = endless.restart(3);
     assert_eq!(endless.ask(), (3, third));

@@ -140,7 +140,7 @@ fn a_crash_in_probation_hands_the_listeners_back() {
             10 | ready 1     |
           1000 | restart     | spawn 2
           1010 | ready 2     | steer 2
-          2010 | exit 2 SEGV | stop 2 survived, steer 1, answer 1 failed: it ended during its probation (killed by SIGSEGV)
+          2010 | exit 2 SEGV | stop 2 survived, steer 1, answer 1 failed: it ended before the restart was over (killed by SIGSEGV)
           2010 | gone 2      | release 2
           5000 | restart     | spawn 3
           5010 | ready 3     | steer 3
@@ -360,7 +360,7 @@ fn a_restart_that_waits_for_the_old_one_fails_when_the_old_one_serves_again() {
           1000 | restart-gone | spawn 2
           1010 | ready 2      | steer 2
           3010 | tick         | drain 1
-          4000 | exit 2 1     | stop 2 survived, steer 1, answer 1 failed: it ended during its probation (exit status 1)
+          4000 | exit 2 1     | stop 2 survived, steer 1, answer 1 failed: it ended before the restart was over (exit status 1)
           4010 | gone 2       | release 2
           5000 | restart-gone | spawn 3
           5010 | ready 3      | steer 3
@@ -421,7 +421,7 @@ fn a_copy_that_is_stuck_in_its_probation_gives_the_listeners_back() {
            900 | alive 1   |
           1000 | restart   | spawn 2
           1010 | ready 2   | steer 2
-          2010 | tick      | kill 2, steer 1, answer 1 failed: it ended during its probation (killed by SIGKILL)
+          2010 | tick      | kill 2, steer 1, answer 1 failed: it ended before the restart was over (killed by SIGKILL)
           2020 | exit 2 KILL |
           2020 | gone 2    | release 2
           3010 | tick      | kill 1",
