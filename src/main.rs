@@ -17,6 +17,7 @@ use endless::sys::carried;
 use endless::sys::signals::AllBlocked;
 use endless::words::{CODE_FAILURE, CODE_USAGE};
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -40,9 +41,9 @@ fn begin() -> u8 {
         Ok(Invocation::Check(args)) => check(&args, environment),
         Ok(Invocation::Ask(args)) => ask(&args),
         Ok(Invocation::Exec(command)) => Ok(exec(&command)),
-        Ok(Invocation::Presets) => Ok(answer(&presets::table())),
-        Ok(Invocation::Rehearse(state)) => Ok(answer(&upgrade::rehearse(state))),
-        Ok(Invocation::Print(text)) => Ok(answer(&text)),
+        Ok(Invocation::Presets) => answer(&presets::table()),
+        Ok(Invocation::Rehearse(state)) => answer(&upgrade::rehearse(state)),
+        Ok(Invocation::Print(text)) => answer(&text),
         Err(error) => Ok(complain(&error, CODE_USAGE)),
     };
     code.unwrap_or_else(|error| fail(&error))
@@ -130,7 +131,7 @@ fn plan(args: &Args, passed: &[listener::Inherited], environment: Environment) -
 /// `endless check`: says what would run.
 fn check(args: &Args, environment: Environment) -> Result<u8> {
     let plan = plan(args, &listener::inherited(), environment.clone())?;
-    Ok(answer(&show::render(&plan, &environment)))
+    answer(&show::render(&plan, &environment))
 }
 
 fn tell_of(reporter: &Reporter, notices: Vec<Notice>) {
@@ -159,14 +160,13 @@ fn exec(command: &[OsString]) -> u8 {
     }
 }
 
-fn answer(text: &str) -> u8 {
-    use std::io::Write;
-    // Nobody reads it any more: no reason to fail (endless --help | head -1).
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    0
+fn answer(text: &str) -> Result<u8> {
+    client::print(text)?;
+    Ok(0)
 }
 
 fn complain(error: &dyn std::fmt::Display, code: u8) -> u8 {
-    eprintln!("endless: {error}");
+    // The exit status says it, too.
+    let _ = writeln!(std::io::stderr(), "endless: {error}");
     code
 }

@@ -10,6 +10,7 @@ mod watch;
 
 use crate::plan::{Asking, Task};
 use std::fmt;
+use std::io::{self, Write};
 
 /// It was not done.
 pub const CODE_NOT_DONE: u8 = 1;
@@ -57,8 +58,21 @@ pub fn ask(asking: &Asking) -> Result<u8, Error> {
     }
 }
 
-/// Prints an answer. Nobody reads it any more: no reason to fail.
-fn print(text: &str) {
-    use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+/// Prints an answer. That nobody reads it to the end (`| head -1`) is no reason to fail.
+///
+/// # Errors
+/// It cannot be written: there is no room, for example.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(io::Error::other(format!("the answer cannot be written to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints what need not be read: the exit status says it, too.
+fn tell(text: &str) {
+    let _ = print(text);
 }

@@ -1,6 +1,6 @@
 //! `endless restart`, `stop`, `hammer`, `signal` and `upgrade`: ask, and wait for the answer. Whoever gives up waiting cancels nothing.
 
-use super::{Error, find, print, status};
+use super::{Error, find, status, tell};
 use crate::control::{Answer, Ask};
 use crate::plan::{Asking, Task};
 use crate::sys::clock;
@@ -34,10 +34,10 @@ pub(super) fn give(asking: &Asking) -> Result<(), Error> {
     if asking.task == Task::Upgrade
         && let Ok(status) = status::of(connection)
     {
-        print(&format!("{}: endless {} runs\n", found.name, status.endless));
+        tell(&format!("{}: endless {} runs\n", found.name, status.endless));
         return Ok(());
     }
-    print(&done(&asking.task, &found.name, &answer));
+    tell(&done(&asking.task, &found.name, &answer));
     Ok(())
 }
 

@@ -6,7 +6,7 @@
 //! unchanged, when a restart has failed and no other follows.
 
 use super::connection::poll_timeout;
-use super::{Error, print};
+use super::{Error, tell};
 use crate::control::Until;
 use crate::plan::Starter;
 use crate::sys::clock;
@@ -57,7 +57,7 @@ pub(super) fn run(starter: &Starter, timeout: Option<Duration>) -> Result<(), Er
 }
 
 fn print_done(what: &str) -> Result<(), Error> {
-    print(&format!("{what}\n"));
+    tell(&format!("{what}\n"));
     Ok(())
 }
 

@@ -22,12 +22,13 @@ pub(super) fn show(asking: &Asking, json: bool) -> Result<u8, Error> {
             Err(error) => silent.push(format!("{}: {error}", found.name)),
         }
     }
-    match answers.as_slice() {
-        _ if json => answers.iter().for_each(|status| print(&String::from_utf8_lossy(&crate::control::line(status)))),
-        [] => {}
-        [one] if detailed => print(&table::detail(one)),
-        all => print(&table::all(all)),
-    }
+    let text = match answers.as_slice() {
+        all if json => String::from_utf8_lossy(&all.iter().flat_map(crate::control::line).collect::<Vec<u8>>()).into(),
+        [] => String::new(),
+        [one] if detailed => table::detail(one),
+        all => table::all(all),
+    };
+    print(&text).map_err(|error| Error::not_done(error.to_string()))?;
     match (answers.is_empty(), silent.is_empty()) {
         (_, false) => Err(Error::not_running(silent.join("\n"))),
         (true, true) => Err(Error::not_running("no endless of this user is running")),

@@ -4,7 +4,7 @@
 //! a change of its size draws again at once. q, Ctrl-C and the end of the input end it.
 
 use super::connection::poll_timeout;
-use super::{Error, find, print, status, table};
+use super::{Error, find, status, table, tell};
 use crate::plan::Asking;
 use crate::sys::terminal::{self, Keys};
 use nix::errno::Errno;
@@ -32,9 +32,9 @@ pub(super) fn run(asking: &Asking) -> Result<u8, Error> {
     }
     resized.0.set_nonblocking(true).map_err(failed)?;
     let keys = Keys::one_by_one();
-    print(ENTER);
+    tell(ENTER);
     let code = draw_until(asking, &resized.0, &ended.0, &keys);
-    print(LEAVE);
+    tell(LEAVE);
     drop(keys);
     Ok(code)
 }
@@ -44,7 +44,7 @@ fn draw_until(asking: &Asking, resized: &UnixStream, ended: &UnixStream, keys: &
     loop {
         let page = page(asking);
         let (rows, columns) = terminal::size().unwrap_or((24, 80));
-        print(&screen(page.as_deref().unwrap_or_else(|error| &error.message), rows, columns));
+        tell(&screen(page.as_deref().unwrap_or_else(|error| &error.message), rows, columns));
         let code = page.map_or_else(|error| error.code, |_| 0);
         let input = keys.as_fd();
         let mut set = [resized.as_fd(), ended.as_fd(), input].map(|fd| PollFd::new(fd, PollFlags::POLLIN));

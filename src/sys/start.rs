@@ -7,7 +7,6 @@ use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::stat::Mode;
 use std::ffi::{CStr, OsStr, c_char};
-use std::io::Write;
 use std::mem::forget;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -21,9 +20,7 @@ macro_rules! begin_with {
         #[unsafe(no_mangle)]
         extern "C" fn main(_: i32, _: *const *const std::ffi::c_char) -> i32 {
             $crate::sys::start::prepare();
-            let code = $begin();
-            $crate::sys::start::finish();
-            i32::from(code)
+            i32::from($begin())
         }
     };
 }
@@ -57,10 +54,4 @@ pub fn executed() -> Option<PathBuf> {
     // SAFETY: the kernel has put a string there that ends with a zero and is there for as long as the program.
     let path = unsafe { CStr::from_ptr(path) };
     Some(PathBuf::from(OsStr::from_bytes(path.to_bytes())))
-}
-
-/// Writes what is left in the buffer of standard output.
-pub fn finish() {
-    // Nobody reads it any more: no reason to fail.
-    let _ = std::io::stdout().flush();
 }

@@ -1,8 +1,10 @@
 //! `endless check`: says what would run, and runs nothing.
 
-use crate::support::{Setup, endless};
+use crate::support::{ENDLESS, Setup, endless};
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 /// Its answer goes to a file, so that the two streams can be told apart.
 fn checking(options: &str) -> Setup {
@@ -60,4 +62,46 @@ fn a_command_that_is_not_there_is_found_out() {
         assert_eq!((checked.ended_clean(), run.ended_clean()), (127, 127), "{:?}", run.said());
         assert!(checked.everything().join("\n").contains(command), "{:?}", checked.said());
     }
+}
+
+/// What a word that answers does with this standard output, beside the running endless of a test or by itself.
+fn answer_to(output: impl Into<Stdio>, words: &str, control: &Path) -> Output {
+    let mut command = Command::new(ENDLESS);
+    command.args(words.split(' ')).env("ENDLESS_CONTROL", control).stdin(Stdio::null()).stdout(output);
+    command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure_and_a_reader_that_goes_is_none() {
+    let running = endless("-l 127.0.0.1:0").start(&[]);
+    running.ready(1);
+    let control = running.file("endless/target.sock");
+    for (words, code) in [
+        ("check -l :0 -- true", 125),
+        ("presets", 125),
+        ("--help", 125),
+        ("status", 1),
+        ("status target", 1),
+        ("status --json target", 1),
+    ] {
+        let full = answer_to(fs::File::create("/dev/full").unwrap(), words, &control);
+        assert_eq!(full.status.code(), Some(code), "{words}: {full:?}");
+        let said = String::from_utf8(full.stderr).unwrap();
+        assert!(said.starts_with("endless: the answer cannot be written to standard output: No space"), "{said}");
+        let (read, write) = std::io::pipe().unwrap();
+        drop(read);
+        let closed = answer_to(write, words, &control);
+        assert_eq!((closed.status.code(), closed.stderr.as_slice()), (Some(0), &b""[..]), "{words}");
+    }
+    // What is asked for is done, and the exit status says so.
+    let done = answer_to(fs::File::create("/dev/full").unwrap(), "restart target", &control);
+    assert_eq!((done.status.code(), done.stderr.as_slice()), (Some(0), &b""[..]));
+    running.ready(2);
+}
+
+#[test]
+fn a_complaint_that_cannot_be_written_leaves_the_exit_status() {
+    let mut command = Command::new(ENDLESS);
+    let status = command.args(["check", "-l", ":x", "--", "true"]).stderr(fs::File::create("/dev/full").unwrap());
+    assert_eq!(status.status().unwrap().code(), Some(2));
 }
