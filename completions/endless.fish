@@ -143,7 +143,7 @@ null\t''"
 complete -c endless -n "__fish_endless_needs_command" -l config -d 'Read arguments from this file too, and again at every restart' -r -F
 complete -c endless -n "__fish_endless_needs_command" -s n -l name -d 'What this endless is called [default: the base name of COMMAND]' -r
 complete -c endless -n "__fish_endless_needs_command" -l pid-file -d 'Write endless\' own pid here; locked for as long as it runs' -r -F
-complete -c endless -n "__fish_endless_needs_command" -l status-file -d 'Write a line GENERATION:PID for every living copy here' -r -F
+complete -c endless -n "__fish_endless_needs_command" -l status-file -d 'Write a line GENERATION:PID for every living copy here; locked while it is there' -r -F
 complete -c endless -n "__fish_endless_needs_command" -l control -d 'Where `endless status`, `restart` and the like reach it; none: nowhere' -r -F
 complete -c endless -n "__fish_endless_needs_command" -l log-file -d 'Append endless\' log to this file instead of stderr; `--on USR1=reopen` opens it again' -r -F
 complete -c endless -n "__fish_endless_needs_command" -l output -d 'Append what the target prints to this file; `--on USR1=reopen` opens it again' -r -F
@@ -309,7 +309,7 @@ null\t''"
 complete -c endless -n "__fish_endless_using_subcommand check" -l config -d 'Read arguments from this file too, and again at every restart' -r -F
 complete -c endless -n "__fish_endless_using_subcommand check" -s n -l name -d 'What this endless is called [default: the base name of COMMAND]' -r
 complete -c endless -n "__fish_endless_using_subcommand check" -l pid-file -d 'Write endless\' own pid here; locked for as long as it runs' -r -F
-complete -c endless -n "__fish_endless_using_subcommand check" -l status-file -d 'Write a line GENERATION:PID for every living copy here' -r -F
+complete -c endless -n "__fish_endless_using_subcommand check" -l status-file -d 'Write a line GENERATION:PID for every living copy here; locked while it is there' -r -F
 complete -c endless -n "__fish_endless_using_subcommand check" -l control -d 'Where `endless status`, `restart` and the like reach it; none: nowhere' -r -F
 complete -c endless -n "__fish_endless_using_subcommand check" -l log-file -d 'Append endless\' log to this file instead of stderr; `--on USR1=reopen` opens it again' -r -F
 complete -c endless -n "__fish_endless_using_subcommand check" -l output -d 'Append what the target prints to this file; `--on USR1=reopen` opens it again' -r -F

@@ -11,7 +11,9 @@ use endless::listener::{self, Listeners};
 use endless::notice::{Level, Notice};
 use endless::plan::{Asking, EventsTo, InheritedSocket, Plan, Surroundings, presets, show};
 use endless::report::{Pids, Reporter, Sink};
-use endless::runtime::{Means, Runtime, control, detach, pid_file::PidFile, reload::Source, upgrade, watch};
+use endless::runtime::{
+    Means, Runtime, control, detach, pid_file::PidFile, reload::Source, status_file::StatusFile, upgrade, watch,
+};
 use endless::spawn::{self, Inherited};
 use endless::sys::carried;
 use endless::sys::signals::AllBlocked;
@@ -82,6 +84,7 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
     // A signal that comes from here on waits until there is a handler, for at the default ones' hands we would leave files.
     let blocked = AllBlocked::new();
     let pid_file = plan.pid_file.as_deref().map(PidFile::claim).transpose()?;
+    let status_file = plan.status_file.as_deref().map(StatusFile::claim).transpose()?;
     let (listeners, notices) = Listeners::bind(&plan.listeners, passed)?;
     // After the listeners: each has the number then that it has in the copies, and of thousands none has to be moved.
     let opened =
@@ -111,7 +114,19 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
     let source = Source { args: std::env::args_os().collect(), passed: passed.to_vec() };
     let mut runtime = Runtime::new(
         plan,
-        Means { listeners, inherited, file_limit, reporter, control, source, pid_file, watching, output, waiting },
+        Means {
+            listeners,
+            inherited,
+            file_limit,
+            reporter,
+            control,
+            source,
+            pid_file,
+            status_file,
+            watching,
+            output,
+            waiting,
+        },
     )?;
     runtime.begin(blocked)?;
     Ok(runtime.run())

@@ -24,7 +24,7 @@ pub struct OutputArgs {
     #[arg(long, value_name = "FILE", env = "ENDLESS_PID_FILE", hide_env_values = true)]
     pub pid_file: Option<PathBuf>,
 
-    /// Write a line GENERATION:PID for every living copy here
+    /// Write a line GENERATION:PID for every living copy here; locked while it is there
     #[arg(long, value_name = "FILE", env = "ENDLESS_STATUS_FILE", hide_env_values = true)]
     pub status_file: Option<PathBuf>,
 

@@ -35,6 +35,7 @@ mod sender;
 pub mod signals;
 mod start;
 mod status;
+pub mod status_file;
 mod trapped;
 mod unlinked;
 pub mod upgrade;
@@ -61,6 +62,7 @@ use pid_file::PidFile;
 use reload::{Plans, Source};
 use signals::Signals;
 use status::Decided;
+use status_file::StatusFile;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -84,6 +86,8 @@ pub struct Means {
     pub source: Source,
     /// The pid file.
     pub pid_file: Option<PidFile>,
+    /// The status file.
+    pub status_file: Option<StatusFile>,
     /// What is watched.
     pub watching: Option<Watching>,
     /// Where what the target prints goes.
@@ -119,6 +123,7 @@ pub struct Runtime {
     manager: Option<Manager>,
     waiting: Option<OwnedFd>,
     pid_file: Option<PidFile>,
+    status_file: Option<StatusFile>,
     upgrade: Upgrade,
     watching: Option<Watching>,
     began: Moment,
@@ -137,8 +142,6 @@ pub struct Runtime {
     forget: Option<GenerationId>,
     /// When trees without a main process are looked at again.
     look_again: Option<Moment>,
-    /// The status file as it was last written; None while it never was.
-    status: Option<String>,
     told: drain::ToldOnce,
     /// A restart has failed since then.
     failed: bool,
@@ -160,7 +163,6 @@ impl Runtime {
                 continue;
             }
             if let Some(code) = self.finish.filter(|_| !self.hooks.any()) {
-                self.remove_status();
                 self.drain_output();
                 self.tell_waiting_failed(code);
                 if let Some(control) = self.control.take() {

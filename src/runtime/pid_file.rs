@@ -4,7 +4,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -36,16 +36,10 @@ impl PidFile {
     /// When another process holds it (its pid is named), or the file cannot be made.
     pub fn claim(path: &Path) -> Result<Self> {
         let failed = || format!("--pid-file {}", path.display());
-        let old = lock(path).with_context(failed)?;
-        let fresh_path = fresh(path);
-        let mut fresh = lock(&fresh_path).with_context(failed)?;
-        let written = writeln!(fresh, "{}", std::process::id()).and_then(|()| std::fs::rename(&fresh_path, path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&fresh_path);
-        }
-        written.with_context(failed)?;
+        let old = lock(path, true).with_context(failed)?;
+        let lock = put(path, &format!("{}\n", std::process::id())).with_context(failed)?;
         drop(old);
-        Ok(Self { path: path.to_owned(), _lock: Locked(fresh) })
+        Ok(Self { path: path.to_owned(), _lock: lock })
     }
 }
 
@@ -65,28 +59,42 @@ mod locked {
     }
 }
 
-/// Opens and locks what is at the path. Another claim may have replaced the file between the two: then once more.
-fn lock(path: &Path) -> Result<Flock<File>> {
+/// Opens and locks what is at the path; None where nothing is and `create` is false. Another claim may have replaced the file
+/// between the two: then once more.
+pub(super) fn lock(path: &Path, create: bool) -> Result<Option<Locked>> {
     loop {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-        let file = file.map_err(|error| anyhow!("{error}\nhint: a path in a directory this user may write"))?;
-        let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => file,
-            Err((mut file, _)) => {
-                let mut pid = String::new();
-                let _ = file.read_to_string(&mut pid);
-                bail!(
-                    "it is held by pid {}: another endless runs with it\nhint: stop that one, or name another file",
-                    pid.trim()
-                );
-            }
+        let mut file = match OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path) {
+            Err(error) if !create && error.kind() == ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(|error| anyhow!("{error}\nhint: a path in a directory this user may write"))?,
         };
-        let same =
-            std::fs::metadata(path).is_ok_and(|there| file.metadata().is_ok_and(|ours| there.ino() == ours.ino()));
-        if same {
-            return Ok(file);
+        let inode = file.metadata()?.ino();
+        let mut text = String::new();
+        let _ = file.read_to_string(&mut text);
+        let Ok(lock) = Locked::of(file) else {
+            let holder = text.trim().parse::<u32>().map_or_else(|_| String::new(), |pid| format!(" by pid {pid}"));
+            bail!("it is held{holder}: another endless runs with it\nhint: stop that one, or name another file");
+        };
+        if std::fs::metadata(path).is_ok_and(|there| there.ino() == inode) {
+            return Ok(Some(lock));
         }
     }
+}
+
+/// Puts a locked file with this content in the place of another, in one piece: a reader sees the old one or the new one.
+///
+/// # Errors
+/// When the directory cannot be written.
+pub(super) fn put(path: &Path, content: &str) -> std::io::Result<Locked> {
+    let fresh = fresh(path);
+    let written = || {
+        let mut lock = Locked::of(File::create(&fresh)?)?;
+        lock.0.write_all(content.as_bytes())?;
+        std::fs::rename(&fresh, path)?;
+        Ok(lock)
+    };
+    written().inspect_err(|_| {
+        let _ = std::fs::remove_file(&fresh);
+    })
 }
 
 impl Drop for PidFile {
@@ -98,17 +106,6 @@ impl Drop for PidFile {
 /// Where what is to come in the place of a file is written first.
 pub(super) fn fresh(path: &Path) -> PathBuf {
     path.with_extension(format!("{}.new", std::process::id()))
-}
-
-/// Puts `content` in the place of a file, in one piece: a reader sees the old one or the new one.
-///
-/// # Errors
-/// When the directory cannot be written.
-pub fn replace(path: &Path, content: &str) -> std::io::Result<()> {
-    let fresh = fresh(path);
-    std::fs::write(&fresh, content).and_then(|()| std::fs::rename(&fresh, path)).inspect_err(|_| {
-        let _ = std::fs::remove_file(&fresh);
-    })
 }
 
 #[cfg(test)]

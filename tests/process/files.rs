@@ -107,6 +107,53 @@ fn the_status_file_is_whole_at_any_time_and_lists_every_living_generation() {
 }
 
 #[test]
+fn a_status_file_that_another_endless_writes_is_an_error_and_one_that_was_left_is_taken() {
+    let status = |dir: &Path| format!("-l 127.0.0.1:0 --probation 0 --status-file {}", dir.display());
+    let mut first = endless("-l 127.0.0.1:0 --status-file {dir}/status --probation 0").start(&[]);
+    let mut pid = first.ready(1);
+    let path = first.file("status");
+    for generation in 1..=2 {
+        let content = format!("{generation}:{pid}\n");
+        until("it is written", || (fs::read_to_string(&path).ok()? == content).then_some(()));
+        let mut second = endless(&status(&path)).start(&["print=started"]);
+        assert_eq!(second.ended_clean(), 125);
+        let said = second.everything().join("\n");
+        assert!(said.contains(&format!("--status-file {}: it is held: another endless", path.display())), "{said}");
+        assert!(said.contains("hint: ") && !said.contains("started") && !said.contains("listening"), "{said}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        if generation == 1 {
+            pid = first.restart(2);
+            first.gone(1);
+        }
+    }
+    first.signal(Signal::SIGKILL);
+    first.ended();
+    assert!(path.exists());
+    let mut third = endless(&status(&path)).start(&[]);
+    let content = format!("1:{}\n", third.ready(1));
+    until("it is written", || (fs::read_to_string(&path).unwrap() == content).then_some(()));
+    assert_eq!(third.stop(), 0);
+    assert!(!path.exists());
+}
+
+#[test]
+fn of_two_that_start_at_once_one_writes_the_status_file_and_the_other_says_so() {
+    let mut first = endless("-l 127.0.0.1:0 --status-file {dir}/status").start(&["wait={dir}/go"]);
+    first.wait("starting generation 1");
+    let path = first.file("status");
+    let options = format!("-l 127.0.0.1:0 --probation 0 --status-file {}", path.display());
+    let mut second = endless(&options).start(&[]);
+    let content = format!("1:{}\n", second.ready(1));
+    until("it is written", || (fs::read_to_string(&path).ok()? == content).then_some(()));
+    first.touch("go");
+    first.ready(1);
+    first.wait(&format!("--status-file {} cannot be written: it is held: another endless", path.display()));
+    assert_eq!(first.stop(), 0);
+    assert_eq!(fs::read_to_string(&path).unwrap(), content, "it was not removed either");
+    assert_eq!(second.stop(), 0);
+}
+
+#[test]
 fn a_candidate_that_fails_never_stands_in_the_status_file() {
     let mut endless = endless("-l 127.0.0.1:0 --status-file {dir}/status --probation 0").start(&["2:exit=3"]);
     let first = endless.ready(1);

@@ -15,6 +15,7 @@ use super::super::output::Output;
 use super::super::pid_file::PidFile;
 use super::super::reload::Remade;
 use super::super::status::Decided;
+use super::super::status_file::StatusFile;
 use crate::listener::{Inherited as Passed, Listeners};
 use crate::plan::{Rlimit, Sign};
 use crate::report::{Pids, Reporter};
@@ -86,13 +87,13 @@ state! {
     output: Option<Output> = runtime.output,
     manager: Option<Told> = runtime.manager.as_ref().map(Manager::told),
     pid_file: Option<PidFile> = runtime.pid_file,
+    status_file: Option<StatusFile> = runtime.status_file,
     began: Moment = runtime.began,
     decided: Option<Decided> = runtime.decided,
     last_ticket: u64 = runtime.last_ticket,
     fd_store: FdStore = runtime.fd_store,
     expects: Option<Sign> = runtime.expects,
     look_again: Option<Moment> = runtime.look_again,
-    status: Option<String> = runtime.status,
     told: ToldOnce = runtime.told,
     failed: bool = runtime.failed,
 }
