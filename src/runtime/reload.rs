@@ -59,6 +59,12 @@ impl Plans {
         self.of.iter().map(|(generation, plan)| (*generation, Remade::of(plan))).collect()
     }
 
+    /// The descriptors endless was started with that a plan names, this one or a generation's.
+    pub(super) fn descriptors<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = i32> + 'a {
+        let plans = self.of.values().map(Rc::as_ref).chain([plan]);
+        plans.flat_map(|plan| plan.listeners.iter().filter_map(ListenerSpec::descriptor))
+    }
+
     /// Makes them again.
     pub(super) fn remake(&mut self, all: &BTreeMap<GenerationId, Remade>) -> Result<(), String> {
         for (generation, one) in all {

@@ -1,8 +1,11 @@
 //! endless replaced by another endless, in the same process, while everything goes on.
 
 use crate::capture::free_port;
+use crate::listeners::listening;
+use crate::support::client::get;
 use crate::support::load::{Kind, Load};
 use crate::support::{ENDLESS, Endless, Setup, example, processes, until};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use std::ffi::OsStr;
 use std::fs;
@@ -344,4 +347,27 @@ fn paths_that_are_no_text_are_kept_too() {
     assert_eq!(endless.stop(), 0);
     let left = fs::read_dir(&odd).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
     assert!(left.iter().all(|name| name == "output" || name == "events" || name == "endless"), "{left:?}");
+}
+
+#[test]
+fn a_descriptor_it_was_started_with_is_kept_for_as_long_as_a_generation_has_it() {
+    let (socket, at) = listening();
+    let setup = Setup::own(two_builds, "--config {dir}/config --probation 0 --hammer never --drain off");
+    fs::write(setup.dir().join("config"), "-l fd:200").unwrap();
+    // SAFETY: only fcntl(2) is called between fork and exec.
+    let setup = unsafe { setup.pre_exec(move || Ok(fcntl(&socket, FcntlArg::F_DUPFD(200)).map(drop)?)) };
+    let mut endless = setup.start(&["notify", "1:ignore=TERM"]);
+    endless.ready(1);
+    upgrade(&endless);
+    assert!(get(at, "/").unwrap().contains("Hello, world 1"));
+    fs::write(endless.file("config"), "-l 127.0.0.1:0").unwrap();
+    endless.restart(2);
+    endless.wait("got SIGTERM");
+    upgrade(&endless);
+    upgrade(&endless);
+    // The first generation still has the old plan, to which everything would go back.
+    endless.restart(3);
+    upgrade(&endless);
+    assert_eq!(endless.order("hammer target").code, 0);
+    assert_eq!(endless.stop(), 0);
 }

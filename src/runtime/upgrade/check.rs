@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, pipe2};
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::Read;
@@ -42,13 +43,14 @@ impl Check {
         let (answer, theirs) = pipe2(OFlag::O_CLOEXEC).map_err(step("make a pipe"))?;
         fcntl(&answer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(step("make a pipe"))?;
         let mut fds = vec![(theirs.as_fd(), 1), (theirs.as_fd(), 2), (written.state.as_fd(), NUMBER)];
-        // The plan is checked there, too, and this one has to be open.
+        // The plans are checked there, too, and what they name has to be open.
         let events = match runtime.plan.files.events {
-            Some(EventsTo::Descriptor(number)) if number > NUMBER => Some(number),
+            Some(EventsTo::Descriptor(number)) => Some(number),
             _ => None,
         };
+        let named: BTreeSet<i32> = runtime.plans.descriptors(&runtime.plan).chain(events).collect();
         let null = File::open("/dev/null").map_err(|error| format!("/dev/null: {error}"))?;
-        fds.extend(events.map(|number| (null.as_fd(), number)));
+        fds.extend(named.into_iter().filter(|number| *number > NUMBER).map(|number| (null.as_fd(), number)));
         let number = CString::from(c"3");
         let argv = [CString::from(c"endless"), CString::from(c"--can-take-over"), number];
         let launched = spawn::launch(&Launch {

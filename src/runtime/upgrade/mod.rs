@@ -13,7 +13,6 @@ use super::Runtime;
 use super::copy::Main;
 use super::watch::Watching;
 use crate::notice::{Level, Notice};
-use crate::plan::ListenerSpec;
 use crate::supervisor::Event;
 use crate::sys::carried::Written;
 use crate::sys::exec::Image;
@@ -164,7 +163,7 @@ impl Runtime {
     fn written(&self) -> Result<Written, String> {
         let written = carried::write(|| {
             let passed = self.plans.source.passed.iter().map(|passed| passed.number);
-            passed.chain(self.plan.listeners.iter().filter_map(ListenerSpec::descriptor)).for_each(carried::note);
+            passed.chain(self.plans.descriptors(&self.plan)).for_each(carried::note);
             state::write(self)
         });
         written.map_err(|error| format!("it cannot be written down how things are: {error}"))

@@ -4,7 +4,7 @@ use super::Upgrade;
 use super::check::{NO, YES};
 use super::state::{self, Values};
 use crate::notice::Notice;
-use crate::plan::{ListenerSpec, Plan};
+use crate::plan::Plan;
 use crate::runtime::begin::find_manager;
 use crate::runtime::hooks::RunningHooks;
 use crate::runtime::reload::{Plans, Source};
@@ -47,7 +47,7 @@ pub fn resume(text: &[u8]) -> Result<Runtime> {
     let plan = source.remake(&values.plan).map_err(|why| anyhow!(why))?;
     let mut plans = Plans::new(source);
     plans.remake(&values.plans).map_err(|why| anyhow!(why))?;
-    plan.listeners.iter().filter_map(ListenerSpec::descriptor).for_each(carried::leave);
+    plans.descriptors(&plan).for_each(carried::leave);
     let mut runtime = runtime(plan, plans, values).context("signals")?;
     carried::finish();
     runtime.tell(&Notice::Upgraded { from: before, to: env!("CARGO_PKG_VERSION").to_owned() });
