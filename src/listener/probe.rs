@@ -12,10 +12,12 @@ use super::port::{Listener, Port};
 use super::queue::anybody_waits;
 use super::unix_table::is_accepted;
 use crate::plan::UnixKind;
-use crate::sys::socket::accept_queue;
+use crate::sys::socket::{accept_queue, option, set_option};
 use crate::words::GenerationId;
 use nix::errno::Errno;
+use nix::libc;
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 
 /// At most this many listeners are probed; of more, some all over the list.
 const MOST: usize = 256;
@@ -37,6 +39,8 @@ pub enum ProbeState {
 #[derive(Debug)]
 pub struct Probe {
     generation: GenerationId,
+    /// It is for a question: the connection stays open when it was accepted.
+    asks: bool,
     connections: Vec<Connection>,
     diag: Option<Diag>,
 }
@@ -54,14 +58,23 @@ struct Connection {
 
 impl Listeners {
     /// Begins to probe a generation: connects to its own seats at the TCP and Unix stream listeners, without waiting.
-    /// One generation at a time.
+    /// One generation at a time. Each connection is closed as soon as it was accepted: a server that takes one client
+    /// after the other comes to the next listener then.
     pub fn begin_probe(&mut self, generation: GenerationId) -> Probe {
         let able: Vec<usize> = (0..self.list.len()).filter(|at| can_be_probed(&self.list[*at], generation)).collect();
         let stride = able.len().div_ceil(MOST).max(1);
-        let mut probe = Probe { generation, connections: Vec::new(), diag: Diag::open().ok() };
-        for listener in able.into_iter().step_by(stride) {
-            probe.connections.push(Connection { listener, stream: None, ends: None, accepted: false });
-        }
+        self.connect_to(able.into_iter().step_by(stride), generation, false)
+    }
+
+    /// Connects to the first of these listeners alone, to ask something there.
+    pub fn begin_question(&mut self, generation: GenerationId) -> Probe {
+        let first = (0..self.list.len()).find(|at| can_be_probed(&self.list[*at], generation));
+        self.connect_to(first.into_iter(), generation, true)
+    }
+
+    fn connect_to(&mut self, places: impl Iterator<Item = usize>, generation: GenerationId, asks: bool) -> Probe {
+        let connections = places.map(|listener| Connection { listener, stream: None, ends: None, accepted: false });
+        let mut probe = Probe { generation, asks, connections: connections.collect(), diag: Diag::open().ok() };
         probe.connect(self);
         probe
     }
@@ -160,6 +173,9 @@ impl Probe {
                     None => !anybody_waits(listener.own_seats(self.generation)),
                 },
             };
+        if connection.accepted && !self.asks {
+            connection.stream = None;
+        }
     }
 }
 
@@ -171,25 +187,41 @@ fn queue_is_empty(stream: &ProbeStream, listener: &Listener, generation: Generat
 
 /// A connection to the generation's own seat, and to nobody else's.
 fn reach(listener: &mut Listener, generation: GenerationId) -> Result<(ProbeStream, Option<Ends>), Errno> {
-    match &mut listener.port {
+    let (socket, client, server) = match &mut listener.port {
         Port::Steered(steered) => {
-            let (socket, client, server) = tcp_client(steered.place().at)?;
-            steered.steer_one(client, generation)?;
-            Ok((connect_tcp(socket, server)?, Some(Ends { server, client })))
+            let made = tcp_client(steered.place().at)?;
+            steered.steer_one(made.1, generation)?;
+            made
         }
         Port::Captured(captured) => {
             let at = captured.place().at;
             // A socket for both families that is bound to an IPv4 address gets IPv4 packets.
-            let (socket, client, server) = tcp_client(SocketAddr::new(at.ip().to_canonical(), at.port()))?;
-            captured.steer_one(client, generation)?;
-            Ok((connect_tcp(socket, server)?, Some(Ends { server, client })))
+            let made = tcp_client(SocketAddr::new(at.ip().to_canonical(), at.port()))?;
+            captured.steer_one(made.1, generation)?;
+            made
         }
         Port::Path(path) => {
             let name = path.private_name(generation).ok_or(Errno::ENOENT)?;
-            Ok((connect_unix(name)?, None))
+            return Ok((connect_unix(name)?, None));
         }
-        Port::Shared(_) | Port::Name(_) | Port::Closed => Err(Errno::ENOTSUP),
-    }
+        Port::Shared(_) | Port::Name(_) | Port::Closed => return Err(Errno::ENOTSUP),
+    };
+    let stream = undeferred(listener.own_seats(generation), || connect_tcp(socket, server))?;
+    Ok((stream, Some(Ends { server, client })))
+}
+
+/// Connects to one of these seats, on which TCP_DEFER_ACCEPT (tcp(7)) would hide for seconds a client that says nothing.
+/// Over loopback the handshake is over when connect(2) returns.
+fn undeferred<'a, T>(seats: impl Iterator<Item = BorrowedFd<'a>>, connect: impl FnOnce() -> T) -> T {
+    let defer = |seat, seconds| {
+        let _ = set_option(seat, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, seconds);
+    };
+    let deferred = |seat| option(seat, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT).ok().filter(|seconds| *seconds > 0);
+    let lifted: Vec<_> = seats.filter_map(|seat| deferred(seat).map(|seconds| (seat, seconds))).collect();
+    lifted.iter().for_each(|(seat, _)| defer(*seat, 0));
+    let made = connect();
+    lifted.iter().for_each(|(seat, seconds)| defer(*seat, *seconds));
+    made
 }
 
 /// True for an error that may not be there the next time.

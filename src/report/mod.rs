@@ -7,6 +7,7 @@ mod sink;
 pub mod status_file;
 pub mod text;
 pub mod trouble;
+mod voice;
 
 pub use sink::Sink;
 
@@ -15,8 +16,10 @@ use crate::plan::{LogFormat, Output};
 use crate::words::GenerationId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Stderr, stderr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::SystemTime;
+use voice::Voice;
 
 /// The main pid of every generation that has one.
 pub type Pids = BTreeMap<GenerationId, i32>;
@@ -35,14 +38,20 @@ pub struct Reporter {
     log: Option<Sink>,
     /// `--events`.
     events: Option<Sink>,
+    #[serde(skip, default = "stderr")]
+    stderr: Stderr,
+    /// What is said there.
+    #[serde(default)]
+    voice: Voice,
 }
 
 impl Reporter {
     /// A voice for this process. `journal` is the value of JOURNAL_STREAM, which journald sets (systemd.exec(5)).
     #[must_use]
     pub fn new(output: Output, journal: Option<&str>) -> Self {
-        let on_terminal = output.format == LogFormat::Text && std::io::stderr().is_terminal();
-        Self { output, pid: std::process::id(), stamped: !is_stderr(journal), on_terminal, log: None, events: None }
+        let on_terminal = output.format == LogFormat::Text && stderr().is_terminal();
+        let (pid, stamped) = (std::process::id(), !is_stderr(journal));
+        Self { output, pid, stamped, on_terminal, log: None, events: None, stderr: stderr(), voice: Voice::default() }
     }
 
     /// Lets the log go to a file, and a line for each event to another.
@@ -69,7 +78,7 @@ impl Reporter {
     }
 
     /// Writes one line, in one write(2), when the verbosity asks for it. A stderr that cannot be written is no reason to
-    /// fail: errors are ignored.
+    /// fail or to wait: errors are ignored, and what there is no room for is kept until there is.
     pub fn tell(&self, notice: &Notice, pids: &Pids) {
         self.tell_event(notice, pids);
         if !self.shows(text::level(notice)) {
@@ -84,17 +93,32 @@ impl Reporter {
             LogFormat::Json => format!("{}\n", json::render(notice, pids, self.pid, now)),
         };
         match &self.log {
-            None => drop(std::io::stderr().write_all(line.as_bytes())),
+            None => self.voice.say(line.as_bytes(), &self.stderr),
             Some(log) => {
                 if let Err(error) = log.write(line.as_bytes()) {
-                    let _ = writeln!(
-                        std::io::stderr(),
-                        "endless[{}]: --log-file cannot be written: {error}; the log is lost until it can be",
-                        self.pid
-                    );
+                    let pid = self.pid;
+                    let text = "the log is lost until it can be";
+                    let line = format!("endless[{pid}]: --log-file cannot be written: {error}; {text}\n");
+                    self.voice.say(line.as_bytes(), &self.stderr);
                 }
             }
         }
+    }
+
+    /// The descriptor where there is no room for what is still to be said.
+    #[must_use]
+    pub fn waits_for_room(&self) -> Option<BorrowedFd<'_>> {
+        self.voice.waits().then(|| self.stderr.as_fd())
+    }
+
+    /// There may be room now.
+    pub fn go_on(&self) {
+        self.voice.go_on(&self.stderr);
+    }
+
+    /// Nothing more will be said. Whoever reads slowly has a second for each part.
+    pub fn finish(&self) {
+        self.voice.finish(&self.stderr);
     }
 
     /// Whatever changes is an event; a note is not.
@@ -119,6 +143,6 @@ impl Reporter {
 /// JOURNAL_STREAM is `DEVICE:INODE` of the stream that goes to the journal; it may be another one than our stderr.
 fn is_stderr(journal: Option<&str>) -> bool {
     let Some((device, inode)) = journal.and_then(|stream| stream.split_once(':')) else { return false };
-    let Ok(stat) = nix::sys::stat::fstat(std::io::stderr()) else { return false };
+    let Ok(stat) = nix::sys::stat::fstat(stderr()) else { return false };
     device.parse() == Ok(stat.st_dev) && inode.parse() == Ok(stat.st_ino)
 }

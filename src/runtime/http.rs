@@ -70,7 +70,7 @@ impl HttpProbe {
     }
 
     fn connect(&self, now: Moment, generation: GenerationId, listeners: &mut Listeners) -> Attempt {
-        let probe = listeners.begin_probe(generation);
+        let probe = listeners.begin_question(generation);
         Attempt { probe, began: now, get: Get::new("localhost", &self.path) }
     }
 

@@ -169,6 +169,7 @@ impl Runtime {
                     control.close(clock::now());
                 }
                 self.listeners.close();
+                self.reporter.finish();
                 return code;
             }
             self.wait();

@@ -36,6 +36,8 @@ enum Source {
     Waiting(usize),
     Door,
     Files,
+    /// There is room on stderr for what is still to be said.
+    Room,
     /// Gone when it has closed its end.
     Client(ClientId, bool),
 }
@@ -70,6 +72,7 @@ impl Runtime {
                 Source::Waiting(listener) => self.somebody_waits(listener),
                 Source::Door => self.clients_arrive(),
                 Source::Files => self.files_changed(),
+                Source::Room => self.reporter.go_on(),
                 Source::Client(id, gone) => self.client_speaks(id, gone),
             }
         }
@@ -170,6 +173,10 @@ impl Runtime {
         if let Some(watching) = &self.watching {
             sources.push(Source::Files);
             fds.push(PollFd::new(watching.as_fd(), PollFlags::POLLIN));
+        }
+        if let Some(stderr) = self.reporter.waits_for_room() {
+            sources.push(Source::Room);
+            fds.push(PollFd::new(stderr, PollFlags::POLLOUT));
         }
         (sources, fds)
     }

@@ -3,6 +3,7 @@
 use crate::support::{Endless, Setup, endless};
 use nix::sys::signal::Signal;
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 
 /// A life with everything that is told in it: a restart, one that fails, a hammer.
 fn life(setup: Setup) -> Endless {
@@ -160,5 +161,26 @@ fn a_log_nobody_reads_any_more_does_not_end_it() {
         }
         wait_serving(&endless, generation);
     }
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_log_nobody_reads_for_a_while_holds_nothing_up_and_comes_later() {
+    // The pipe is full, and who could read it (descriptor 3, like that of a pager) does not.
+    let shell = "mkfifo log; exec 3<>log; head -c 65536 /dev/zero >&3; exec \"$@\" 2>&3";
+    let setup = Setup::behind(&["sh", "-c", shell, "sh"], "-l {dir}/s --probation 0");
+    let mut endless = setup.start(&[]);
+    for generation in 1..=2 {
+        if generation > 1 {
+            endless.signal(Signal::SIGHUP);
+        }
+        wait_serving(&endless, generation);
+    }
+    endless.wait_with(&["target 1 ", "got SIGTERM"]);
+    let mut log = BufReader::new(fs::File::open(endless.file("log")).unwrap());
+    log.read_exact(&mut [0; 65536]).unwrap();
+    let ready =
+        log.lines().map_while(Result::ok).find(|line| line.contains("generation 2 (pid") && line.contains("is ready"));
+    assert!(ready.is_some());
     assert_eq!(endless.stop(), 0);
 }

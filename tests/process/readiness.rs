@@ -114,6 +114,22 @@ fn accept_wants_every_stream_listener_accepted() {
 }
 
 #[test]
+fn a_server_that_takes_one_client_after_the_other_is_ready_at_all_its_listeners() {
+    // It waits for what each client says before it looks at the next listener, and one listener hides silent clients.
+    let script = "import select, socket, sys\n\
+                  print('serves', flush=True)\n\
+                  sockets = [socket.socket(fileno=3), socket.socket(fileno=4)]\n\
+                  while True:\n\
+                  \x20for s in select.select(sockets, [], [])[0]:\n\
+                  \x20 s.accept()[0].recv(1)";
+    let options = "-l 127.0.0.1:0,defer-accept=60 -l {dir}/s --ready accept --probation 0";
+    let mut endless = endless(options).start_command(&["python3", "-c", script]);
+    assert!(sign(&endless, 1).contains("it accepted a connection"));
+    endless.restart(2);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn one_accepting_listener_is_enough_for_auto() {
     let mut endless = endless("-l {dir}/a -l {dir}/b,fd=9 --settle 100ms").start(&[]);
     assert!(sign(&endless, 1).contains("it accepted a connection"));

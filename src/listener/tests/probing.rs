@@ -110,9 +110,37 @@ fn several_listeners_are_probed_one_by_one() {
 }
 
 #[test]
+fn a_server_that_takes_one_client_after_the_other_comes_to_every_listener() {
+    let (mut listeners, _) = Listeners::bind(&[tcp("127.0.0.1:0"), tcp("127.0.0.1:0")], &[]).unwrap();
+    listeners.make_seats(ONE).unwrap();
+    let mut probe = listeners.begin_probe(ONE);
+    for state in [ProbeState::Some, ProbeState::All] {
+        let at = usize::from(state == ProbeState::All);
+        let mut server = accept(listeners.seats(ONE)[at]);
+        assert_eq!(probe.check(&mut listeners), state);
+        assert_eq!(server.read(&mut [0]).unwrap(), 0, "it waits for what the probe would say");
+    }
+}
+
+#[test]
+fn a_seat_that_defers_silent_clients_is_probed_at_once() {
+    let mut listeners = open(tcp("127.0.0.1:0"), &[ONE, TWO]);
+    let defer = |listeners: &Listeners| {
+        crate::sys::socket::option(seat(listeners, TWO), IPPROTO_TCP, TCP_DEFER_ACCEPT).unwrap()
+    };
+    crate::sys::socket::set_option(seat(&listeners, TWO), IPPROTO_TCP, TCP_DEFER_ACCEPT, 30).unwrap();
+    let asked = defer(&listeners);
+    let mut probe = listeners.begin_probe(TWO);
+    assert!(waits(seat(&listeners, TWO), 500), "it is hidden from the server");
+    assert_eq!(defer(&listeners), asked);
+    let _server = accept(seat(&listeners, TWO));
+    check_until(&mut probe, &mut listeners, ProbeState::All);
+}
+
+#[test]
 fn the_stream_of_a_probe_speaks_with_the_candidate() {
     let mut listeners = open(tcp("127.0.0.1:0"), &[ONE, TWO]);
-    let mut probe = listeners.begin_probe(TWO);
+    let mut probe = listeners.begin_question(TWO);
     let mut server = accept(seat(&listeners, TWO));
     let (_, stream) = probe.streams().next().unwrap();
     stream.write_all(b"?").unwrap();
