@@ -66,12 +66,15 @@ fn used(endless: &Endless) -> f64 {
     processes::descendants(endless.pid()).into_iter().flat_map(threads).filter_map(of).sum()
 }
 
-/// Processor time for each request, in nanoseconds, over a second at full speed.
-fn cost(server: &Started, more: &[&str]) -> f64 {
+/// Over a second at full speed: how long a request takes on average, as wrk sees it, and how much processor time the server
+/// needs for it, each in the unit of its own.
+fn costs(server: &Started, more: &[&str]) -> [f64; 2] {
     let before = used(&server.endless);
     let text = printed(wrk(server.at, 32, 1, more));
-    let requests = line(&text, " requests in ").and_then(|line| line.split(' ').next()?.parse::<f64>().ok());
-    (used(&server.endless) - before) / requests.expect(&text)
+    let number = |line: &str, at: usize| line.split_whitespace().nth(at)?.parse::<f64>().ok();
+    let requests = line(&text, " requests in ").and_then(|line| number(line, 0)).expect(&text);
+    let rate = line(&text, "Requests/sec").and_then(|line| number(line, 1)).expect(&text);
+    [1.0 / rate, (used(&server.endless) - before) / requests]
 }
 
 /// The median of ratios, and the half of the middle half's width divided by the root of their number.
@@ -88,8 +91,8 @@ fn is_filtered(endless: &Endless) -> bool {
     mode == "2"
 }
 
-/// The same server three times, once with the filter, in rounds of a second, taking turns: processor time for each request.
-/// How many requests there are in a second says less on a machine that others use, too. The two without the filter say what
+/// The same server three times, once with the filter, in rounds of a second, taking turns: requests in a second, and the
+/// server's processor time for each, which says more on a machine that others use, too. The two without the filter say what
 /// chance does.
 #[test]
 #[ignore = "measures for some minutes; needs wrk"]
@@ -99,23 +102,28 @@ fn capture_costs_a_busy_server_little() {
         let never = &[("ENDLESS_CAPTURE", "never")][..];
         let mut servers = [start(named(name), &[]), start(named(name), never), start(named(name), never)];
         assert!(is_filtered(&servers[0].endless) && !is_filtered(&servers[1].endless));
-        let (mut with, mut chance) = (Vec::new(), Vec::new());
+        let mut rounds = Vec::new();
         for round in 0..20 {
-            let mut costs = [0.0; 3];
+            let mut taken = [[0.0; 2]; 3];
             for turn in 0..3 {
                 let which = (turn + round) % 3;
-                costs[which] = cost(&servers[which], more);
+                taken[which] = costs(&servers[which], more);
             }
-            // As speeds: what the server without the filter costs to what the other costs.
-            with.push(costs[1] / costs[0]);
-            chance.push(costs[1] / costs[2]);
+            rounds.push(taken);
         }
-        let ((with, error), (chance, noise)) = (middle(with), middle(chance));
+        // As speeds: what the server without the filter costs to what the other costs.
+        let speed = |other: usize, what: usize| {
+            middle(rounds.iter().map(|taken| taken[1][what] / taken[other][what]).collect())
+        };
         let kind = if more.is_empty() { "kept" } else { "new" };
-        println!("| {name}, {kind} connections | {with:.3} ± {error:.3} | {chance:.3} ± {noise:.3} |");
+        let cells: Vec<String> = [speed(0, 0), speed(2, 0), speed(0, 1), speed(2, 1)]
+            .iter()
+            .map(|(middle, error)| format!("{middle:.3} ± {error:.3}"))
+            .collect();
+        println!("| {name}, {kind} connections | {} |", cells.join(" | "));
         // Far below what the kernel needs to look at a call: something else is wrong.
-        if with < 0.9 {
-            slow.push(format!("{name}, {kind}: {with:.3} ± {error:.3}"));
+        if speed(0, 1).0 < 0.9 {
+            slow.push(format!("{name}, {kind}: {}", cells[2]));
         }
         servers.iter_mut().for_each(|server| assert_eq!(server.endless.stop(), 0));
     }
