@@ -123,6 +123,9 @@ fn inet(text: &str, resolver: &mut Resolver) -> Result<(SocketAddr, bool), Fault
         return Ok((bracketed(host, port(port_text)?)?, false));
     }
     let (host, port_text) = text.rsplit_once(':').ok_or_else(|| no_port(text))?;
+    if let Ok(ip) = host.parse::<Ipv4Addr>() {
+        return Ok((SocketAddr::new(ip.into(), port(port_text)?), false));
+    }
     if host.contains(':') || text.parse::<Ipv6Addr>().is_ok() {
         let reason = format!("in `{text}` it is not clear where the IPv6 address ends");
         let whole = match host.parse::<Ipv6Addr>() {
@@ -134,9 +137,6 @@ fn inet(text: &str, resolver: &mut Resolver) -> Result<(SocketAddr, bool), Fault
     let port = port(port_text)?;
     if host.is_empty() || host == "*" {
         return Ok((SocketAddr::new(resolver.any(), port), true));
-    }
-    if let Ok(ip) = host.parse::<Ipv4Addr>() {
-        return Ok((SocketAddr::new(ip.into(), port), false));
     }
     Ok((SocketAddr::new(by_name(host, resolver)?, port), false))
 }

@@ -43,7 +43,9 @@ impl ListenerSpec {
             None => Rc::default(),
         };
         let name = name.map_or_else(|| default_name(typed).into(), Rc::from);
-        Ok(ListenerSpec { name, typed: typed.into(), flag: flag.into(), address, options })
+        let whole: Rc<str> = flag.into();
+        let typed = if typed == flag { Rc::clone(&whole) } else { typed.into() };
+        Ok(ListenerSpec { name, typed, flag: whole, address, options })
     }
 }
 
