@@ -3,6 +3,7 @@
 use super::connection::Id;
 use super::diag::{AF_INET, AF_INET6, DUMP, Diag, IPPROTO_TCP, LISTEN, SOCK_DIAG_BY_FAMILY, message};
 use super::inet::{Place, Transport};
+use super::left;
 use nix::errno::Errno;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -50,7 +51,9 @@ fn counted(transport: Transport) -> Result<HashMap<SocketAddr, usize>, Errno> {
     for family in [AF_INET, AF_INET6] {
         diag.dump(&question(family, protocol, states), |body| {
             // struct inet_diag_sockid stands behind four bytes.
-            if let Some(bytes) = body.get(4..52).and_then(|bytes| bytes.try_into().ok()) {
+            let Some(bytes) = body.get(4..52).and_then(|bytes| <[u8; 48]>::try_from(bytes).ok()) else { return };
+            // The interface: of those that were let go, and live on with somebody, none is in a group.
+            if bytes[36..40] != left::NOWHERE.to_ne_bytes() {
                 *table.entry(Id { family, bytes }.server()).or_insert(0) += 1;
             }
         })?;

@@ -26,6 +26,7 @@ mod holder;
 mod hushed;
 mod inet;
 mod inherited;
+mod left;
 mod limit;
 mod listeners;
 mod options;

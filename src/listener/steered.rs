@@ -7,6 +7,7 @@ use super::found::found;
 use super::group::Group;
 use super::hushed::Hushed;
 use super::inet::{Place, Transport};
+use super::left::Left;
 use super::options::begin_to_listen;
 use super::program::Steering;
 use super::programs::Programs;
@@ -39,6 +40,8 @@ struct Seat {
 pub(super) struct Steered {
     place: Place,
     seats: Vec<Seat>,
+    #[serde(default)]
+    left: Left<GenerationId>,
     group: Group<GenerationId>,
     active: GenerationId,
     probe: Option<(SocketAddr, GenerationId)>,
@@ -71,6 +74,7 @@ impl Steered {
         Ok(First::Steered(Steered {
             place,
             seats,
+            left: Left::default(),
             group,
             active: NOBODY,
             probe: None,
@@ -135,6 +139,7 @@ impl Steered {
     pub(super) fn add(&mut self, owner: GenerationId, socket: OwnedFd) {
         self.group.join(owner);
         self.seats.push(Seat { owner, socket });
+        self.close_left();
     }
 
     /// The seat of one generation belongs to another from now on.
@@ -187,7 +192,7 @@ impl Steered {
         if self.group.index(to).is_none() && self.place.transport == Transport::Tcp {
             self.listen_again(to, options);
         }
-        self.attach()
+        self.attach().map(|()| self.close_left())
     }
 
     /// Whether new connections go to this generation already.
@@ -231,13 +236,18 @@ impl Steered {
         }
     }
 
-    /// Closes a generation's seat.
+    /// Closes a generation's seat; for datagrams, as soon as nobody is sent elsewhere by that.
     pub(super) fn release(&mut self, owner: GenerationId) {
         self.shut(owner);
-        let before = self.seats.len();
-        self.seats.retain(|seat| seat.owner != owner);
-        if self.seats.len() != before {
-            self.group.leave(owner);
+        if let Some(at) = self.seats.iter().position(|seat| seat.owner == owner) {
+            self.left.add(owner, self.seats.remove(at).socket);
+            self.close_left();
+        }
+    }
+
+    fn close_left(&mut self) {
+        let served = self.seat(self.active).map(|_| self.active);
+        while self.left.close_one(&mut self.group, served) {
             self.attach().ok();
         }
     }

@@ -3,6 +3,7 @@
 mod changing;
 mod draining;
 mod errors;
+mod leaving;
 mod paths;
 mod probing;
 mod sharing;

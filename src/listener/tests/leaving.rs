@@ -1,0 +1,127 @@
+//! Seats that leave their group while clients come without a pause.
+
+use super::*;
+use crate::listener::census::Census;
+use crate::listener::inet::{Place, Transport};
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+
+/// So many datagrams are under way at most: they fit into any seat's buffer.
+const AT_ONCE: u32 = 64;
+
+/// Clients that send datagrams, each with the number of the generation that served right before.
+#[derive(Default)]
+struct Senders {
+    end: AtomicBool,
+    serving: AtomicU32,
+    sent: AtomicU32,
+    taken: AtomicU32,
+    strays: AtomicU32,
+}
+
+impl Senders {
+    fn send(&self, at: SocketAddr) {
+        let client = UdpSocket::bind((at.ip(), 0)).unwrap();
+        while !self.end.load(SeqCst) {
+            if self.sent.load(SeqCst) < self.taken.load(SeqCst) + AT_ONCE {
+                self.sent.fetch_add(1, SeqCst);
+                client.send_to(&self.serving.load(SeqCst).to_le_bytes(), at).unwrap();
+            }
+        }
+    }
+
+    /// Takes what waits at the seats of these generations.
+    fn take(&self, listeners: &Listeners, generations: impl Iterator<Item = GenerationId>) {
+        for generation in generations {
+            let seat = seat(listeners, generation).as_raw_fd();
+            let mut word = [0; 4];
+            while nix::sys::socket::recv(seat, &mut word, nix::sys::socket::MsgFlags::MSG_DONTWAIT).is_ok() {
+                self.taken.fetch_add(1, SeqCst);
+                self.strays.fetch_add(u32::from(u32::from_le_bytes(word) > generation.0), SeqCst);
+            }
+        }
+    }
+}
+
+#[test]
+fn no_datagram_goes_astray_while_seats_leave() {
+    let v6 = if has_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+    for place in ["127.0.0.1:0", "0.0.0.0:0", v6] {
+        let mut listeners = open(udp(place), &[ONE, TWO, THREE]);
+        let at = crate::listener::program::reachable(address(&listeners));
+        listeners.steer(THREE);
+        let senders = Senders { serving: AtomicU32::new(3), ..Senders::default() };
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| senders.send(at));
+            }
+            for next in 4..400 {
+                senders.take(&listeners, (next - 3..next).map(GenerationId));
+                listeners.release(GenerationId(next - 3));
+                listeners.make_seats(GenerationId(next)).unwrap();
+                listeners.steer(GenerationId(next));
+                senders.serving.store(next, SeqCst);
+            }
+            senders.end.store(true, SeqCst);
+        });
+        // What was sent last may be under way, but only to the one that serves.
+        senders.take(&listeners, (397..400).map(GenerationId));
+        let last = GenerationId(399);
+        while senders.taken.load(SeqCst) < senders.sent.load(SeqCst) && waits(seat(&listeners, last), 5000) {
+            senders.take(&listeners, std::iter::once(last));
+        }
+        assert_eq!(senders.strays.load(SeqCst), 0, "{place}: went to a generation that had been replaced");
+        assert_eq!(senders.taken.load(SeqCst), senders.sent.load(SeqCst), "{place}: taken of those sent");
+    }
+}
+
+/// How many sockets are bound to the address of the only listener.
+fn members(listeners: &Listeners) -> usize {
+    let place = Place { transport: Transport::Udp, at: address(listeners), any: false };
+    Census::take(std::iter::once(place)).members(place).unwrap()
+}
+
+#[test]
+fn a_seat_for_datagrams_is_closed_as_soon_as_that_moves_nobody_who_serves() {
+    let mut listeners = open(udp("127.0.0.1:0"), &[ONE, TWO, THREE]);
+    let four = GenerationId(4);
+    listeners.steer(THREE);
+    listeners.release(ONE);
+    listeners.release(TWO);
+    assert_eq!(members(&listeners), 3);
+    assert!(listeners.seats(ONE).is_empty() && listeners.seats(TWO).is_empty());
+    listeners.make_seats(four).unwrap();
+    assert_eq!(members(&listeners), 3, "one place for the new one, one that it has to wait for");
+    listeners.steer(four);
+    assert_eq!(members(&listeners), 2);
+    listeners.release(THREE);
+    assert_eq!(members(&listeners), 1);
+}
+
+#[test]
+fn no_seat_for_datagrams_stays_where_nobody_serves() {
+    let mut listeners = open(udp("127.0.0.1:0"), &[ONE, TWO, THREE]);
+    listeners.steer(THREE);
+    listeners.release(ONE);
+    listeners.release(THREE);
+    assert_eq!(members(&listeners), 1);
+    listeners.steer(TWO);
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", address(&listeners)).unwrap();
+    assert!(waits(seat(&listeners, TWO), 1000));
+}
+
+#[test]
+fn a_released_seat_for_datagrams_gets_none_though_a_process_that_lives_on_has_it() {
+    let mut listeners = open(udp("127.0.0.1:0"), &[ONE, TWO]);
+    let kept = seat(&listeners, ONE).try_clone_to_owned().unwrap();
+    listeners.steer(TWO);
+    listeners.release(ONE);
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    for generation in [TWO, THREE] {
+        client.send_to(b"x", address(&listeners)).unwrap();
+        assert!(waits(seat(&listeners, generation), 1000), "{generation}");
+        listeners.make_seats(GenerationId(generation.0 + 1)).unwrap();
+        listeners.steer(THREE);
+    }
+    assert!(!waits(kept.as_fd(), 0));
+}
