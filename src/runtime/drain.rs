@@ -25,7 +25,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const SOFT_PAUSE: Duration = Duration::from_millis(5);
 /// What processes have open is read again after this long.
 const OPEN_HOLDS: Duration = Duration::from_secs(1);
-/// A pause is at least this many times as long as the look before it: many connections take long to look at.
+/// A pause is at least this many times as long as the processor needed for the look before it: many connections take long
+/// to look at.
 const PAUSES_PER_LOOK: u32 = 5;
 /// A drain that lasts this long is worth a look at which connections are not its own at all.
 const LONG_DRAIN: Duration = Duration::from_millis(300);
@@ -120,8 +121,9 @@ impl Runtime {
             drain.next = Some((now + SHORT_PAUSE).max(first));
             return false;
         }
+        let used = clock::used();
         let quiet = mode == DrainMode::Queue || self.connections_quiet(generation, now);
-        let looked = clock::now();
+        let (looked, cost) = (clock::now(), clock::used().saturating_sub(used));
         let Some(drain) = self.copies.get_mut(&generation).and_then(|copy| copy.drain.as_mut()) else { return false };
         drain.quiet = if quiet { drain.quiet + 1 } else { 0 };
         let pause = match mode {
@@ -129,7 +131,7 @@ impl Runtime {
             DrainMode::Soft => SOFT_PAUSE,
             _ => PAUSE,
         };
-        drain.next = Some(looked + pause.max(looked.since(now) * PAUSES_PER_LOOK));
+        drain.next = Some(looked + pause.max(cost * PAUSES_PER_LOOK));
         drain.quiet >= 2 && looked.since(drain.since) >= LEAST_DRAIN
     }
 
