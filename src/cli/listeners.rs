@@ -12,8 +12,9 @@ pub struct ListenerArgs {
     /// Repeatable; the order is the order of the target's descriptors, from 3 on. Forms of ADDRESS: `localhost:4242`,
     /// `[::1]:80`, `:80`, `*:80` or `80` (both IP versions), `udp:HOST:PORT`, `unix:PATH` or `/PATH`, `unix:@NAME`
     /// (abstract), `unix-dgram:PATH`, `unix-seqpacket:PATH`, `fd:N` or `fd:NAME` (a socket endless was started with).
-    /// Options: backlog=N, mode=0660, user=, group=, v6only=yes|no, freebind, device=IF, fastopen=N, defer-accept=SECS,
-    /// keepalive=IDLE/INTERVAL/COUNT, nodelay, rcvbuf=SIZE, sndbuf=SIZE, nonblock=yes|no, share=yes, fd=N.
+    /// Options: backlog=N, mode=0660, user=, group=, v6only=yes|no, freebind, transparent, device=IF, mark=N, fastopen=N,
+    /// defer-accept=SECS, keepalive=IDLE/INTERVAL/COUNT, nodelay, rcvbuf=SIZE, sndbuf=SIZE, congestion=NAME,
+    /// nonblock=yes|no, share=yes, fd=N.
     /// NAME is letters, digits, `_`, `.` and `-`; a path that holds `=` starts with `/` or `unix:` and is never taken for
     /// a name. A comma always begins an option.
     #[arg(short, long, value_name = "[NAME=]ADDRESS[,OPTION]...", env = "ENDLESS_LISTEN", hide_env_values = true)]

@@ -35,6 +35,11 @@ impl<T> During<T> for std::io::Result<T> {
 /// The step whose failures have reasons of their own: a busy port, a port below 1024, an address that is not local.
 pub(super) const BIND: &str = "bind it";
 
+/// Steps that need a right, or what this machine may not have.
+pub(super) const TRANSPARENT: &str = "set transparent";
+pub(super) const MARK: &str = "set mark";
+pub(super) const CONGESTION: &str = "set congestion";
+
 /// A process that has a socket of the busy address open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
@@ -116,6 +121,14 @@ impl Fault {
                 Some("no interface of this machine has the address: use one that has, or the option freebind")
             }
             (BIND, Errno::ENOENT) => Some("make the directory first"),
+            (TRANSPARENT | MARK, Errno::EPERM) => Some("this needs root or CAP_NET_ADMIN"),
+            (CONGESTION, Errno::EPERM) => {
+                Some("without root or CAP_NET_ADMIN it has to be one of net.ipv4.tcp_allowed_congestion_control")
+            }
+            (CONGESTION, Errno::ENOENT) => Some(
+                "this kernel has none of this name: /proc/sys/net/ipv4/tcp_available_congestion_control lists those it has, and \
+                 modprobe tcp_NAME may add one",
+            ),
             (_, Errno::EMFILE) => Some("raise the hard limit of open files (ulimit -Hn, LimitNOFILE=)"),
             (_, Errno::EPERM) => Some("this needs a capability this user lacks (capabilities(7))"),
             (_, Errno::ENODEV) => Some("no interface has this name (ip link)"),

@@ -1,6 +1,6 @@
 //! The options of a listener, put on a socket.
 
-use super::error::{During, Fault};
+use super::error::{CONGESTION, During, Fault, MARK, TRANSPARENT};
 use crate::plan::SocketOptions;
 use crate::sys::socket::{listen, set_option};
 use nix::errno::Errno;
@@ -27,12 +27,18 @@ pub(super) fn buffers(socket: &OwnedFd, options: &SocketOptions) -> Result<(), F
 /// The options an IP socket must have before it is bound.
 pub(super) fn before_bind(socket: &OwnedFd, at: SocketAddr, options: &SocketOptions) -> Result<(), Fault> {
     buffers(socket, options)?;
-    let (level, freebind) = match at {
-        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_FREEBIND),
-        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_FREEBIND),
+    let (level, freebind, transparent) = match at {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_FREEBIND, libc::IP_TRANSPARENT),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_FREEBIND, libc::IPV6_TRANSPARENT),
     };
     if options.freebind {
         set_option(socket.as_fd(), level, freebind, 1).during("set freebind")?;
+    }
+    if options.transparent {
+        set_option(socket.as_fd(), level, transparent, 1).during(TRANSPARENT)?;
+    }
+    if let Some(mark) = &options.mark {
+        setsockopt(socket, sockopt::Mark, mark).during(MARK)?;
     }
     if let Some(device) = &options.device {
         setsockopt(socket, sockopt::BindToDevice, &device.into()).during("set device")?;
@@ -56,6 +62,9 @@ pub(super) fn for_connections(socket: &OwnedFd, options: &SocketOptions) -> Resu
     }
     if let Some(length) = options.fastopen {
         set_option(socket.as_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN, length).during("set fastopen")?;
+    }
+    if let Some(name) = &options.congestion {
+        setsockopt(socket, sockopt::TcpCongestion, &name.into()).during(CONGESTION)?;
     }
     Ok(())
 }

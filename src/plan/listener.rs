@@ -102,8 +102,14 @@ pub struct SocketOptions {
     pub v6only: Option<bool>,
     /// `freebind`: an address that is not local yet (IP_FREEBIND, ip(7)).
     pub freebind: bool,
+    /// `transparent`: connections and datagrams to addresses of others (IP_TRANSPARENT, ip(7)).
+    #[serde(default)]
+    pub transparent: bool,
     /// `device=eth0` (SO_BINDTODEVICE, socket(7)).
     pub device: Option<String>,
+    /// `mark=N` (SO_MARK, socket(7)).
+    #[serde(default)]
+    pub mark: Option<u32>,
     /// `fastopen=N` (TCP_FASTOPEN, tcp(7)).
     pub fastopen: Option<i32>,
     /// `defer-accept=SECS` (TCP_DEFER_ACCEPT, tcp(7)).
@@ -116,6 +122,9 @@ pub struct SocketOptions {
     pub rcvbuf: Option<usize>,
     /// `sndbuf=SIZE` in bytes.
     pub sndbuf: Option<usize>,
+    /// `congestion=bbr` (TCP_CONGESTION, tcp(7)).
+    #[serde(default)]
+    pub congestion: Option<String>,
     /// `nonblock=yes|no`: O_NONBLOCK on the descriptor the target gets; default no, as systemd.
     pub nonblock: bool,
     /// `share=yes`: one socket for all generations.

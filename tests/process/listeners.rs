@@ -1,12 +1,13 @@
 //! Where endless listens: every kind of address, sockets it was given, addresses that are taken.
 
+use crate::confined::as_nobody;
 use crate::support::client::{At, ask_udp, get, greeting};
 use crate::support::{DEADLINE, Endless, Setup, endless, processes, until};
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrIn, UnixAddr, accept, bind, connect, listen, recv,
     send, setsockopt, socket, sockopt,
 };
-use nix::unistd::dup2_raw;
+use nix::unistd::{dup2_raw, geteuid};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
@@ -289,6 +290,45 @@ fn options_are_on_the_socket_of_every_generation() {
         endless.wait_with(&[&target, "socket 4: nonblock=false", &format!("backlog={longest}")]);
     }
     assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn what_a_transparent_proxy_needs_is_on_the_socket_of_every_generation() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let options = "-l 192.0.2.1:0,transparent,mark=0x2a,congestion=reno -l [2001:db8::1]:0,transparent -l plain=127.0.0.1:0 \
+                   -l udp:192.0.2.1:0,mark=7,transparent --ready notify --probation 0";
+    let mut endless = endless(options).start(&["options", "notify"]);
+    for generation in 1..=2 {
+        if generation == 1 {
+            endless.ready(1)
+        } else {
+            endless.restart(2)
+        };
+        let target = format!("target {generation} ");
+        endless.wait_with(&[&target, "socket 3: ", "mark=42 transparent=true congestion=reno"]);
+        endless.wait_with(&[&target, "socket 4: ", "mark=0 transparent=true"]);
+        endless.wait_with(&[&target, "socket 5: ", "mark=0 transparent=false"]);
+        endless.wait_with(&[&target, "socket 6: ", "mark=7 transparent=true congestion=-"]);
+    }
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn what_a_user_may_not_set_is_an_error_with_a_way_out_before_anything_starts() {
+    for (option, reason, hint) in [
+        ("transparent", "cannot set transparent: Operation not permitted", "CAP_NET_ADMIN"),
+        ("mark=1", "cannot set mark: Operation not permitted", "CAP_NET_ADMIN"),
+        ("congestion=nosuch", "cannot set congestion: No such file", "tcp_available_congestion_control"),
+    ] {
+        let setup = as_nobody(&format!("-l first=127.0.0.1:0 -l 127.0.0.1:0,{option}"));
+        let mut endless = setup.start_command(&["echo", "started"]);
+        assert_eq!(endless.ended_clean(), 125);
+        let said = endless.everything().join("\n");
+        assert!(said.contains(&format!("-l 127.0.0.1:0,{option}: {reason}")) && said.contains("hint: "), "{said}");
+        assert!(said.contains(hint) && !said.contains("started"), "{said}");
+    }
 }
 
 #[test]

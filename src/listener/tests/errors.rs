@@ -53,6 +53,7 @@ fn options_are_on_every_seat() {
         let seconds = std::time::Duration::from_secs;
         options.keepalive = Some((seconds(60), seconds(10), 4));
         options.device = Some("lo".into());
+        options.congestion = Some("reno".into());
     });
     let listeners = open(spec, &[ONE, TWO]);
     for generation in [ONE, TWO] {
@@ -65,6 +66,7 @@ fn options_are_on_every_seat() {
         assert_eq!(getsockopt(&seat, sockopt::TcpKeepInterval), Ok(10));
         assert_eq!(getsockopt(&seat, sockopt::TcpKeepCount), Ok(4));
         assert_eq!(getsockopt(&seat, sockopt::ReuseAddr), Ok(true));
+        assert_eq!(getsockopt(&seat, sockopt::TcpCongestion).unwrap(), *"reno");
         let option = |name| crate::sys::socket::option(seat, nix::libc::IPPROTO_TCP, name);
         assert_eq!(option(nix::libc::TCP_DEFER_ACCEPT), Ok(3));
         assert_eq!(option(nix::libc::TCP_FASTOPEN), Ok(16));

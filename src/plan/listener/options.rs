@@ -7,24 +7,30 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Every option, in the order of the canonical form.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 19] = [
     "backlog",
     "mode",
     "user",
     "group",
     "v6only",
     "freebind",
+    "transparent",
     "device",
+    "mark",
     "fastopen",
     "defer-accept",
     "keepalive",
     "nodelay",
     "rcvbuf",
     "sndbuf",
+    "congestion",
     "nonblock",
     "share",
     "fd",
 ];
+
+/// Those that may stand without a value.
+const SWITCHES: [&str; 5] = ["freebind", "transparent", "nodelay", "nonblock", "share"];
 
 /// The largest number a descriptor can have by default (fs.nr_open, proc_sys_fs(5)).
 const LARGEST_FD: i32 = 1_048_575;
@@ -45,7 +51,7 @@ pub(super) fn parse(text: &str, address: &Address) -> Result<SocketOptions, Faul
         seen.push(name);
         let given = match given {
             Some("") => return Err(needs_value(name)),
-            None if !matches!(name, "freebind" | "nodelay" | "nonblock" | "share") => return Err(needs_value(name)),
+            None if !SWITCHES.contains(&name) => return Err(needs_value(name)),
             given => given.unwrap_or("yes"),
         };
         set(&mut options, name, given)
@@ -59,10 +65,11 @@ fn needs_value(name: &str) -> Fault {
         "mode" => "0660",
         "user" => "www-data",
         "group" => "www-data",
-        "v6only" | "freebind" | "nodelay" | "nonblock" | "share" => "yes",
+        _ if name == "v6only" || SWITCHES.contains(&name) => "yes",
         "device" => "eth0",
         "keepalive" => "60/10/5",
         "rcvbuf" | "sndbuf" => "256K",
+        "congestion" => "bbr",
         _ => "8",
     };
     Fault::new(format!("the option `{name}` needs a value"), format!("{name}={example}"))
@@ -76,7 +83,6 @@ fn refuse_unfitting(name: &str, address: &Address) -> Result<(), Fault> {
     let hint = format!("{} takes: {}", kind(address), fitting.join(", "));
     let reason = match name {
         "" => "an option is missing after a comma; a comma always begins an option".to_owned(),
-        "transparent" | "mark" | "congestion" => format!("the option `{name}` is not in this version"),
         _ if NAMES.contains(&name) => format!("the option `{name}` does not fit {}", kind(address)),
         _ => format!("there is no option `{name}`"),
     };
@@ -105,8 +111,8 @@ fn fits(name: &str, address: &Address) -> bool {
         "backlog" => tcp || matches!(address, Address::Unix { kind: UnixKind::Stream | UnixKind::Seqpacket, .. }),
         "mode" | "user" | "group" => matches!(address, Address::Unix { name: UnixName::Path(_), .. }),
         "v6only" => matches!(address, Address::Tcp { at, .. } | Address::Udp { at, .. } if at.is_ipv6()),
-        "freebind" | "device" => inet,
-        "fastopen" | "defer-accept" | "keepalive" | "nodelay" => tcp,
+        "freebind" | "transparent" | "device" | "mark" => inet,
+        "fastopen" | "defer-accept" | "keepalive" | "nodelay" | "congestion" => tcp,
         _ => false,
     }
 }
@@ -119,13 +125,16 @@ fn set(options: &mut SocketOptions, name: &str, given: &str) -> Result<(), Fault
         "group" => options.group = Some(identity::group_id(given)?),
         "v6only" => options.v6only = Some(value::yes_no(given)?),
         "freebind" => options.freebind = value::yes_no(given)?,
+        "transparent" => options.transparent = value::yes_no(given)?,
         "device" => options.device = Some(device(given)?),
+        "mark" => options.mark = Some(mark(given)?),
         "fastopen" => options.fastopen = Some(value::number(given, 1, i32::MAX)?),
         "defer-accept" => options.defer_accept = Some(value::number(given, 1, i32::MAX)?),
         "keepalive" => options.keepalive = Some(keepalive(given)?),
         "nodelay" => options.nodelay = value::yes_no(given)?,
         "rcvbuf" => options.rcvbuf = Some(buffer(given)?),
         "sndbuf" => options.sndbuf = Some(buffer(given)?),
+        "congestion" => options.congestion = Some(congestion(given)?),
         "nonblock" => options.nonblock = value::yes_no(given)?,
         "share" => options.share = value::yes_no(given)?,
         _ => options.fd = Some(descriptor(given)?),
@@ -141,6 +150,27 @@ fn device(text: &str) -> Result<String, Fault> {
     Err(Fault::new(
         format!("`{text}` cannot be the name of a network interface"),
         "at most 15 characters; ip link lists them",
+    ))
+}
+
+/// A number, or 0x and a hexadecimal one, as ip(8) and iptables(8) write marks.
+fn mark(text: &str) -> Result<u32, Fault> {
+    let digits = text.strip_prefix("0x").filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    match digits.map(|digits| u32::from_str_radix(digits, 16)) {
+        Some(Ok(mark)) => Ok(mark),
+        _ => value::number(text, 0, u32::MAX),
+    }
+}
+
+/// The kernel knows which there are, and may load one only when it is asked for.
+fn congestion(text: &str) -> Result<String, Fault> {
+    let good = text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    if good {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(
+        format!("`{text}` cannot be the name of a congestion control"),
+        "at most 15 letters and digits; /proc/sys/net/ipv4/tcp_available_congestion_control lists them",
     ))
 }
 

@@ -73,8 +73,10 @@ fn options_are_read_and_written() {
     let spec = read(text);
     assert_eq!(spec.options.mode, Some(0o660));
     assert_eq!(spec.to_string(), text);
-    let text = "localhost:80,freebind=yes,device=lo,fastopen=5,defer-accept=3,keepalive=60/10/5,nodelay=yes";
+    let text = "localhost:80,freebind=yes,transparent=yes,device=lo,mark=7,fastopen=5,defer-accept=3,keepalive=60/10/5,\
+                nodelay=yes,congestion=reno";
     assert_eq!(read(text).to_string(), text);
+    assert_eq!(read("udp:53,transparent,mark=0xfFfFffff").to_string(), "udp:53,transparent=yes,mark=4294967295");
     assert_eq!(read("[::]:80,v6only=no,rcvbuf=64K,nodelay").to_string(), "[::]:80,v6only=no,nodelay=yes,rcvbuf=65536");
 }
 
@@ -103,7 +105,17 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("fd:-1", "neither a descriptor's number nor its name", "fd:3"),
     ("fd:", "neither a descriptor's number nor its name", "fd:3"),
     (":80,nope=1", "there is no option `nope`", "backlog, v6only"),
-    (":80,mark=1", "the option `mark` is not in this version", "backlog"),
+    (":80,mark", "`mark` needs a value", "mark=8"),
+    (":80,mark=4294967296", "mark: `4294967296` is out of range", "0 to 4294967295"),
+    (":80,mark=0x100000000", "mark: `0x100000000` is not a whole number", "0 to 4294967295"),
+    (":80,mark=0x", "mark: `0x` is not a whole number", "0 to"),
+    ("/x,mark=1", "`mark` does not fit a Unix socket", "backlog"),
+    ("fd:3,transparent", "`transparent` does not fit an inherited descriptor", "nonblock, share, fd"),
+    ("unix:@a,transparent", "`transparent` does not fit an abstract Unix socket", "backlog"),
+    ("udp::53,congestion=bbr", "`congestion` does not fit an IPv6 UDP socket", "transparent, device, mark, rcvbuf"),
+    (":80,congestion", "`congestion` needs a value", "congestion=bbr"),
+    (":80,congestion=a/b", "congestion: `a/b` cannot be the name", "tcp_available_congestion_control"),
+    (":80,transparent=maybe", "transparent: `maybe` is neither yes nor no", "yes or no"),
     (":80,mode=0660", "`mode` does not fit an IPv6 TCP socket", "backlog, v6only"),
     ("10.0.0.1:80,v6only=yes", "`v6only` does not fit an IPv4 TCP socket", "freebind"),
     ("udp::53,backlog=3", "`backlog` does not fit an IPv6 UDP socket", "rcvbuf"),

@@ -110,13 +110,16 @@ impl fmt::Display for SocketOptions {
         option("group", shown(&self.group))?;
         option("v6only", shown(&v6only))?;
         option("freebind", yes(self.freebind))?;
+        option("transparent", yes(self.transparent))?;
         option("device", shown(&self.device))?;
+        option("mark", shown(&self.mark))?;
         option("fastopen", shown(&self.fastopen))?;
         option("defer-accept", shown(&self.defer_accept))?;
         option("keepalive", shown(&keepalive))?;
         option("nodelay", yes(self.nodelay))?;
         option("rcvbuf", shown(&self.rcvbuf))?;
         option("sndbuf", shown(&self.sndbuf))?;
+        option("congestion", shown(&self.congestion))?;
         option("nonblock", yes(self.nonblock))?;
         option("share", yes(self.share))?;
         option("fd", shown(&self.fd))

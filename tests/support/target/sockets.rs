@@ -12,7 +12,26 @@ pub fn describe(number: i32, socket: BorrowedFd<'_>) {
     let v6only = getsockopt(&socket, sockopt::Ipv6V6Only).map_or("-".to_owned(), |only| only.to_string());
     let rcvbuf = getsockopt(&socket, sockopt::RcvBuf).unwrap();
     let nonblock = flags.contains(OFlag::O_NONBLOCK);
-    say(&format!("socket {number}: nonblock={nonblock} v6only={v6only} rcvbuf={rcvbuf} backlog={}", backlog(socket)));
+    let mark = getsockopt(&socket, sockopt::Mark).unwrap();
+    let transparent = [(libc::IPPROTO_IP, libc::IP_TRANSPARENT), (libc::IPPROTO_IPV6, libc::IPV6_TRANSPARENT)];
+    let transparent = transparent.map(|(level, name)| int(socket, level, name)).contains(&Some(1));
+    let congestion = getsockopt(&socket, sockopt::TcpCongestion).unwrap_or("-".into());
+    say(&format!(
+        "socket {number}: nonblock={nonblock} v6only={v6only} rcvbuf={rcvbuf} backlog={} mark={mark} \
+         transparent={transparent} congestion={}",
+        backlog(socket),
+        congestion.display()
+    ));
+}
+
+/// An option whose value is an int; None where the socket has no such option.
+fn int(socket: BorrowedFd<'_>, level: i32, name: i32) -> Option<i32> {
+    let mut value = 0i32;
+    let mut length = libc::socklen_t::try_from(size_of::<i32>()).unwrap();
+    // SAFETY: the kernel writes at most `length` bytes into `value`.
+    let result =
+        unsafe { libc::getsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length) };
+    (result == 0).then_some(value)
 }
 
 /// A listening TCP socket tells its backlog as `tcpi_sacked` (tcp_get_info in net/ipv4/tcp.c); 0 for others.
