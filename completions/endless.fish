@@ -27,7 +27,7 @@ function __fish_endless_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c endless -n "__fish_endless_needs_command" -s l -l listen -d 'Listen here: HOST:PORT, :PORT, udp:HOST:PORT, unix:PATH, unix:@NAME, fd:N' -r
+complete -c endless -n "__fish_endless_needs_command" -s l -l listen -d 'Listen here: HOST:PORT, :PORT, udp:HOST:PORT, unix:PATH, unix:@NAME, vsock:CID:PORT, fd:N' -r
 complete -c endless -n "__fish_endless_needs_command" -s p -l pass -d 'How the target is told: systemd, server-starter, stdin, none, einhorn, endless, endless-json, goagain, grace, tableflip, overseer, nginx, unicorn, puma, php-fpm, gunicorn [default: systemd,server-starter]' -r -f -a "systemd\t''
 server-starter\t''
 stdin\t''
@@ -193,7 +193,7 @@ complete -c endless -n "__fish_endless_using_subcommand signal" -s h -l help -d 
 complete -c endless -n "__fish_endless_using_subcommand upgrade" -l control -d 'Its control socket, where it is not in the usual place' -r -F
 complete -c endless -n "__fish_endless_using_subcommand upgrade" -l timeout -d 'Give up waiting after this; the upgrade goes on [default: never]' -r
 complete -c endless -n "__fish_endless_using_subcommand upgrade" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c endless -n "__fish_endless_using_subcommand check" -s l -l listen -d 'Listen here: HOST:PORT, :PORT, udp:HOST:PORT, unix:PATH, unix:@NAME, fd:N' -r
+complete -c endless -n "__fish_endless_using_subcommand check" -s l -l listen -d 'Listen here: HOST:PORT, :PORT, udp:HOST:PORT, unix:PATH, unix:@NAME, vsock:CID:PORT, fd:N' -r
 complete -c endless -n "__fish_endless_using_subcommand check" -s p -l pass -d 'How the target is told: systemd, server-starter, stdin, none, einhorn, endless, endless-json, goagain, grace, tableflip, overseer, nginx, unicorn, puma, php-fpm, gunicorn [default: systemd,server-starter]' -r -f -a "systemd\t''
 server-starter\t''
 stdin\t''

@@ -44,7 +44,10 @@ fn unix() -> impl Strategy<Value = String> {
 
 fn address() -> impl Strategy<Value = String> {
     let descriptor = (0..2000).prop_map(|number| format!("fd:{number}"));
-    prop_oneof![inet(), unix(), descriptor, "fd:[a-z]{1,9}", "/[a-z./=]{0,30}[a-z]"]
+    let cid =
+        prop_oneof![Just("any".to_owned()), Just("local".to_owned()), (0..u32::MAX).prop_map(|cid| cid.to_string())];
+    let vsock = (cid, 0..u32::MAX).prop_map(|(cid, port)| format!("vsock:{cid}:{port}"));
+    prop_oneof![inet(), unix(), vsock, descriptor, "fd:[a-z]{1,9}", "/[a-z./=]{0,30}[a-z]"]
 }
 
 fn option() -> impl Strategy<Value = String> {

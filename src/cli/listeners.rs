@@ -7,11 +7,12 @@ use clap::builder::BoolishValueParser;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Listeners and hand-off")]
 pub struct ListenerArgs {
-    /// Listen here: HOST:PORT, :PORT, udp:HOST:PORT, unix:PATH, unix:@NAME, fd:N
+    /// Listen here: HOST:PORT, :PORT, udp:HOST:PORT, unix:PATH, unix:@NAME, vsock:CID:PORT, fd:N
     ///
     /// Repeatable; the order is the order of the target's descriptors, from 3 on. Forms of ADDRESS: `localhost:4242`,
     /// `[::1]:80`, `:80`, `*:80` or `80` (both IP versions), `udp:HOST:PORT`, `unix:PATH` or `/PATH`, `unix:@NAME`
-    /// (abstract), `unix-dgram:PATH`, `unix-seqpacket:PATH`, `fd:N` or `fd:NAME` (a socket endless was started with).
+    /// (abstract), `unix-dgram:PATH`, `unix-seqpacket:PATH`, `vsock:CID:PORT` (CID: a number, `any`, `host`, `local`), `fd:N` or
+    /// `fd:NAME` (a socket endless was started with).
     /// Options: backlog=N, mode=0660, user=, group=, v6only=yes|no, freebind, transparent, device=IF, mark=N, fastopen=N,
     /// defer-accept=SECS, keepalive=IDLE/INTERVAL/COUNT, nodelay, rcvbuf=SIZE, sndbuf=SIZE, congestion=NAME,
     /// nonblock=yes|no, share=yes, fd=N.

@@ -33,7 +33,7 @@ fn name(held: &Bound) -> [&str; 3] {
             UnixKind::Seqpacket => ("listener", "unixpacket"),
             UnixKind::Datagram => ("packet", "unixgram"),
         },
-        BoundAddress::Other(_) => ("fd", ""),
+        BoundAddress::Vsock(_) | BoundAddress::Other(_) => ("fd", ""),
     };
     [kind, network, bare(&held.typed)]
 }

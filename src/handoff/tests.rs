@@ -22,6 +22,7 @@ fn held(specs: &[ListenerSpec]) -> Vec<Bound> {
             Address::Unix { kind, name: UnixName::Abstract(name) } => {
                 BoundAddress::Abstract { kind: *kind, name: name.clone() }
             }
+            Address::Vsock(at) => BoundAddress::Vsock(*at),
             Address::Inherited(_) => BoundAddress::Other("fd".to_owned()),
         };
         let ListenerSpec { name, typed, flag, options, .. } = spec.clone();

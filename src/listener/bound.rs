@@ -1,6 +1,6 @@
 //! What a listener is once it is bound: what the hand-off and the messages go by.
 
-use crate::plan::{ListenerSpec, UnixKind};
+use crate::plan::{ListenerSpec, UnixKind, Vsock};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fmt;
@@ -54,6 +54,8 @@ pub enum BoundAddress {
         /// The name, without its leading NUL.
         name: Vec<u8>,
     },
+    /// A VM socket.
+    Vsock(Vsock),
     /// An inherited socket of another kind; this says which.
     Other(String),
 }
@@ -75,6 +77,7 @@ impl BoundAddress {
             BoundAddress::Tcp(at) | BoundAddress::Udp(at) => at.to_string().into(),
             BoundAddress::Path { path, .. } => path.clone().into_os_string(),
             BoundAddress::Abstract { name, .. } => OsString::from_vec([b"@", name.as_slice()].concat()),
+            BoundAddress::Vsock(at) => at.to_string().into(),
             BoundAddress::Other(what) => what.into(),
         }
     }
@@ -89,6 +92,7 @@ impl fmt::Display for BoundAddress {
             BoundAddress::Abstract { kind, name } => {
                 write!(f, "{}:@{}", prefix(*kind), String::from_utf8_lossy(name))
             }
+            BoundAddress::Vsock(at) => write!(f, "{at}"),
             BoundAddress::Other(what) => write!(f, "{what}"),
         }
     }

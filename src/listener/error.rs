@@ -36,6 +36,8 @@ impl<T> During<T> for std::io::Result<T> {
 pub(super) const BIND: &str = "bind it";
 
 /// Steps that need a right, or what this machine may not have.
+pub(super) const MAKE_VSOCK: &str = "make a VM socket";
+pub(super) const BIND_VSOCK: &str = "bind the VM socket";
 pub(super) const TRANSPARENT: &str = "set transparent";
 pub(super) const MARK: &str = "set mark";
 pub(super) const CONGESTION: &str = "set congestion";
@@ -121,6 +123,12 @@ impl Fault {
                 Some("no interface of this machine has the address: use one that has, or the option freebind")
             }
             (BIND, Errno::ENOENT) => Some("make the directory first"),
+            (MAKE_VSOCK, Errno::EAFNOSUPPORT) => Some("this kernel has no VM sockets: modprobe vsock may add them"),
+            (BIND_VSOCK, Errno::EACCES) => Some("a port below 1024 needs root or CAP_NET_BIND_SERVICE"),
+            (BIND_VSOCK, Errno::EADDRNOTAVAIL) => Some(
+                "this machine has another CID: any takes whatever is meant for it; local needs the kernel's module vsock_loopback, \
+                 and host is the host's alone",
+            ),
             (TRANSPARENT | MARK, Errno::EPERM) => Some("this needs root or CAP_NET_ADMIN"),
             (CONGESTION, Errno::EPERM) => {
                 Some("without root or CAP_NET_ADMIN it has to be one of net.ipv4.tcp_allowed_congestion_control")

@@ -5,7 +5,7 @@ use super::error::{During, Fault, Problem};
 use super::inet::local_address;
 use super::options::begin_to_listen;
 use super::shared::Shared;
-use crate::plan::{InheritedRef, SocketOptions, UnixKind};
+use crate::plan::{InheritedRef, SocketOptions, UnixKind, Vsock};
 use crate::sys::socket::{close_on_exec, duplicate, listens, option, set_nonblocking};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -99,6 +99,9 @@ fn address_of(socket: &OwnedFd, kind: i32, number: RawFd) -> BoundAddress {
         _ => UnixKind::Stream,
     };
     let name = getsockname::<SockaddrStorage>(socket.as_raw_fd()).ok();
+    if let Some(at) = name.as_ref().and_then(|name| name.as_vsock_addr()) {
+        return BoundAddress::Vsock(Vsock { cid: at.cid(), port: at.port() });
+    }
     let name = name.as_ref().and_then(|name| name.as_unix_addr());
     if let Some(path) = name.and_then(|name| name.path()) {
         return BoundAddress::Path { kind: unix, path: path.to_owned() };

@@ -110,6 +110,10 @@ impl Listener {
                 let address = BoundAddress::Abstract { kind: *kind, name: name.clone() };
                 (Port::Shared(socket), address, Sharing::Always("an abstract name"))
             }
+            Address::Vsock(at) => {
+                let (socket, address) = Shared::vsock(*at, options)?;
+                (Port::Shared(socket), address, Sharing::Always("vsock"))
+            }
             Address::Inherited(which) => {
                 let (socket, address) = adopt(which, around.passed, options)?;
                 (Port::Shared(socket), address, Sharing::Always("passed in"))

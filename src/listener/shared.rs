@@ -1,13 +1,17 @@
 //! A listener whose generations share one socket: where steering cannot be, was not wanted, or the socket was passed in.
 
-use super::error::{BIND, During, Fault, Problem};
+use super::bound::BoundAddress;
+use super::error::{BIND, BIND_VSOCK, During, Fault, MAKE_VSOCK, Problem};
 use super::holder;
 use super::inet::Place;
 use super::options::{begin_to_listen, buffers};
-use crate::plan::{SocketOptions, UnixKind};
+use crate::plan::{SocketOptions, UnixKind, Vsock};
 use crate::sys::socket::{listens, set_nonblocking};
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, bind, connect, socket};
+use nix::libc::VMADDR_PORT_ANY;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, VsockAddr, bind, connect, getsockname, socket,
+};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -53,6 +57,23 @@ impl Shared {
             begin_to_listen(&socket, options)?;
         }
         Ok(Shared { socket, accepts, foreign: false, nonblock: options.nonblock, at: None })
+    }
+
+    /// A VM socket, which knows no SO_REUSEPORT.
+    pub(super) fn vsock(at: Vsock, options: &SocketOptions) -> Result<(Shared, BoundAddress), Problem> {
+        let mut flags = SockFlag::SOCK_CLOEXEC;
+        flags.set(SockFlag::SOCK_NONBLOCK, options.nonblock);
+        let socket = socket(AddressFamily::Vsock, SockType::Stream, flags, None).during(MAKE_VSOCK)?;
+        let port = if at.port == 0 { VMADDR_PORT_ANY } else { at.port };
+        match bind(socket.as_raw_fd(), &VsockAddr::new(at.cid, port)) {
+            // The kernel has no table of them in /proc that would tell whose it is.
+            Err(Errno::EADDRINUSE) => return Err(Problem::Busy(Vec::new())),
+            other => other.during(BIND_VSOCK)?,
+        }
+        begin_to_listen(&socket, options)?;
+        let bound: VsockAddr = getsockname(socket.as_raw_fd()).during("read its address")?;
+        let address = BoundAddress::Vsock(Vsock { port: bound.port(), ..at });
+        Ok((Shared { socket, accepts: true, foreign: false, nonblock: options.nonblock, at: None }, address))
     }
 
     /// Puts O_NONBLOCK, the backlog and listening itself back to what was asked. For when no copy uses the socket.

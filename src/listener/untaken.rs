@@ -94,7 +94,7 @@ impl Listeners {
             BoundAddress::Path { kind: UnixKind::Stream | UnixKind::Seqpacket, .. }
             | BoundAddress::Abstract { kind: UnixKind::Stream | UnixKind::Seqpacket, .. } => unix(seat)?,
             BoundAddress::Udp(_) | BoundAddress::Path { .. } | BoundAddress::Abstract { .. } => datagram(seat)?,
-            BoundAddress::Other(_) => return None,
+            BoundAddress::Vsock(_) | BoundAddress::Other(_) => return None,
         };
         Some(Untaken(waiting))
     }

@@ -54,8 +54,19 @@ pub enum Address {
         /// A path, or an abstract name.
         name: UnixName,
     },
+    /// A stream socket between virtual machines and their host (vsock(7)).
+    Vsock(Vsock),
     /// An open descriptor endless was started with.
     Inherited(InheritedRef),
+}
+
+/// An address of a VM socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Vsock {
+    /// Which machine: VMADDR_CID_ANY is this one, by whatever number it is reached.
+    pub cid: u32,
+    /// The port; 0 asks the kernel.
+    pub port: u32,
 }
 
 /// The type of a Unix socket (unix(7)).

@@ -136,6 +136,7 @@ impl fmt::Display for Address {
                     UnixName::Abstract(name) => write!(f, "Unix {kind} @{}", String::from_utf8_lossy(name)),
                 }
             }
+            Address::Vsock(at) => write!(f, "{at}"),
             Address::Inherited(InheritedRef::Number(number)) => write!(f, "open descriptor {number}"),
             Address::Inherited(InheritedRef::Name(name)) => write!(f, "open descriptor called {name}"),
         }

@@ -4,8 +4,8 @@ use crate::confined::as_nobody;
 use crate::support::client::{At, ask_udp, get, greeting};
 use crate::support::{DEADLINE, Endless, Setup, endless, processes, until};
 use nix::sys::socket::{
-    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrIn, UnixAddr, accept, bind, connect, listen, recv,
-    send, setsockopt, socket, sockopt,
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrIn, UnixAddr, VsockAddr, accept, bind, connect,
+    getsockname, listen, recv, send, setsockopt, socket, sockopt,
 };
 use nix::unistd::{dup2_raw, geteuid};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -406,4 +406,70 @@ fn addresses_are_free_again_at_the_end() {
     until("the TCP port is free", || TcpListener::bind(tcp).ok());
     UdpSocket::bind(udp).unwrap();
     assert_eq!(endless.left(), [""; 0], "no file is left");
+}
+
+/// Whether this machine has VM sockets; not every kernel has.
+fn has_vsock() -> bool {
+    socket(AddressFamily::Vsock, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).is_ok()
+}
+
+#[test]
+fn a_vm_socket_is_one_for_all_generations() {
+    if !has_vsock() {
+        return;
+    }
+    let options = "-l vsock:any:0,backlog=5 --ready notify --probation 0 -e WHERE={addr}";
+    let mut endless = endless(options).start(&["notify"]);
+    let first = endless.ready(1);
+    let line = endless.wait_with(&["listening on vsock:any:", "one socket for all generations: vsock"]);
+    let at = line.split_whitespace().find(|word| word.starts_with("vsock:any:")).unwrap().to_owned();
+    let inode = |pid| std::fs::read_link(format!("/proc/{pid}/fd/3")).unwrap();
+    let socket_of_first = inode(first);
+    let second = endless.restart(2);
+    assert_eq!(inode(second), socket_of_first);
+    let environment = processes::environment(second);
+    assert_eq!((environment["LISTEN_FDNAMES"].as_str(), &environment["WHERE"]), ("vsock-any-0", &at));
+    assert_eq!(endless.status()["listeners"][0]["address"], at.as_str());
+    endless.wait("generation 1 is gone");
+    let mut other = crate::support::endless(&format!("-l {at}")).start(&["print=started"]);
+    assert_eq!(other.ended_clean(), 125);
+    assert!(other.everything().join("\n").contains(&format!("-l {at}: the address is in use")), "{:?}", other.said());
+    assert_eq!(endless.stop(), 0);
+    // It is free again.
+    let mut other = crate::support::endless(&format!("-l {at} --ready notify")).start(&["notify"]);
+    other.ready(1);
+    assert_eq!(other.stop(), 0);
+}
+
+#[test]
+fn a_vm_socket_that_was_passed_in_is_called_what_it_is() {
+    if !has_vsock() {
+        return;
+    }
+    let listener = socket(AddressFamily::Vsock, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    bind(listener.as_raw_fd(), &VsockAddr::new(u32::MAX, u32::MAX)).unwrap();
+    listen(&listener, Backlog::new(5).unwrap()).unwrap();
+    let port = getsockname::<VsockAddr>(listener.as_raw_fd()).unwrap().port();
+    let mut endless = with_sockets(endless("-l fd:3 --ready notify"), vec![listener]).start(&["notify"]);
+    endless.ready(1);
+    endless.wait_with(&[&format!("listening on vsock:any:{port} (fd-3)"), "passed in"]);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_vm_socket_that_cannot_be_bound_says_why() {
+    if !has_vsock() {
+        return;
+    }
+    let mut endless = endless("-l vsock:4000000000:5").start(&["print=started"]);
+    assert_eq!(endless.ended_clean(), 125);
+    let said = endless.everything().join("\n");
+    assert!(said.contains("-l vsock:4000000000:5: cannot bind the VM socket: "), "{said}");
+    assert!(said.contains("hint: this machine has another CID: any takes") && !said.contains("started"), "{said}");
+    if geteuid().is_root() {
+        let mut endless = as_nobody("-l vsock:any:5").start_command(&["echo", "started"]);
+        assert_eq!(endless.ended_clean(), 125);
+        let said = endless.everything().join("\n");
+        assert!(said.contains("cannot bind the VM socket: Permission denied") && said.contains("below 1024"), "{said}");
+    }
 }

@@ -1,9 +1,12 @@
 //! The ADDRESS of a listener.
 
-use super::{Address, InheritedRef, UnixKind, UnixName};
+use super::{Address, InheritedRef, UnixKind, UnixName, Vsock};
 use crate::plan::error::Fault;
+use crate::plan::value;
 use crate::sys::names;
+use nix::libc::{VMADDR_CID_ANY, VMADDR_CID_HOST, VMADDR_CID_LOCAL};
 use std::collections::HashMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::path::PathBuf;
 
@@ -12,7 +15,7 @@ const LONGEST_UNIX_NAME: usize = 107;
 
 /// The forms an address may have, for hints.
 pub(super) const FORMS: &str = "HOST:PORT, [IPV6]:PORT, :PORT, PORT, udp:HOST:PORT, unix:PATH, unix:@NAME, unix-dgram:PATH, \
-                                unix-seqpacket:PATH, fd:N or fd:NAME";
+                                unix-seqpacket:PATH, vsock:CID:PORT, fd:N or fd:NAME";
 
 /// Turns host names into addresses, each name once.
 pub struct Resolver {
@@ -69,7 +72,7 @@ pub(in crate::plan) fn parse(text: &str, resolver: &mut Resolver) -> Result<Addr
         Some(("unix-dgram", name)) => unix(UnixKind::Datagram, name),
         Some(("unix-seqpacket", name)) => unix(UnixKind::Seqpacket, name),
         Some(("fd", which)) => inherited(which),
-        Some(("vsock", _)) => Err(Fault::new("vsock listeners are not in this version", format!("one of: {FORMS}"))),
+        Some(("vsock", at)) => vsock(at).map(Address::Vsock),
         Some(("udp", at)) => inet(at, resolver).map(|(at, any)| Address::Udp { at, any }),
         Some(("tcp", at)) => inet(at, resolver).map(|(at, any)| Address::Tcp { at, any }),
         _ if ["/", "./", "../"].iter().any(|start| text.starts_with(start)) => unix(UnixKind::Stream, text),
@@ -94,6 +97,33 @@ fn unix(kind: UnixKind, name: &str) -> Result<Address, Fault> {
         return Err(Fault::new("this is a directory", format!("name the socket in it: {bytes}app.sock")));
     }
     Ok(Address::Unix { kind, name })
+}
+
+/// Reads `CID:PORT`. Port 0 is that of the other forms; the number the kernel has for it is none that can be asked for.
+fn vsock(text: &str) -> Result<Vsock, Fault> {
+    let form = "vsock:CID:PORT: CID is a number, any, host or local; port 0 lets the kernel choose";
+    let (cid, port) = text.split_once(':').ok_or_else(|| Fault::new(format!("`{text}` has no port"), form))?;
+    let number = |what: &str, text: &str| {
+        let wrong = |fault: Fault| Fault::new(format!("{what}: {}", fault.reason), form);
+        value::number(text, 0, u32::MAX - 1).map_err(wrong)
+    };
+    let cid = match cid {
+        "any" => VMADDR_CID_ANY,
+        "host" => VMADDR_CID_HOST,
+        "local" => VMADDR_CID_LOCAL,
+        _ => number("CID", cid)?,
+    };
+    Ok(Vsock { cid, port: number("port", port)? })
+}
+
+/// As it is typed.
+impl fmt::Display for Vsock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cid {
+            VMADDR_CID_ANY => write!(f, "vsock:any:{}", self.port),
+            cid => write!(f, "vsock:{cid}:{}", self.port),
+        }
+    }
 }
 
 fn inherited(which: &str) -> Result<Address, Fault> {

@@ -157,6 +157,7 @@ fn clash_key(address: &Address) -> Option<Address> {
     match address {
         Address::Tcp { at, .. } => (at.port() != 0).then_some(Address::Tcp { at: *at, any: false }),
         Address::Udp { at, .. } => (at.port() != 0).then_some(Address::Udp { at: *at, any: false }),
+        Address::Vsock(at) => (at.port != 0).then_some(Address::Vsock(*at)),
         Address::Unix { name: name @ UnixName::Path(_), .. } => {
             Some(Address::Unix { kind: UnixKind::Stream, name: name.clone() })
         }

@@ -98,6 +98,7 @@ fn kind(address: &Address) -> &'static str {
         Address::Udp { .. } => "an IPv6 UDP socket",
         Address::Unix { name: UnixName::Abstract(_), .. } => "an abstract Unix socket",
         Address::Unix { .. } => "a Unix socket",
+        Address::Vsock(_) => "a VM socket",
         Address::Inherited(_) => "an inherited descriptor",
     }
 }
@@ -107,8 +108,14 @@ fn fits(name: &str, address: &Address) -> bool {
     let inet = tcp || matches!(address, Address::Udp { .. });
     match name {
         "nonblock" | "share" | "fd" => true,
-        "rcvbuf" | "sndbuf" => !matches!(address, Address::Inherited(_)),
-        "backlog" => tcp || matches!(address, Address::Unix { kind: UnixKind::Stream | UnixKind::Seqpacket, .. }),
+        // A VM socket has buffers of another kind.
+        "rcvbuf" | "sndbuf" => !matches!(address, Address::Inherited(_) | Address::Vsock(_)),
+        "backlog" => {
+            tcp || matches!(
+                address,
+                Address::Unix { kind: UnixKind::Stream | UnixKind::Seqpacket, .. } | Address::Vsock(_)
+            )
+        }
         "mode" | "user" | "group" => matches!(address, Address::Unix { name: UnixName::Path(_), .. }),
         "v6only" => matches!(address, Address::Tcp { at, .. } | Address::Udp { at, .. } if at.is_ipv6()),
         "freebind" | "transparent" | "device" | "mark" => inet,
