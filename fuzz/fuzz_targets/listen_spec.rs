@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use std::net::{IpAddr, Ipv4Addr};
 
 fuzz_target!(|text: &str| {
-    let mut resolver = Resolver::by(true, |host| match host {
+    let mut resolver = Resolver::by(|| true, |host| match host {
         "localhost" => Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]),
         _ => Err("not known".to_owned()),
     });
