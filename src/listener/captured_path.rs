@@ -210,7 +210,7 @@ impl UnixPath {
     }
 
     /// Forgets a generation's socket that it has closed itself.
-    fn drop_closed(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
+    pub(super) fn drop_closed(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
         let closed = |seat: &mut Seat| seat.owner == owner && !seat.waits && !open(seat.number());
         self.seats.extract_if(.., closed).for_each(|seat| seat.named.forget());
     }

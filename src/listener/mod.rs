@@ -16,6 +16,7 @@ mod change;
 mod claimed;
 mod client;
 mod connection;
+mod deserted;
 mod diag;
 mod drain;
 mod error;

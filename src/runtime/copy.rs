@@ -2,6 +2,7 @@
 
 use super::channels::Channels;
 use super::deaf::Suspicion;
+use super::deserted::Deserted;
 use super::exec_check::ExecCheck;
 use super::notify::NotifySocket;
 use super::readiness::Watch;
@@ -40,6 +41,9 @@ pub struct Copy {
     /// It said that it serves, and was not seen to take a client.
     #[serde(default)]
     pub suspicion: Option<Suspicion>,
+    /// What was seen at the sockets it made.
+    #[serde(skip)]
+    pub deserted: Deserted,
     /// The command that says when it serves.
     #[serde(skip)]
     pub check: Option<ExecCheck>,
@@ -118,6 +122,7 @@ impl Copy {
             look_closer: None,
             diagnosed: false,
             suspicion: None,
+            deserted: Deserted::default(),
             notify: None,
             channels: Channels::default(),
             watch: None,

@@ -11,6 +11,7 @@ mod clients;
 pub mod control;
 mod copy;
 mod deaf;
+mod deserted;
 pub mod detach;
 mod diagnosis;
 mod drain;

@@ -99,6 +99,7 @@ impl Runtime {
             return None;
         }
         let backlog = i32::try_from(call.args[1].cast_signed()).unwrap_or(-1);
+        self.copies.get_mut(&of)?.deserted.soon();
         if let Some(name) = name_of(&socket) {
             let notice = match name {
                 UnixName::Path(_) if !self.plan.captures_paths() => None,
@@ -123,10 +124,18 @@ impl Runtime {
 
     /// A copy serves: its datagram sockets that are no server's are let go, before anybody is sent there.
     pub(super) fn drop_clients(&mut self, generation: GenerationId) {
-        let Some(copy) = self.copies.get_mut(&generation) else { return };
-        let (copy, sockets) = (RefCell::new(copy), OnceCell::new());
-        let notices = self.listeners.drop_clients(generation, &|inode| is_open(inode, &sockets, &copy));
-        self.tell_all(notices);
+        let notices = self.with_open(generation, |listeners, open| listeners.drop_clients(generation, open));
+        self.tell_all(notices.unwrap_or_default());
+    }
+
+    /// Does something that depends on which sockets a copy has open.
+    pub(super) fn with_open<T>(
+        &mut self,
+        of: GenerationId,
+        act: impl FnOnce(&mut Listeners, &dyn Fn(u64) -> bool) -> T,
+    ) -> Option<T> {
+        let (copy, sockets) = (RefCell::new(self.copies.get_mut(&of)?), OnceCell::new());
+        Some(act(&mut self.listeners, &|inode| is_open(inode, &sockets, &copy)))
     }
 
     /// A process that does not let endless look at what it needs to see: its call goes on.

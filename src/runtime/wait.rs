@@ -34,6 +34,8 @@ enum Source {
     Printed(GenerationId),
     /// A listener where a client of the active generation is waited for, by its place.
     Waiting(usize),
+    /// A listener where the active generation has a socket it made, by its place.
+    Made(usize),
     Door,
     Files,
     /// There is room on stderr for what is still to be said.
@@ -70,6 +72,7 @@ impl Runtime {
                 Source::Channel(generation) => self.channel_spoke(generation),
                 Source::Printed(generation) => self.printed(generation),
                 Source::Waiting(listener) => self.somebody_waits(listener),
+                Source::Made(listener) => self.somebody_came(listener),
                 Source::Door => self.clients_arrive(),
                 Source::Files => self.files_changed(),
                 Source::Room => self.reporter.go_on(),
@@ -80,6 +83,7 @@ impl Runtime {
         self.look_at_candidates(now);
         self.look_at_late_candidates(now);
         self.look_at_suspect(now);
+        self.look_at_deserted(now);
         self.look_at_drains(now);
         self.run_checks(now);
         self.hooks.kill_overdue(now);
@@ -160,6 +164,10 @@ impl Runtime {
             sources.push(Source::Waiting(listener));
             fds.push(PollFd::new(seat, PollFlags::POLLIN));
         }
+        for (listener, seat) in self.made() {
+            sources.push(Source::Made(listener));
+            fds.push(PollFd::new(seat, PollFlags::POLLIN));
+        }
         if let Some(control) = &self.control {
             if let Some(door) = control.door() {
                 sources.push(Source::Door);
@@ -199,6 +207,7 @@ impl Runtime {
             self.upgrade_deadline(),
             self.watching.as_ref().and_then(Watching::next_deadline),
             self.suspect_due(),
+            self.deserted_due(),
         ];
         let checks = self.copies.values().filter(|copy| copy.executes()).filter_map(|copy| copy.check.as_ref()?.next());
         watches.chain(drains).chain(progress).chain(checks).chain(closer).chain(others.into_iter().flatten()).min()

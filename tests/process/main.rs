@@ -18,6 +18,7 @@ mod config;
 mod confined;
 mod control;
 mod datagrams;
+mod deserted;
 mod diagnoses;
 mod disk;
 mod drain;
