@@ -5,6 +5,8 @@ use super::listeners::Listeners;
 use super::port::Port;
 use super::queue::anybody_waits;
 use crate::words::GenerationId;
+use nix::sys::stat::fstat;
+use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
 
 /// With more listeners than this a look through all of them takes its time, so it is worth a question first.
@@ -17,6 +19,13 @@ impl Listeners {
         let list = self.list.iter().enumerate().filter(move |_| any);
         let theirs = list.filter(move |(_, one)| !matches!(one.port, Port::Name(_)) && one.has_captured(generation));
         theirs.flat_map(move |(at, one)| one.own_seats(generation).map(move |seat| (at, seat)))
+    }
+
+    /// The numbers of the sockets only this generation has, made by itself or not.
+    #[must_use]
+    pub fn own_sockets(&self, generation: GenerationId) -> HashSet<u64> {
+        let seats = self.list.iter().flat_map(|one| one.own_seats(generation));
+        seats.filter_map(|seat| fstat(seat).ok()).map(|file| file.st_ino).collect()
     }
 
     /// Whether somebody waits at one of those of one listener.

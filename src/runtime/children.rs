@@ -7,6 +7,7 @@ use crate::spawn;
 use crate::supervisor::{Action, Event};
 use crate::words::{Exit, Failure, GenerationId, Sig};
 use nix::unistd::Pid;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// A tree whose main process is gone is looked at this often, should no SIGCHLD come when the rest of it ends.
@@ -37,10 +38,21 @@ impl Runtime {
             return;
         }
         let Some(copy) = self.copies.get_mut(&generation) else { return };
+        if exit.clean() {
+            // It may have daemonized.
+            copy.tree.set_own_sockets(self.listeners.own_sockets(generation));
+        }
         let was = std::mem::replace(&mut copy.main, Main::Ended);
         if !matches!(was, Main::NotExecuted) {
             self.ended_early(generation, exit);
             self.events.push_back(Event::Exited(generation, exit));
+        }
+    }
+
+    /// What one copy had alone another one gets now.
+    pub(super) fn forget_own_sockets(&mut self) {
+        for copy in self.copies.values_mut() {
+            copy.tree.set_own_sockets(HashSet::new());
         }
     }
 

@@ -96,7 +96,8 @@ impl Runtime {
 
     /// Somebody of its tree still holds one of its seats.
     fn daemonized(&mut self, generation: GenerationId) -> Option<Trouble> {
-        let seats = self.seat_inodes(generation);
+        let mut seats = self.seat_inodes(generation);
+        seats.extend(self.listeners.own_sockets(generation).into_iter().map(socket));
         let members = self.copies.get_mut(&generation)?.tree.members(&ProcessTable::read());
         let holder = members.iter().find(|member| holds(member.pid, &seats))?;
         let program = Path::new(self.plan.command.first()?).file_name()?.to_string_lossy().into_owned();
@@ -130,8 +131,12 @@ impl Runtime {
     fn seat_inodes(&self, generation: GenerationId) -> HashSet<PathBuf> {
         let seats = self.listeners.seats(generation);
         let inodes = seats.into_iter().filter_map(|seat| fstat(seat).ok());
-        inodes.map(|found| PathBuf::from(format!("socket:[{}]", found.st_ino))).collect()
+        inodes.map(|found| socket(found.st_ino)).collect()
     }
+}
+
+fn socket(number: u64) -> PathBuf {
+    PathBuf::from(format!("socket:[{number}]"))
 }
 
 fn holds(pid: Pid, sockets: &HashSet<PathBuf>) -> bool {

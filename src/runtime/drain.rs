@@ -49,6 +49,7 @@ impl Runtime {
         if self.supervisor.active().is_none() {
             // What served has ended, and `to` is not ready yet.
             self.listeners.bequeath(to);
+            self.forget_own_sockets();
         }
         let notices = self.listeners.steer(to);
         let since = clock::now();

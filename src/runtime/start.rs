@@ -114,6 +114,7 @@ impl Runtime {
         }
         match seats {
             Seats::Of(ended) => {
+                self.forget_own_sockets();
                 let moved = self.listeners.move_seats(ended, generation);
                 moved.map_err(|error| not_made(&error.step, error.errno))?;
             }

@@ -160,12 +160,9 @@ impl Runtime {
             sources.push(Source::Printed(generation));
             fds.push(PollFd::new(pipe, PollFlags::POLLIN));
         }
-        for (listener, seat) in self.unseen() {
-            sources.push(Source::Waiting(listener));
-            fds.push(PollFd::new(seat, PollFlags::POLLIN));
-        }
-        for (listener, seat) in self.made() {
-            sources.push(Source::Made(listener));
+        let unseen = self.unseen().map(|(listener, seat)| (Source::Waiting(listener), seat));
+        for (source, seat) in unseen.chain(self.made().map(|(listener, seat)| (Source::Made(listener), seat))) {
+            sources.push(source);
             fds.push(PollFd::new(seat, PollFlags::POLLIN));
         }
         if let Some(control) = &self.control {

@@ -29,6 +29,13 @@ pub fn open_sockets(members: &[Member]) -> Option<HashSet<u64>> {
     Some(sockets.into_iter().map(|open| u64::from(open.inode)).collect())
 }
 
+/// Whether a process has one of these sockets open.
+pub(super) fn holds_any(pid: Pid, sockets: &HashSet<u64>) -> bool {
+    let mut found = Vec::new();
+    of_process(pid, &mut found);
+    found.iter().any(|open| sockets.contains(&u64::from(open.inode)))
+}
+
 /// False when the process does not show them.
 fn of_process(pid: Pid, found: &mut Vec<OpenSocket>) -> bool {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };

@@ -3,8 +3,10 @@
 //! endless is a subreaper, so a descendant whose parent has ended becomes a child of endless. So whatever is left of a
 //! copy is below its main process, or below a child of endless that is an orphan of this copy. Whose orphan it is
 //! tells, in this order: its group or session, seen in this tree before; ENDLESS_PID and ENDLESS_GENERATION in its
-//! environment. An orphan that tells neither belongs to nobody.
+//! environment; a socket that only this copy has, for a program that shows a title (nginx) has written it over its
+//! environment. An orphan that tells none of these belongs to nobody.
 
+use super::sockets::holds_any;
 use super::table::{ProcessEntry, ProcessTable, own_children};
 use crate::sys::process::{self, ChildState};
 use crate::words::{GenerationId, Sig};
@@ -33,6 +35,9 @@ pub struct Tree {
     /// is in use as one of these is given to no new process.
     #[serde(with = "super::pid::set")]
     known: HashSet<Pid>,
+    /// The numbers of the sockets that nobody else has.
+    #[serde(skip)]
+    own: HashSet<u64>,
 }
 
 /// One living process of a tree.
@@ -59,7 +64,12 @@ impl Tree {
     /// The tree below a process that [`super::launch`] has made.
     #[must_use]
     pub fn new(main: Pid, generation: GenerationId) -> Tree {
-        Tree { main, generation, known: HashSet::from([main]) }
+        Tree { main, generation, known: HashSet::from([main]), own: HashSet::new() }
+    }
+
+    /// Says by which sockets orphans of this copy are known. None when others are about to get them.
+    pub fn set_own_sockets(&mut self, sockets: HashSet<u64>) {
+        self.own = sockets;
     }
 
     /// The main process, which is the number of the group too.
@@ -185,7 +195,10 @@ impl Tree {
     }
 
     fn owns_orphan(&self, orphan: &ProcessEntry) -> bool {
-        self.known.contains(&orphan.group) || self.known.contains(&orphan.session) || self.is_named_by(orphan.pid)
+        self.known.contains(&orphan.group)
+            || self.known.contains(&orphan.session)
+            || self.is_named_by(orphan.pid)
+            || !self.own.is_empty() && holds_any(orphan.pid, &self.own)
     }
 
     /// Whether the environment a process was started with says that it is of this copy. Hooks know the generation

@@ -1,5 +1,6 @@
 //! What is said about copies that do not come to serve, and about those that only say that they do.
 
+use crate::capture::free_port;
 use crate::support::{client, endless};
 use nix::sys::signal::Signal;
 use std::net::{TcpStream, UdpSocket};
@@ -16,6 +17,42 @@ fn a_copy_that_goes_to_the_background_is_told_from_one_that_ends() {
     let mut endless = crate::support::endless("-l 127.0.0.1:0").start(&["exit=0"]);
     assert_eq!(endless.ended_clean(), 125);
     assert_eq!(endless.count("daemonized"), 0);
+}
+
+/// Goes to the background before or after it serves, as nginx does: in a session of its own, where the title that is shown
+/// has taken the environment's place.
+const DAEMON: &str = "
+import os, socket, sys
+if len(sys.argv) > 1:
+    s = socket.socket()
+    s.bind(('127.0.0.1', int(sys.argv[1])))
+    s.listen()
+    s.set_inheritable(True)
+waits, closes_by_exec = os.pipe()
+if os.fork():
+    os.close(closes_by_exec)
+    os.read(waits, 1)
+    os._exit(0)
+os.setsid()
+os.execve(sys.executable, [sys.executable, '-c', 'import time; time.sleep(1000)'], {})
+";
+
+#[test]
+fn a_daemon_without_an_environment_is_found_by_its_sockets_and_does_not_stay() {
+    let port = free_port();
+    let command = ["python3", "-c", DAEMON, &port];
+    for (options, command, said) in [
+        ("-l 127.0.0.1:0 --ready notify", &command[..3], "daemonized"),
+        ("-l 127.0.0.1:0 --ready delay=0", &command[..3], "left behind"),
+        ("--ready notify", &command, "daemonized"),
+    ] {
+        let mut endless = endless(options).start_command(command);
+        let daemon = endless.wait_with(&[said, "(pid "]);
+        let (_, pid) = daemon.rsplit_once("(pid ").unwrap();
+        let pid = pid.split_once(')').unwrap().0;
+        endless.ended_clean();
+        assert!(!Path::new("/proc").join(pid).exists(), "{daemon} {:?}", endless.said());
+    }
 }
 
 #[test]
