@@ -265,38 +265,3 @@ fn many_listeners_at_once() {
         accept(seat);
     }
 }
-
-#[test]
-fn nobody_comes_to_a_stopped_seat_while_another_one_is_shut() {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    let mut listeners = open(tcp("127.0.0.1:0"), &[ONE, TWO, THREE]);
-    let at = address(&listeners);
-    listeners.steer(THREE);
-    let end = AtomicBool::new(false);
-    let queue = |listeners: &Listeners, of| crate::sys::socket::accept_queue(seat(listeners, of)).unwrap();
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                while !end.load(Ordering::Relaxed) {
-                    drop(TcpStream::connect(at));
-                }
-            });
-        }
-        let strays = (4..150).map(GenerationId).map(|next| {
-            let [oldest, stopped, before] = [3, 2, 1].map(|back| GenerationId(next.0 - back));
-            let waited = queue(&listeners, stopped);
-            listeners.shut(oldest);
-            let strays = queue(&listeners, stopped) - waited;
-            listeners.release(oldest);
-            listeners.make_seats(next).unwrap();
-            listeners.steer(next);
-            while queue(&listeners, before) > 0 {
-                accept(seat(&listeners, before));
-            }
-            strays
-        });
-        let strays: u32 = strays.sum();
-        end.store(true, Ordering::Relaxed);
-        assert_eq!(strays, 0);
-    });
-}
