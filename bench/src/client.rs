@@ -144,6 +144,9 @@ impl Connection {
             let mut chunk = [0; 512];
             match self.stream.read(&mut chunk) {
                 Ok(length) if length > 0 => got.extend_from_slice(&chunk[..length]),
+                // By the SIGCHLD of a child whose parent, another thread, is still in posix_spawn(3), with signals blocked: such
+                // a signal is not ignored at once, and a read with a timeout is not restarted (signal(7)).
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     return Err(Loss::Silence);
                 }

@@ -1,7 +1,7 @@
 //! Where endless listens: every kind of address, sockets it was given, addresses that are taken.
 
 use crate::confined::as_nobody;
-use crate::support::client::{At, ask_udp, get, greeting};
+use crate::support::client::{At, ask_udp, get, greeting, uninterrupted};
 use crate::support::{DEADLINE, Endless, Setup, endless, processes, until};
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrIn, UnixAddr, VsockAddr, accept, bind, connect,
@@ -128,7 +128,7 @@ fn ask_datagram(at: &Path, own: &Path) -> u32 {
     client.set_read_timeout(Some(DEADLINE)).unwrap();
     client.send_to(b"hello", at).unwrap();
     let mut text = [0u8; 256];
-    let length = client.recv(&mut text).unwrap();
+    let length = uninterrupted(|| client.recv(&mut text)).unwrap();
     std::fs::remove_file(own).unwrap();
     String::from_utf8_lossy(&text[..length]).split(' ').next().unwrap().parse().unwrap()
 }

@@ -1,5 +1,6 @@
 //! endless under a service manager: what it says on NOTIFY_SOCKET, as systemd would hear it.
 
+use crate::support::client::uninterrupted;
 use crate::support::{DEADLINE, Endless, Setup, endless};
 use nix::sys::signal::Signal;
 use std::os::unix::net::UnixDatagram;
@@ -25,9 +26,7 @@ impl Manager {
     pub fn hears(&mut self, line: &str) -> String {
         let mut datagram = [0u8; 4096];
         loop {
-            let length = self
-                .socket
-                .recv(&mut datagram)
+            let length = uninterrupted(|| self.socket.recv(&mut datagram))
                 .unwrap_or_else(|error| panic!("{line} was not heard: {error}; heard {:#?}", self.heard));
             let text = String::from_utf8_lossy(&datagram[..length]).into_owned();
             self.heard.push(text.clone());

@@ -74,6 +74,17 @@ fn ask(mut stream: impl Read + Write, path: &str) -> Result<String> {
     read_answer(&mut stream)
 }
 
+/// A read with a timeout is not restarted after a signal (signal(7)). Here it is: the SIGCHLD of a child that another thread has
+/// started a moment ago may come to any thread, though it is ignored, while that one has signals blocked (posix_spawn(3)).
+pub fn uninterrupted<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match read() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 /// Reads one answer with its body off a connection.
 pub fn read_answer(stream: &mut impl Read) -> Result<String> {
     let mut text = Vec::new();
@@ -83,7 +94,7 @@ pub fn read_answer(stream: &mut impl Read) -> Result<String> {
             text.truncate(length);
             return Ok(String::from_utf8_lossy(&text).into_owned());
         }
-        match stream.read(&mut part)? {
+        match uninterrupted(|| stream.read(&mut part))? {
             0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
             length => text.extend_from_slice(&part[..length]),
         }
@@ -124,7 +135,7 @@ pub fn request(stream: &mut dyn Stream, path: &str) -> std::result::Result<Strin
             text.truncate(length);
             return Ok(String::from_utf8_lossy(&text).into_owned());
         }
-        match stream.read(&mut part) {
+        match uninterrupted(|| stream.read(&mut part)) {
             Ok(length) if length > 0 => text.extend_from_slice(&part[..length]),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 return Err(Loss::Silent);
@@ -158,7 +169,7 @@ pub fn ask_udp(at: SocketAddr) -> Result<u32> {
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.send_to(b"hello", at)?;
     let mut text = [0u8; 256];
-    let length = socket.recv(&mut text)?;
+    let length = uninterrupted(|| socket.recv(&mut text))?;
     let text = String::from_utf8_lossy(&text[..length]).into_owned();
     Ok(text.split(' ').next().and_then(|word| word.parse().ok()).expect("a generation"))
 }

@@ -1,6 +1,6 @@
 //! Clients of protocols other than HTTP: a new connection, one question, and the answer it has to get.
 
-use super::client::{At, Loss, PATIENCE, Stream, connect, unix_address};
+use super::client::{At, Loss, PATIENCE, Stream, connect, uninterrupted, unix_address};
 use std::io::{ErrorKind, Result};
 use std::net::UdpSocket;
 use std::os::linux::net::SocketAddrExt;
@@ -129,7 +129,7 @@ fn one_datagram(at: &At, question: &[u8]) -> Result<Vec<u8>> {
     socket.connect(at)?;
     socket.send(question)?;
     let mut answer = [0; 512];
-    let length = socket.recv(&mut answer)?;
+    let length = uninterrupted(|| socket.recv(&mut answer))?;
     Ok(answer[..length].to_vec())
 }
 
@@ -141,7 +141,7 @@ fn one_unix_datagram(path: &Path, question: &[u8]) -> Result<Vec<u8>> {
     socket.set_read_timeout(Some(PATIENCE))?;
     socket.send_to_addr(question, &unix_address(path)?)?;
     let mut answer = [0; 512];
-    let length = socket.recv(&mut answer)?;
+    let length = uninterrupted(|| socket.recv(&mut answer))?;
     Ok(answer[..length].to_vec())
 }
 
