@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 /// Entered by everybody, because a copy may run as somebody else, and listed by nobody.
 const MODE: u32 = 0o711;
+/// A longer path leaves no room, in the 107 bytes of a socket's path, for the names below it.
+const LONGEST: usize = 70;
 /// So many names are tried in one place: somebody else may have the first.
 const NAMES: u32 = 20;
 
@@ -34,7 +36,7 @@ pub struct NotifyDir {
 }
 
 impl NotifyDir {
-    /// Makes it in XDG_RUNTIME_DIR, /run or the directory for temporary files, the first that can be written. Copies that
+    /// Makes it in XDG_RUNTIME_DIR, /run or the directory for temporary files, the first that can be written and is short enough. Copies that
     /// run as somebody else (`strangers`) could not enter XDG_RUNTIME_DIR, which is its owner's alone.
     ///
     /// # Errors
@@ -54,6 +56,9 @@ impl NotifyDir {
     }
 
     fn make_in(place: &Path) -> io::Result<Self> {
+        if place.as_os_str().len() > LONGEST {
+            return Err(Errno::ENAMETOOLONG.into());
+        }
         let pid = std::process::id();
         for number in 1..=NAMES {
             let name = if number == 1 { format!("endless-{pid}") } else { format!("endless-{pid}-{number}") };

@@ -179,12 +179,14 @@ impl Supervisor {
         let until = now + self.policy.probation;
         let (early, rest) = requests.iter().copied().partition(|request: &Request| request.wait == Wait::Active);
         self.answer(early, &Outcome::Done(Some(id)));
-        match old {
-            Some(old) if until > now => {
+        if until > now && (old.is_some() || !rest.is_empty()) {
+            // Whoever asked for it waits for the probation, even if nobody is left who could stand guard.
+            if let Some(old) = old {
                 self.guard(old, until);
-                self.proving = Some(Proving { generation: id, until, requests: rest });
             }
-            _ => self.restarted(rest, id),
+            self.proving = Some(Proving { generation: id, until, requests: rest });
+        } else {
+            self.restarted(rest, id);
         }
         if let Some(old) = old.filter(|_| until <= now) {
             self.retire(now, old);

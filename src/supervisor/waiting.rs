@@ -12,7 +12,7 @@ pub(super) struct Leaving {
     outcome: Outcome,
 }
 
-/// A restart that succeeded and whose older generation still stands guard.
+/// A restart that succeeded and whose probation is not over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Proving {
     pub(super) generation: GenerationId,

@@ -305,3 +305,13 @@ fn two_signals_that_are_pending_together_are_told_apart() {
     assert_eq!(endless.ended_clean(), 0);
     assert!(!processes::alive(first));
 }
+
+#[test]
+fn a_runtime_directory_whose_path_is_too_long_for_a_socket_is_passed_over() {
+    let setup = endless("-l 127.0.0.1:0 --ready notify");
+    let long = setup.dir().join("x".repeat(100));
+    std::fs::create_dir(&long).unwrap();
+    let mut endless = setup.env("XDG_RUNTIME_DIR", long.to_str().unwrap()).start(&["notify"]);
+    endless.ready(1);
+    assert_eq!(endless.stop(), 0);
+}

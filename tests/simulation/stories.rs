@@ -133,6 +133,21 @@ fn a_hung_candidate_gives_way_to_the_next_request() {
 }
 
 #[test]
+fn a_restart_after_a_crash_is_done_when_its_probation_is_over_too() {
+    let crash = "    0 | begin       | spawn 1
+                     1 | started 1   |
+                    10 | ready 1     |
+                  1000 | exit 1 SEGV | stop 1 survived
+                  1000 | gone 1      |
+                  1010 | restart     | spawn 2 on the seats of 1
+                  1011 | started 2   |
+                  1020 | ready 2     |";
+    tell(defaults(), &format!("{crash}\n 3020 | tick | answer 1 done 2"));
+    let failed = "answer 1 failed: it ended before the restart was over (killed by SIGSEGV)";
+    tell(defaults(), &format!("{crash}\n 1500 | exit 2 SEGV | stop 2 survived, {failed}"));
+}
+
+#[test]
 fn a_crash_in_probation_hands_the_listeners_back() {
     tell(
         defaults(),
