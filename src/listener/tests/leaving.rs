@@ -176,8 +176,10 @@ fn clients(listeners: &Listeners, of: GenerationId) -> impl Iterator<Item = TcpS
 }
 
 /// Whether a client began to connect after this generation had been replaced. Not every one that comes then did: where the
-/// processors are busy, the kernel lets a handshake wait half done.
+/// processors are busy, the kernel lets a handshake wait half done. One that came through a full queue may have given up by
+/// then, and says nothing any more.
 fn is_stray(mut client: TcpStream, of: GenerationId) -> bool {
+    client.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     let mut begun = [0; 4];
     client.read_exact(&mut begun).is_ok() && u32::from_le_bytes(begun) > of.0
 }
