@@ -294,7 +294,13 @@ fn a_program_that_hangs_is_given_up_and_everything_goes_on_meanwhile() {
     endless.ready(1);
     install_script(&endless, "#!/bin/sh\nexec sleep 1000\n", 0o755);
     let upgrading = endless.client("upgrade");
-    until("it is asked", || endless.others().iter().any(|pid| processes::arguments(*pid)[0] == "sleep").then_some(()));
+    until("it is asked", || {
+        endless
+            .others()
+            .iter()
+            .any(|pid| processes::arguments(*pid).first().is_some_and(|name| name == "sleep"))
+            .then_some(())
+    });
     endless.restart(2);
     let said = upgrading.end();
     assert!(said.code == 1 && said.err.contains("did not answer within 5s"), "{said:?}");
