@@ -110,7 +110,7 @@ impl Captured {
         let shares = getsockopt(&socket, sockopt::ReusePort)?;
         setsockopt(&socket, sockopt::ReusePort, &true)?;
         if self.group.is_empty() {
-            // See `steered::found`: with the program before bind(2) a busy address is an error as ever.
+            // See `found::found`: with the program before bind(2) a busy address is an error as ever.
             let program = Steering::default();
             let alone = exclusive && steer(socket.as_fd(), &program.program()).is_ok();
             self.attached = alone.then_some(program);

@@ -36,8 +36,8 @@ pub struct NotifyDir {
 }
 
 impl NotifyDir {
-    /// Makes it in XDG_RUNTIME_DIR, /run or the directory for temporary files, the first that can be written and is short enough. Copies that
-    /// run as somebody else (`strangers`) could not enter XDG_RUNTIME_DIR, which is its owner's alone.
+    /// Makes it in XDG_RUNTIME_DIR, /run or the directory for temporary files, the first that can be written and is short
+    /// enough. Copies that run as somebody else (`strangers`) could not enter XDG_RUNTIME_DIR, which is its owner's alone.
     ///
     /// # Errors
     /// The last reason, when none of them can be written.

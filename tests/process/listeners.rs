@@ -274,18 +274,23 @@ fn an_address_of_another_machine_is_an_error_with_a_way_out() {
     assert!(said.contains("-l 192.0.2.1:0: cannot bind it") && said.contains("hint: no interface"), "{said}");
 }
 
+/// Starts the next generation, unless it is the first, and returns how its lines begin.
+fn appears(endless: &mut Endless, generation: u32) -> String {
+    if generation == 1 {
+        endless.ready(1)
+    } else {
+        endless.restart(generation)
+    };
+    format!("target {generation} ")
+}
+
 #[test]
 fn options_are_on_the_socket_of_every_generation() {
     let options = "-l 127.0.0.1:0,backlog=7,nonblock,rcvbuf=65536 -l plain=127.0.0.1:0 --probation 0";
     let mut endless = endless(options).start(&["options"]);
     let longest: u32 = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap().trim().parse().unwrap();
     for generation in 1..=2 {
-        if generation == 1 {
-            endless.ready(1)
-        } else {
-            endless.restart(2)
-        };
-        let target = format!("target {generation} ");
+        let target = appears(&mut endless, generation);
         endless.wait_with(&[&target, "socket 3: nonblock=true", "rcvbuf=131072 backlog=7"]);
         endless.wait_with(&[&target, "socket 4: nonblock=false", &format!("backlog={longest}")]);
     }
@@ -301,12 +306,7 @@ fn what_a_transparent_proxy_needs_is_on_the_socket_of_every_generation() {
                    -l udp:192.0.2.1:0,mark=7,transparent --ready notify --probation 0";
     let mut endless = endless(options).start(&["options", "notify"]);
     for generation in 1..=2 {
-        if generation == 1 {
-            endless.ready(1)
-        } else {
-            endless.restart(2)
-        };
-        let target = format!("target {generation} ");
+        let target = appears(&mut endless, generation);
         endless.wait_with(&[&target, "socket 3: ", "mark=42 transparent=true congestion=reno"]);
         endless.wait_with(&[&target, "socket 4: ", "mark=0 transparent=true"]);
         endless.wait_with(&[&target, "socket 5: ", "mark=0 transparent=false"]);
