@@ -22,7 +22,9 @@ fn main() {
         && let Some(folder) = prepare()
     {
         // For the binary alone: with the search path for all, tests and examples would get archives into a dynamic program.
-        println!("cargo:rustc-link-arg-bins=-static-pie");
+        println!("cargo:rustc-link-arg-bins=-static");
+        // Where it is loaded is fixed, as with programs of Go: else it would begin by writing 3800 addresses into itself.
+        println!("cargo:rustc-link-arg-bins=-no-pie");
         // What differs in a static program: src/sys/names.rs.
         println!("cargo:rustc-cfg=endless_static");
         println!("cargo:rustc-link-arg-bins=-L{}", folder.display());
@@ -39,7 +41,7 @@ fn wanted() -> bool {
 /// Writes the linker scripts. None when an archive is missing: then the binary is linked as usual.
 fn prepare() -> Option<PathBuf> {
     let folder = PathBuf::from(env::var_os("OUT_DIR")?);
-    find("rcrt1.o")?;
+    find("crt1.o")?;
     find("libgcc_eh.a")?;
     fs::write(folder.join("libgcc_s.a"), "INPUT(-lgcc_eh -lgcc)\n").ok()?;
     for name in ARCHIVES {

@@ -4,7 +4,7 @@
 use super::fd_store::FdStore;
 use super::hooks::RunningHooks;
 use super::manager::{Manager, Variables};
-use super::notify_dir::NotifyDir;
+use super::notify_place::NotifyPlace;
 use super::output::Output;
 use super::reload::Plans;
 use super::signals::Signals;
@@ -41,7 +41,7 @@ impl Runtime {
             capture_told: BTreeSet::new(),
             pids: Pids::new(),
             signals,
-            notify_dir: None,
+            notify_place: None,
             hooks: RunningHooks::default(),
             control: means.control,
             output: means.output.map(Output::new),
@@ -66,11 +66,11 @@ impl Runtime {
             awake: true,
             rested: None,
         };
-        match NotifyDir::make(runtime.plan.process.identity.is_some()) {
-            Ok(dir) => runtime.notify_dir = Some(dir),
+        match NotifyPlace::find(runtime.plan.process.identity.is_some()) {
+            Ok(place) => runtime.notify_place = Some(place),
             Err(error) => runtime.tell(&Notice::Note {
                 level: Level::Problem,
-                text: format!("no directory for notify sockets can be made ({error}): READY=1 cannot be received"),
+                text: format!("there is no directory for notify sockets ({error}): READY=1 cannot be received"),
             }),
         }
         Ok(runtime)

@@ -2,7 +2,7 @@
 
 use super::Runtime;
 use super::ack::AckSocket;
-use super::notify_dir::NotifyDir;
+use super::notify_place::NotifyPlace;
 use crate::handoff::tableflip;
 use crate::listener::Bound;
 use crate::plan::protocol::{TABLEFLIP_NAMES, TABLEFLIP_READY};
@@ -38,13 +38,13 @@ impl Channels {
         plan: &Plan,
         generation: GenerationId,
         before: Option<GenerationId>,
-        dir: Option<&NotifyDir>,
+        place: Option<&NotifyPlace>,
         held: &[Bound],
     ) -> Result<(Channels, Theirs), (&'static str, Errno)> {
         let mut channels = Channels::default();
         let mut theirs = Vec::new();
         if plan.handoff.speaks(Protocol::Einhorn) {
-            let made = dir.ok_or(Errno::ENOENT).and_then(|dir| ack_socket(dir, generation));
+            let made = place.ok_or(Errno::ENOENT).and_then(|place| place.ack_socket(generation));
             channels.ack = Some(made.map_err(|errno| ("open a socket for worker:ack", errno))?);
         }
         if plan.handoff.speaks(Protocol::Tableflip) {
@@ -122,11 +122,6 @@ impl Runtime {
             self.said_ready(generation, Sign::Pipe(number));
         }
     }
-}
-
-fn ack_socket(dir: &NotifyDir, generation: GenerationId) -> Result<AckSocket, Errno> {
-    let bound = AckSocket::bind(dir.path().join(format!("{generation}.ack")));
-    bound.map_err(|error| error.raw_os_error().map_or(Errno::UnknownErrno, Errno::from_raw))
 }
 
 /// A pipe for one byte: our end does not block, the copy's end is ordinary.

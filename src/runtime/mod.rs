@@ -24,7 +24,7 @@ mod image;
 mod in_use;
 mod manager;
 pub mod notify;
-mod notify_dir;
+mod notify_place;
 mod output;
 mod outside;
 pub mod pid_file;
@@ -57,7 +57,7 @@ use copy::Copy;
 use fd_store::FdStore;
 use hooks::RunningHooks;
 use manager::Manager;
-use notify_dir::NotifyDir;
+use notify_place::NotifyPlace;
 use output::Output;
 use pid_file::PidFile;
 use reload::{Plans, Source};
@@ -117,7 +117,7 @@ pub struct Runtime {
     capture_told: BTreeSet<String>,
     pids: Pids,
     signals: Signals,
-    notify_dir: Option<NotifyDir>,
+    notify_place: Option<NotifyPlace>,
     hooks: RunningHooks,
     control: Option<Control>,
     output: Option<Output>,

@@ -98,7 +98,7 @@ fn printable(text: &str) -> String {
 }
 
 /// With a mode that is exactly the one asked for. chmod(2) afterwards would be one more write to a file system.
-pub(super) fn without_umask<T>(make: impl FnOnce() -> T) -> T {
+fn without_umask<T>(make: impl FnOnce() -> T) -> T {
     let before = umask(Mode::empty());
     let made = make();
     umask(before);
@@ -120,7 +120,7 @@ impl NotifySocket {
         let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
         setsockopt(&socket, sockopt::PassCred, &true)?;
         let address = UnixAddr::new(&path)?;
-        // The copy may run as somebody else; the directory's name is what keeps strangers out.
+        // The copy may run as somebody else; who has sent something is looked at.
         without_umask(|| bind(socket.as_raw_fd(), &address))?;
         Ok(Self { socket, path })
     }

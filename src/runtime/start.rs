@@ -52,12 +52,14 @@ impl Runtime {
 
     fn try_start(&mut self, generation: GenerationId, seats: Seats) -> Result<Copy, Failure> {
         self.make_seats(generation, seats)?;
-        let notify = match &self.notify_dir {
-            Some(dir) => Some(dir.socket(generation).map_err(|errno| not_made("open a notify socket", errno as i32))?),
+        let notify = match &self.notify_place {
+            Some(place) => {
+                Some(place.notify_socket(generation).map_err(|errno| not_made("open a notify socket", errno as i32))?)
+            }
             None => None,
         };
         let before = self.supervisor.active();
-        let (channels, theirs) = Channels::open(&self.plan, generation, before, self.notify_dir.as_ref(), &self.held)
+        let (channels, theirs) = Channels::open(&self.plan, generation, before, self.notify_place.as_ref(), &self.held)
             .map_err(|(step, errno)| not_made(step, errno as i32))?;
         self.fd_store.forget_hung_up();
         let image = self.image(generation, self.own_variables(notify.as_ref(), &channels))?;

@@ -109,8 +109,8 @@ impl Runtime {
         let rest = self.rest_due(now);
         let rests = rest.is_some_and(|at| at <= now);
         let look = due.into_iter().chain(rest.filter(|_| !rests)).min();
-        if let Some(dir) = self.notify_dir.as_mut().filter(|_| rests) {
-            dir.sweep();
+        if let Some(place) = self.notify_place.as_mut().filter(|_| rests) {
+            place.sweep();
         }
         let (sources, mut fds) = self.poll_set();
         if rests {

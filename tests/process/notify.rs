@@ -1,7 +1,10 @@
 //! All of sd_notify(3): what copies say, who may speak for them, and the senders people use.
 
 use crate::support::{Endless, endless, processes, until};
+use nix::fcntl::AT_FDCWD;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::{UtimensatFlags, utimensat};
+use nix::sys::time::TimeSpec;
 use nix::unistd::geteuid;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -129,19 +132,12 @@ fn a_stranger_is_refused_and_told_about() {
 }
 
 #[test]
-fn the_directory_that_a_killed_one_has_left_is_removed_by_the_next_one_and_no_other() {
+fn the_sockets_that_a_killed_one_has_left_are_removed_by_the_next_one_and_no_others() {
     let runtime = tempfile::tempdir().unwrap();
     let at = runtime.path().display().to_string();
     let options = "-l 127.0.0.1:0 --ready notify --on USR1=upgrade";
     let start = || endless(options).env("XDG_RUNTIME_DIR", &at).start(&["notify"]);
-    // It takes another name where the first is just being swept away.
-    let has_directory = |of: &Endless| {
-        let name = format!("endless-{}", of.pid());
-        let mut names = std::fs::read_dir(runtime.path()).unwrap().map(|entry| entry.unwrap().file_name());
-        names.any(|known| {
-            known.to_str().unwrap().strip_prefix(&name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-        })
-    };
+    let path = |of: &Endless, generation: u32| runtime.path().join(format!("endless-{}.{generation}", of.pid()));
     let upgraded = start();
     upgraded.ready(1);
     upgraded.signal(Signal::SIGUSR1);
@@ -150,15 +146,19 @@ fn the_directory_that_a_killed_one_has_left_is_removed_by_the_next_one_and_no_ot
     killed.ready(1);
     killed.signal(Signal::SIGKILL);
     killed.ended();
+    // A younger socket might be one whose endless is just about to be reached there.
+    let old = TimeSpec::new(0, 0);
+    utimensat(AT_FDCWD, &path(&killed, 1), &old, &old, UtimensatFlags::NoFollowSymlink).unwrap();
     // Each looks for what others have left while the next ones make theirs.
     let next: Vec<Endless> = (0..8).map(|_| start()).collect();
     for one in &next {
         one.ready(1);
     }
-    until("it is removed", || (!has_directory(&killed)).then_some(()));
+    until("it is removed", || (!path(&killed, 1).exists()).then_some(()));
     for one in next.iter().chain([&upgraded]) {
-        assert!(has_directory(one));
+        assert!(path(one, 1).exists());
         one.restart(2);
+        assert!(path(one, 2).exists());
     }
 }
 

@@ -87,7 +87,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         capture_told: values.capture_told,
         pids: values.pids,
         signals,
-        notify_dir: values.notify_dir,
+        notify_place: values.notify_place,
         hooks: RunningHooks::default(),
         control: values.control,
         output: values.output,

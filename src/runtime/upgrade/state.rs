@@ -10,7 +10,7 @@ use super::super::copy::Copy;
 use super::super::drain::ToldOnce;
 use super::super::fd_store::FdStore;
 use super::super::manager::{Manager, Told};
-use super::super::notify_dir::NotifyDir;
+use super::super::notify_place::NotifyPlace;
 use super::super::output::Output;
 use super::super::pid_file::PidFile;
 use super::super::reload::Remade;
@@ -28,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
 /// The version of the state. Another one is refused before anything else of it is read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What every version can read.
 #[derive(Serialize, Deserialize)]
@@ -82,7 +82,7 @@ state! {
     captures: BTreeMap<GenerationId, Capture> = runtime.captures,
     capture_told: BTreeSet<String> = runtime.capture_told,
     pids: Pids = runtime.pids,
-    notify_dir: Option<NotifyDir> = runtime.notify_dir,
+    notify_place: Option<NotifyPlace> = runtime.notify_place,
     control: Option<Control> = runtime.control,
     output: Option<Output> = runtime.output,
     manager: Option<Told> = runtime.manager.as_ref().map(Manager::told),
@@ -124,10 +124,10 @@ mod tests {
     fn a_state_of_another_format_is_refused_before_anything_else_of_it_is_read() {
         let why = |text: &str| read(text.as_bytes()).err().unwrap();
         assert_eq!(
-            why(r#"{"format":2,"version":"9.0.0","values":7}"#),
-            "it reads states of format 1, and this one has format 2"
+            why(r#"{"format":3,"version":"9.0.0","values":7}"#),
+            "it reads states of format 2, and this one has format 3"
         );
-        assert!(why(r#"{"format":1,"version":"0.1.0","values":{}}"#).contains("missing field `args`"));
+        assert!(why(r#"{"format":2,"version":"0.1.0","values":{}}"#).contains("missing field `args`"));
         assert!(why("").starts_with("it cannot read the state: "));
     }
 }
