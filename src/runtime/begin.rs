@@ -57,6 +57,7 @@ impl Runtime {
             events: VecDeque::from([Event::Begin]),
             last_ticket: 0,
             fd_store: FdStore::default(),
+            checks: BTreeSet::new(),
             expects: None,
             forget: None,
             look_again: None,
@@ -66,14 +67,18 @@ impl Runtime {
             awake: true,
             rested: None,
         };
-        match NotifyPlace::find(runtime.plan.process.identity.is_some()) {
-            Ok(place) => runtime.notify_place = Some(place),
-            Err(error) => runtime.tell(&Notice::Note {
+        runtime.find_notify_place();
+        Ok(runtime)
+    }
+
+    fn find_notify_place(&mut self) {
+        match NotifyPlace::find(self.plan.process.identity.is_some()) {
+            Ok(place) => self.notify_place = Some(place),
+            Err(error) => self.tell(&Notice::Note {
                 level: Level::Problem,
                 text: format!("there is no directory for notify sockets ({error}): READY=1 cannot be received"),
             }),
         }
-        Ok(runtime)
     }
 
     /// Starts the first copy; then does what it need not wait for: the signal handlers, after which signals are no longer

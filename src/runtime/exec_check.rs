@@ -61,7 +61,10 @@ impl Runtime {
                 continue;
             };
             match spawn::launch_shell(command, &check.environment, &self.inherited) {
-                Ok(pid) => check.running = Some(pid),
+                Ok(pid) => {
+                    check.running = Some(pid);
+                    self.checks.insert(pid);
+                }
                 // No processes to be had: perhaps at the next try.
                 Err(_) => check.next = now + PAUSE,
             }
@@ -70,9 +73,13 @@ impl Runtime {
 
     /// True when the child that ended was a check.
     pub(super) fn check_ended(&mut self, pid: Pid, exit: Exit) -> bool {
+        if !self.checks.remove(&pid) {
+            return false;
+        }
         let mut checked = self.copies.values_mut().filter_map(|copy| Some((copy.generation, copy.check.as_mut()?)));
         let found = checked.find(|(_, check)| check.running == Some(pid));
-        let Some((generation, check)): Option<(GenerationId, _)> = found else { return false };
+        // The others were killed, and nobody waits for their answer.
+        let Some((generation, check)): Option<(GenerationId, _)> = found else { return true };
         check.running = None;
         check.next = clock::now() + PAUSE;
         if exit.clean() {

@@ -137,6 +137,8 @@ pub struct Runtime {
     last_ticket: u64,
     /// What copies have left for the next ones.
     fd_store: FdStore,
+    /// What runs for `--ready exec=`, and what was killed of it and has not ended.
+    checks: BTreeSet<nix::unistd::Pid>,
     /// How a generation has said that it serves, so the next ones are expected to.
     expects: Option<Sign>,
     /// A generation whose end is being told.
@@ -163,7 +165,7 @@ impl Runtime {
             if !self.events.is_empty() {
                 continue;
             }
-            if let Some(code) = self.finish.filter(|_| !self.hooks.any()) {
+            if let Some(code) = self.finish.filter(|_| !self.hooks.any() && self.checks.is_empty()) {
                 self.drain_output();
                 self.tell_waiting_failed(code);
                 if let Some(control) = self.control.take() {

@@ -13,6 +13,7 @@ use crate::runtime::{Runtime, requests};
 use crate::supervisor::Event;
 use crate::sys::{carried, signals};
 use anyhow::{Context, Result, anyhow};
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::mem::forget;
 use std::rc::Rc;
@@ -103,6 +104,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         events: VecDeque::new(),
         last_ticket: values.last_ticket,
         fd_store: values.fd_store,
+        checks: BTreeSet::new(),
         expects: values.expects,
         forget: None,
         look_again: values.look_again,
