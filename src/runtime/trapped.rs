@@ -5,7 +5,7 @@ use super::{Runtime, clock};
 use crate::listener::{Asker, BoundAddress, Listeners, Maker, Theirs, Verdict, name_of};
 use crate::notice::{Level, Notice};
 use crate::plan::{UnixKind, UnixName};
-use crate::spawn::{self, Caller, ProcessTable};
+use crate::spawn::Caller;
 use crate::sys::seccomp::{Call, Calls, Trap};
 use crate::words::GenerationId;
 use nix::errno::Errno;
@@ -231,10 +231,7 @@ fn forbidden(errno: Errno) -> bool {
 
 /// Whether a socket is open in any process of a copy, or may be: these are looked at once for a call.
 fn is_open(inode: u64, sockets: &OnceCell<Option<HashSet<u64>>>, copy: &RefCell<&mut Copy>) -> bool {
-    let all = sockets.get_or_init(|| {
-        let members = copy.borrow_mut().tree.members(&ProcessTable::read());
-        spawn::open_sockets(&members)
-    });
+    let all = sockets.get_or_init(|| copy.borrow_mut().tree.open_sockets());
     all.as_ref().is_none_or(|all| all.contains(&inode))
 }
 

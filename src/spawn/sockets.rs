@@ -1,6 +1,6 @@
 //! Which sockets the processes of a copy have open (/proc/PID/fd, proc(5)).
 
-use super::ProcessTable;
+use super::table::{ProcessEntry, ProcessTable};
 use super::tree::{Member, Tree};
 use crate::words::OpenSocket;
 use nix::fcntl::readlink;
@@ -18,6 +18,15 @@ impl Tree {
             of_process(member.pid, &mut found);
         }
         found
+    }
+
+    /// The numbers of all sockets the tree's processes have open. None when one of them does not show its own, or when the
+    /// main process is about to end: it has closed everything a while before endless is told.
+    pub fn open_sockets(&mut self) -> Option<HashSet<u64>> {
+        let sockets = open_sockets(&self.members(&ProcessTable::read()))?;
+        // What was closed because it ends has been closed since it began to.
+        let main = ProcessEntry::read(self.main()).filter(|_| self.main_is_ours());
+        main.is_none_or(|main| main.living && !main.exiting).then_some(sockets)
     }
 }
 
@@ -57,6 +66,7 @@ pub(super) fn inode(target: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
     use std::os::fd::AsRawFd;
 
     #[test]
@@ -67,6 +77,20 @@ mod tests {
         let one = found.iter().find(|open| open.fd == socket.as_raw_fd()).unwrap();
         assert_eq!(u64::from(one.inode), nix::sys::stat::fstat(&socket).unwrap().st_ino);
         assert_eq!(one.pid, Pid::this().as_raw());
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a process that is none of endless' own")]
+    fn nothing_is_said_of_a_copy_that_has_ended_and_was_not_waited_for() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let mut tree = Tree::new(Pid::from_raw(i32::try_from(child.id()).unwrap()), crate::words::GenerationId(1));
+        assert!(tree.open_sockets().is_some());
+        child.kill().unwrap();
+        let ended = waitid(Id::Pid(tree.main()), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        assert!(matches!(ended, Ok(WaitStatus::Signaled(..))));
+        assert_eq!(tree.open_sockets(), None);
+        child.wait().unwrap();
+        assert!(tree.open_sockets().is_some_and(|sockets| sockets.is_empty()));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 /// Longest line of /proc/PID/stat: 51 numbers and a name.
 const LONGEST_STAT: usize = 2048;
+/// A flag of the kernel's (include/linux/sched.h): do_exit() sets it before anything of the process is given back.
+const PF_EXITING: u64 = 4;
 
 /// One process, as /proc/PID/stat shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct ProcessEntry {
     pub start: u64,
     /// False for a zombie: it has ended and was not waited for.
     pub living: bool,
+    /// True once it is about to end: it may have closed its descriptors already.
+    pub exiting: bool,
     /// The name of its program, 15 bytes at most.
     pub name: String,
 }
@@ -47,10 +51,11 @@ impl ProcessEntry {
         let mut rest = std::str::from_utf8(&line[close + 1..]).ok()?.split_ascii_whitespace();
         let living = !matches!(rest.next()?, "Z" | "X" | "x");
         let [parent, group, session] = [number(rest.next())?, number(rest.next())?, number(rest.next())?];
-        // Field 22 of the line; the session was field 6.
-        let start = number(rest.nth(15))?;
+        // Field 9 of the line; the session was field 6.
+        let flags: u64 = number(rest.nth(2))?;
+        let start = number(rest.nth(12))?;
         let [pid, parent, group, session] = [pid, parent, group, session].map(Pid::from_raw);
-        Some(ProcessEntry { pid, parent, group, session, start, living, name })
+        Some(ProcessEntry { pid, parent, group, session, start, living, exiting: flags & PF_EXITING != 0, name })
     }
 }
 
@@ -118,7 +123,7 @@ mod tests {
             assert_eq!(entry.name, name);
             assert_eq!((entry.pid, entry.parent), (Pid::from_raw(42), Pid::from_raw(7)));
             assert_eq!((entry.group, entry.session), (Pid::from_raw(42), Pid::from_raw(40)));
-            assert_eq!((entry.start, entry.living), (123_456, true));
+            assert_eq!((entry.start, entry.living, entry.exiting), (123_456, true, false));
         }
     }
 
@@ -126,6 +131,12 @@ mod tests {
     fn a_zombie_does_not_live() {
         let line = format!("42 (sh) {}", REST.replacen('S', "Z", 1));
         assert!(!ProcessEntry::parse(line.as_bytes()).unwrap().living);
+    }
+
+    #[test]
+    fn one_that_is_about_to_end_is_known() {
+        let line = format!("42 (sh) {}", REST.replacen("4194560", "4194564", 1));
+        assert!(ProcessEntry::parse(line.as_bytes()).unwrap().exiting);
     }
 
     #[test]

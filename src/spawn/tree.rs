@@ -175,7 +175,7 @@ impl Tree {
         refused
     }
 
-    fn main_is_ours(&self) -> bool {
+    pub(super) fn main_is_ours(&self) -> bool {
         process::child_state(self.main) != ChildState::Gone
     }
 
