@@ -212,11 +212,16 @@ impl Runtime {
 
     fn look_at_candidates(&mut self, now: Moment) {
         // Before it is the target it can accept nothing, and on one processor our looking would only hold it up.
+        let mut ready = Vec::new();
         for copy in self.copies.values_mut().filter(|copy| matches!(copy.main, Main::Running)) {
             let sign = copy.watch.as_mut().and_then(|watch| watch.look(now, &mut self.listeners));
-            if let Some(sign) = sign {
-                self.events.push_back(Event::Ready(copy.generation, sign));
-            }
+            ready.extend(sign.map(|sign| (copy.generation, sign)));
+        }
+        for (generation, sign) in ready {
+            // What it has said before counts first.
+            self.notified(generation);
+            self.channel_spoke(generation);
+            self.events.push_back(Event::Ready(generation, sign));
         }
     }
 }
