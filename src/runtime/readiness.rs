@@ -85,6 +85,14 @@ impl Watch {
         }
     }
 
+    /// Its word may be lost: where endless looks for itself at a first copy (`mode`), it does so now.
+    pub fn accept_too(&mut self, mode: &ReadyMode, known: Known, listeners: &mut Listeners, now: Moment) {
+        if matches!((mode, &self.look), (ReadyMode::Auto, Look::Nothing)) {
+            self.look = look_for(self.generation, known, listeners, now, self.settle);
+            self.next = self.next_look(now);
+        }
+    }
+
     /// True when this word from the candidate counts.
     #[must_use]
     pub fn counts(&self, sign: Sign) -> bool {

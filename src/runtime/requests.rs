@@ -1,8 +1,8 @@
 //! Signals to endless: a copy's readiness, or somebody's request.
 
-use super::Runtime;
 use super::copy::Copy;
 use super::signals::Received;
+use super::{Runtime, clock};
 use crate::notice::{Level, Notice};
 use crate::plan::{Plan, ReadyMode, Sign, SignalAction};
 use crate::spawn::ProcessTable;
@@ -98,6 +98,22 @@ impl Runtime {
                 Sign::Pipe(fd) => ReadySign::Wrote(fd),
             };
             self.events.push_back(Event::Ready(generation, sign));
+        }
+        if matches!(sign, Sign::Signal(_)) {
+            self.may_have_hidden(generation, sign);
+        }
+    }
+
+    /// While one signal waits to be taken, a second of the same number is lost (signal(7)). So the word of one generation may
+    /// have hidden another's, and an accepted connection is enough for that one.
+    fn may_have_hidden(&mut self, by: GenerationId, sign: Sign) {
+        let waits = |copy: &&Copy| copy.generation != by && copy.watch.as_ref().is_some_and(|watch| watch.counts(sign));
+        let hidden: Vec<GenerationId> = self.copies.values().filter(waits).map(|copy| copy.generation).collect();
+        for generation in hidden {
+            let known = self.known_of(generation);
+            if let Some(watch) = self.copies.get_mut(&generation).and_then(|copy| copy.watch.as_mut()) {
+                watch.accept_too(&self.plan.readiness.mode, known, &mut self.listeners, clock::now());
+            }
         }
     }
 

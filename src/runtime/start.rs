@@ -33,11 +33,7 @@ impl Runtime {
                 // It has been sent before the child executed the target. What is opened next must not take the last descriptor.
                 self.capture_ready(generation, false);
                 self.tell(&Notice::Starting { generation });
-                let known = Known {
-                    expects: self.expects,
-                    captures: self.captures(generation),
-                    alone: self.supervisor.active().is_none(),
-                };
+                let known = self.known_of(generation);
                 let watch = Watch::begin(&self.plan, generation, known, &mut self.listeners, clock::now());
                 if let Some(copy) = self.copies.get_mut(&generation) {
                     copy.watch = Some(watch);
@@ -48,6 +44,11 @@ impl Runtime {
                 self.events.push_back(Event::Gone(generation));
             }
         }
+    }
+
+    /// What is known when a generation begins to be watched.
+    pub(super) fn known_of(&self, generation: GenerationId) -> Known {
+        Known { expects: self.expects, captures: self.captures(generation), alone: self.supervisor.active().is_none() }
     }
 
     fn try_start(&mut self, generation: GenerationId, seats: Seats) -> Result<Copy, Failure> {

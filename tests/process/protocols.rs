@@ -2,7 +2,7 @@
 //! stop signal.
 
 use crate::support::load::{Kind, Load};
-use crate::support::{Endless, endless, processes};
+use crate::support::{Endless, endless, processes, until};
 use nix::sys::signal::Signal;
 
 /// What one protocol does: its name, the target's word for it, the sign in the log, the signal it is stopped by.
@@ -137,6 +137,32 @@ fn two_servers_send_two_signals_and_both_listeners_serve() {
         let answer = crate::support::client::get(endless.address(number), "/").unwrap();
         assert_eq!(crate::support::client::greeting(&answer).0, 2);
     }
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_word_that_was_lost_behind_another_ones_is_no_end_of_a_restart() {
+    let target = crate::support::example("target").display().to_string();
+    let until_there = |file: &str| format!("until test -e {file}; do sleep 0.05; done");
+    // Whoever has sent it is still there when endless asks who that was.
+    let (late, known) = (until_there("late"), until_there("known"));
+    let late = format!("({late}; kill -TERM $ENDLESS_PID; touch sent; {known}) &");
+    let script = format!("test $ENDLESS_GENERATION = 2 || {late} exec \"$0\" 2:wait=go as=endless");
+    let setup = endless("-l 127.0.0.1:0 --pass endless --probation 0");
+    let mut endless = setup.start_command(&["sh", "-c", &script, &target]);
+    endless.ready(1);
+    endless.signal(Signal::SIGHUP);
+    endless.wait_with(&["target 2 ", "waits for"]);
+    // What it is sent now waits, and of each signal only the first.
+    endless.signal(Signal::SIGSTOP);
+    endless.touch("late");
+    until("generation 1 has sent it once more", || endless.file("sent").exists().then_some(()));
+    endless.touch("go");
+    endless.wait_with(&["target 2 ", "serves"]);
+    endless.signal(Signal::SIGCONT);
+    endless.wait_with(&["generation 2 ", "is ready", "it accepted a connection"]);
+    endless.touch("known");
+    assert_eq!(endless.ask().0, 2);
     assert_eq!(endless.stop(), 0);
 }
 
