@@ -15,8 +15,8 @@ use endless::runtime::{
     Means, Runtime, control, detach, pid_file::PidFile, reload::Source, status_file::StatusFile, upgrade, watch,
 };
 use endless::spawn::{self, Inherited};
+use endless::sys::carried;
 use endless::sys::signals::AllBlocked;
-use endless::sys::{carried, memory};
 use endless::words::{CODE_FAILURE, CODE_USAGE};
 use std::ffi::OsString;
 use std::io::Write;
@@ -33,7 +33,6 @@ const TOLD_ONE_BY_ONE: usize = 32;
 endless::begin_with!(begin);
 
 fn begin() -> u8 {
-    memory::fetch_code_pages();
     let inherited = Inherited::capture();
     if let Some(state) = carried::arrive() {
         return resume(state).unwrap_or_else(|error| fail(&error));
