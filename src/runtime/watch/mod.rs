@@ -150,10 +150,15 @@ impl Runtime {
             watching.changed = None;
             self.hooks.end(RUN);
         }
-        let due = watching.next_deadline().is_some_and(|at| at <= now);
-        let Some((path, _)) = watching.changed.take_if(|_| due) else { return };
-        // A program that was removed comes back, and until then nothing can be started.
+        if watching.next_deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        // A program that was removed comes back, and until then nothing can be started. One that is back, and was not told of
+        // yet, would be there and then change: two restarts of one change.
         let gone = self.plan.watch.as_ref().is_some_and(Vec::is_empty) && program(&self.plan).is_none();
+        self.files_changed();
+        let Some(watching) = &mut self.watching else { return };
+        let Some((path, _)) = watching.changed.take_if(|(_, at)| *at <= now) else { return };
         if !gone {
             watching.executing = true;
             let what = if self.plan.hooks.list.iter().any(|hook| hook.point == HookPoint::Watch) {
