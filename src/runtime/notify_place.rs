@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -29,17 +30,17 @@ const NAMES: u32 = 20;
 /// A younger one may be on its way: bind(2) makes the file a moment before somebody can be reached there.
 const YOUNG: Duration = Duration::from_secs(1);
 
-/// A directory that others use, too.
+/// Directories that others use, too, the first of which will do.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct NotifyPlace {
-    #[serde(with = "crate::words::path")]
-    path: PathBuf,
+    /// As they are: a path need not be text.
+    paths: Vec<OsString>,
     #[serde(skip)]
     swept: bool,
 }
 
 impl NotifyPlace {
-    /// XDG_RUNTIME_DIR, /run or the directory for temporary files, the first that can be written and is short enough. Copies
+    /// XDG_RUNTIME_DIR, /run and the directory for temporary files, those that can be written and are short enough. Copies
     /// that run as somebody else (`strangers`) could not enter XDG_RUNTIME_DIR, which is its owner's alone.
     ///
     /// # Errors
@@ -47,14 +48,14 @@ impl NotifyPlace {
     pub fn find(strangers: bool) -> nix::Result<Self> {
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|_| !strangers).map(PathBuf::from);
         let runtime = runtime.filter(|path| path.is_absolute());
-        let mut last = Errno::ENOENT;
+        let (mut paths, mut last) = (Vec::new(), Errno::ENOENT);
         for path in runtime.into_iter().chain([PathBuf::from("/run"), std::env::temp_dir()]) {
             match usable(&path) {
-                Ok(()) => return Ok(Self { path, swept: false }),
+                Ok(()) => paths.push(path.into_os_string()),
                 Err(errno) => last = errno,
             }
         }
-        Err(last)
+        if paths.is_empty() { Err(last) } else { Ok(Self { paths, swept: false }) }
     }
 
     /// The notify socket for one generation.
@@ -75,39 +76,52 @@ impl NotifyPlace {
         })
     }
 
-    /// Binds under the first name that is free, or that nobody has any more.
+    /// Binds in the first place that takes it: one may be full, or closed to this program by a profile.
     fn bind<T>(&self, generation: GenerationId, end: &str, bind: impl Fn(PathBuf) -> nix::Result<T>) -> nix::Result<T> {
-        let pid = std::process::id();
-        for number in 1..=NAMES {
-            let more = if number == 1 { String::new() } else { format!("-{number}") };
-            let path = self.path.join(format!("{PREFIX}{pid}{more}.{generation}{end}"));
-            let mut bound = bind(path.clone());
-            if matches!(bound, Err(Errno::EADDRINUSE)) && self.lock().is_ok_and(|lock| remove_left(&lock, &path)) {
-                bound = bind(path);
-            }
-            if !matches!(bound, Err(Errno::EADDRINUSE)) {
-                return bound;
+        let mut bound = Err(Errno::ENOENT);
+        for place in &self.paths {
+            bound = bind_in(Path::new(place), &format!("{generation}{end}"), &bind);
+            if bound.is_ok() {
+                break;
             }
         }
-        Err(Errno::EADDRINUSE)
+        bound
     }
 
-    /// Removes, once, what others of this user that were killed have left.
+    /// Removes, once, what others of this user that were killed have left in the usual place.
     pub fn sweep(&mut self) {
         if std::mem::replace(&mut self.swept, true) {
             return;
         }
-        let (Ok(lock), Ok(entries)) = (self.lock(), fs::read_dir(&self.path)) else { return };
+        let Some(place) = self.paths.first().map(Path::new) else { return };
+        let (Ok(lock), Ok(entries)) = (lock(place), fs::read_dir(place)) else { return };
         for entry in entries.flatten().filter(|entry| entry.file_name().to_str().is_some_and(is_ours)) {
             remove_left(&lock, &entry.path());
         }
     }
+}
 
-    /// Whoever removes something holds this for as long (flock(2)): between the look and the removal nobody else can have
-    /// removed the same, and made it anew.
-    fn lock(&self) -> io::Result<Locked> {
-        Locked::of(File::open(&self.path)?)
+/// Binds under the first name that is free, or that nobody has any more.
+fn bind_in<T>(place: &Path, end: &str, bind: impl Fn(PathBuf) -> nix::Result<T>) -> nix::Result<T> {
+    let pid = std::process::id();
+    for number in 1..=NAMES {
+        let more = if number == 1 { String::new() } else { format!("-{number}") };
+        let path = place.join(format!("{PREFIX}{pid}{more}.{end}"));
+        let mut bound = bind(path.clone());
+        if matches!(bound, Err(Errno::EADDRINUSE)) && lock(place).is_ok_and(|lock| remove_left(&lock, &path)) {
+            bound = bind(path);
+        }
+        if !matches!(bound, Err(Errno::EADDRINUSE)) {
+            return bound;
+        }
     }
+    Err(Errno::EADDRINUSE)
+}
+
+/// Whoever removes something from a place holds this for as long (flock(2)): between the look and the removal nobody else can
+/// have removed the same, and made it anew.
+fn lock(place: &Path) -> io::Result<Locked> {
+    Locked::of(File::open(place)?)
 }
 
 /// Whether sockets can be made there.
@@ -151,7 +165,7 @@ mod tests {
 
     fn place() -> (tempfile::TempDir, NotifyPlace) {
         let dir = tempfile::tempdir().unwrap();
-        let place = NotifyPlace { path: dir.path().to_owned(), swept: false };
+        let place = NotifyPlace { paths: vec![dir.path().into()], swept: false };
         (dir, place)
     }
 
@@ -227,13 +241,22 @@ mod tests {
     fn nothing_is_removed_while_another_one_does_that() {
         let (dir, mut place) = place();
         left(&dir.path().join("endless-7.1"));
-        let lock = place.lock().unwrap();
+        let lock = lock(dir.path()).unwrap();
         place.sweep();
         assert_eq!(names(&dir), ["endless-7.1"]);
         drop(lock);
         place.swept = false;
         place.sweep();
         assert!(names(&dir).is_empty());
+    }
+
+    #[test]
+    fn the_next_place_is_taken_where_one_refuses() {
+        let (dir, mut place) = place();
+        place.paths.insert(0, "/proc".into());
+        assert!(place.notify_socket(GenerationId(1)).unwrap().path().starts_with(dir.path()));
+        place.paths.truncate(1);
+        assert!(place.notify_socket(GenerationId(1)).is_err());
     }
 
     #[test]
