@@ -65,7 +65,16 @@ pub(super) fn read(words: &[OsString]) -> Option<Args> {
     Some(args)
 }
 
-/// Whether any of these variables could be an option's.
+/// The variables that are options: these, with `ENDLESS_` before them.
+pub(super) const VARIABLES: &str = "\
+    CAPTURE CHDIR CHECK CLEAR_ENV CONFIG CONTROL DETACH DRAIN ENV ENV_DIR ENV_FILE EVENTS FD_STORE_MAX GROUP HAMMER \
+    HOOK HOOK_TIMEOUT KILL_MODE LISTEN LISTEN_PID LOG_FILE LOG_FORMAT MAX_RETIRING NAME NICE NO_EXPAND NO_NEW_PRIVS \
+    ON ORPHANS OUTPUT PASS PID_FILE PRESET PROBATION QUIET READY READY_TIMEOUT RESPAWN RESPAWN_LIMIT RETIRE_SIGNAL \
+    RLIMIT SETTLE STATUS_FILE STDIN STOP_SIGNAL SUPERSEDE SUPPLEMENTARY UMASK UNSET USER VERBOSE WATCH WATCHDOG \
+    WATCH_EXEC";
+
+/// Whether any of these variables is an option. Others of such a name are not: each copy has some, and a copy can be an endless.
 pub(super) fn among(environment: &[(OsString, OsString)]) -> bool {
-    environment.iter().any(|(name, _)| name.as_bytes().starts_with(b"ENDLESS_"))
+    let option = |name: &[u8]| VARIABLES.split(' ').any(|known| known.as_bytes() == name);
+    environment.iter().any(|(name, _)| name.as_bytes().strip_prefix(b"ENDLESS_").is_some_and(option))
 }

@@ -45,6 +45,16 @@ fn every_option_has_its_variable_and_no_other_uses_it() {
         assert!(!GIVEN.contains(&expected.as_str()), "{expected} is given to copies");
         assert!(seen.insert(expected));
     }
+    let short: BTreeSet<String> = short::VARIABLES.split(' ').map(|name| format!("ENDLESS_{name}")).collect();
+    assert_eq!(short, seen);
+}
+
+#[test]
+fn a_variable_that_is_no_option_does_not_make_the_way_long() {
+    let among = |name: &str| short::among(&[("HOME".into(), "/".into()), (name.into(), "1".into())]);
+    assert!(["ENDLESS_HAMMER", "ENDLESS_ON", "ENDLESS_WATCH_EXEC"].into_iter().all(among));
+    assert!(!GIVEN.into_iter().any(among));
+    assert!(!["ENDLESS_BIN", "ENDLESS_", "HAMMER", "ENDLESS_HAMMERS"].into_iter().any(among));
 }
 
 #[test]
