@@ -1,8 +1,24 @@
 # The commands of README.md and CONTRIBUTING.md.
-.PHONY: build demo test lint pages bench soak servers unmodified unmodified-hard flaky install
+.PHONY: build binary demo test test-release lint pages bench soak servers unmodified unmodified-hard flaky install
+
+# What is installed: with musl, where Rust's library for it is there (rustup target add $(MUSL)), for that begins the soonest.
+MUSL := $(shell uname -m)-unknown-linux-musl
+OUT := $(or $(CARGO_TARGET_DIR),target)
+ifneq ($(wildcard $(shell rustc --print target-libdir --target $(MUSL) 2>/dev/null)),)
+BINARY := $(OUT)/$(MUSL)/release/endless
+# At a fixed address, as build.rs does it with glibc.
+RELEASE := cargo rustc --release --bin endless --target $(MUSL) -- -C relocation-model=static
+else
+BINARY := $(OUT)/release/endless
+RELEASE := cargo build --release --bin endless
+endif
 
 build:
-	cargo build --release
+	$(RELEASE)
+
+# Where that is.
+binary:
+	@echo $(abspath $(BINARY))
 
 # The main job with the example server: answers, a restart under load, answers of the new copy.
 demo:
@@ -11,6 +27,11 @@ demo:
 test: lint
 	cargo test --all-targets
 	cargo test --release --test simulation --test bad_input
+
+# The process tests once more, with what is installed, or ONLY some. Left out are two that write another version into a copy.
+test-release: build
+	TESTED=$(abspath $(BINARY)) cargo test --test process -- $(ONLY) --test-threads 12 \
+		--skip restarts_go_on_before_and_after_an_upgrade --skip whoever_waits_for_a_restart_is_answered_by_the_new
 
 lint:
 	cargo fmt --all --check
@@ -47,7 +68,7 @@ flaky:
 
 PREFIX ?= /usr/local
 install: build
-	install -D -m 755 target/release/endless $(DESTDIR)$(PREFIX)/bin/endless
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/endless
 	install -D -m 644 man/endless.1 $(DESTDIR)$(PREFIX)/share/man/man1/endless.1
 	install -D -m 644 completions/endless.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/endless
 	install -D -m 644 completions/_endless $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_endless
