@@ -101,21 +101,21 @@ fn question(socket: &impl AsFd, show: u32) -> Option<Vec<u8>> {
     Some(message(SOCK_DIAG_BY_FAMILY, 0, &body))
 }
 
-/// Whether a process has a connection that came through the socket of this name, whose client may have gone. None where
-/// the kernel does not tell.
-pub(super) fn any_accepted(diag: &Diag, name: &[u8]) -> Option<bool> {
+/// Whether a process has a connection that came through the socket of this name, whose client may have gone.
+pub(super) fn any_accepted(diag: &Diag, name: &[u8]) -> Result<bool, Errno> {
     let mut any = false;
-    diag.dump(&dump(), |body| any |= is_named(body, name) && word(body, 4).is_some_and(|inode| inode != 0)).ok()?;
-    Some(any)
+    diag.dump(&dump(), |body| any |= is_named(body, name) && word(body, 4).is_some_and(|inode| inode != 0))?;
+    Ok(any)
 }
 
 /// Who waits at a listening socket: the numbers of the clients' sockets in the order of the queue, 0 for one that has gone.
-pub(super) fn queue_of(diag: &Diag, listener: &impl AsFd) -> Option<Vec<u32>> {
+pub(super) fn queue_of(diag: &Diag, listener: &impl AsFd) -> Result<Option<Vec<u32>>, Errno> {
     let waiting = |body: &[u8]| {
         let icons = attribute(body.get(MESSAGE..)?, UNIX_DIAG_ICONS)?;
         Some(icons.chunks_exact(4).filter_map(|number| word(number, 0)).collect())
     };
-    diag.one(&question(listener, SHOW_ICONS)?, waiting).ok().flatten()
+    let Some(question) = question(listener, SHOW_ICONS) else { return Ok(None) };
+    diag.one(&question, waiting)
 }
 
 /// Inode and queues of a socket with one of these names whose client is still there.
@@ -197,12 +197,12 @@ mod tests {
         let diag = Diag::open().unwrap();
         let [first, second] = [0; 2].map(|_| UnixStream::connect(&path).unwrap());
         let number = |client: &UnixStream| u32::try_from(fstat(client).unwrap().st_ino).unwrap();
-        assert_eq!(queue_of(&diag, &listener), Some(vec![number(&first), number(&second)]));
-        assert_eq!(any_accepted(&diag, name), Some(false));
+        assert_eq!(queue_of(&diag, &listener), Ok(Some(vec![number(&first), number(&second)])));
+        assert_eq!(any_accepted(&diag, name), Ok(false));
         let _server = listener.accept().unwrap();
-        assert_eq!(queue_of(&diag, &listener), Some(vec![number(&second)]));
-        assert_eq!(any_accepted(&diag, name), Some(true));
+        assert_eq!(queue_of(&diag, &listener), Ok(Some(vec![number(&second)])));
+        assert_eq!(any_accepted(&diag, name), Ok(true));
         drop(second);
-        assert_eq!(queue_of(&diag, &listener), Some(vec![0]));
+        assert_eq!(queue_of(&diag, &listener), Ok(Some(vec![0])));
     }
 }

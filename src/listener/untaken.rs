@@ -9,6 +9,7 @@ use super::queue::anybody_waits;
 use super::unix_table::{any_accepted, queue_of};
 use crate::plan::UnixKind;
 use crate::words::GenerationId;
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{MsgFlags, SockaddrStorage, UnixAddr, getsockname, recvmsg};
 use std::io::IoSliceMut;
@@ -77,50 +78,56 @@ impl Listeners {
         self.list.get(at).map(|listener| listener.bound.address.to_string()).unwrap_or_default()
     }
 
-    /// Who waits at such a socket. None when nobody does, when somebody was taken there, and where the kernel does not tell.
+    /// Who waits at such a socket. None when nobody does, when somebody was taken there, and where that cannot be told.
     /// `others`: what older generations have does not count.
-    #[must_use]
+    ///
+    /// # Errors
+    /// The kernel did not tell this time, for want of descriptors or of memory (socket(2), netlink(7)): it may the next time.
     pub fn untaken<'a>(
         &self,
         at: usize,
         seat: BorrowedFd<'_>,
         others: impl Iterator<Item = &'a DrainWatch>,
-    ) -> Option<Untaken> {
+    ) -> Result<Option<Untaken>, Errno> {
         if !anybody_waits(std::iter::once(seat)) {
-            return None;
+            return Ok(None);
         }
         let waiting = match &self.list[at].bound.address {
-            BoundAddress::Tcp(place) => tcp(*place, others)?,
+            BoundAddress::Tcp(place) => tcp(*place, others),
             BoundAddress::Path { kind: UnixKind::Stream | UnixKind::Seqpacket, .. }
-            | BoundAddress::Abstract { kind: UnixKind::Stream | UnixKind::Seqpacket, .. } => unix(seat)?,
-            BoundAddress::Udp(_) | BoundAddress::Path { .. } | BoundAddress::Abstract { .. } => datagram(seat)?,
-            BoundAddress::Vsock(_) | BoundAddress::Other(_) => return None,
+            | BoundAddress::Abstract { kind: UnixKind::Stream | UnixKind::Seqpacket, .. } => unix(seat),
+            BoundAddress::Udp(_) | BoundAddress::Path { .. } | BoundAddress::Abstract { .. } => Ok(datagram(seat)),
+            BoundAddress::Vsock(_) | BoundAddress::Other(_) => Ok(None),
         };
-        Some(Untaken(waiting))
+        match waiting {
+            Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM | Errno::EAGAIN)) => Err(errno),
+            told => Ok(told.ok().flatten().map(Untaken)),
+        }
     }
 }
 
-fn tcp<'a>(place: SocketAddr, others: impl Iterator<Item = &'a DrainWatch>) -> Option<Waiting> {
-    let found = Diag::open().ok()?.connections(&[place.port()]).ok()?;
+fn tcp<'a>(place: SocketAddr, others: impl Iterator<Item = &'a DrainWatch>) -> Result<Option<Waiting>, Errno> {
+    let found = Diag::open()?.connections(&[place.port()])?;
     let foreign = cookies(others);
     let mut waiting = Vec::new();
     let ours = |one: &&Connection| covers(place.ip(), one.id.server().ip()) && !foreign.contains(&one.id.cookie());
     for one in found.iter().filter(ours) {
         match one.phase(Duration::ZERO, Duration::MAX) {
             Phase::Queued => waiting.push(one.id),
-            Phase::Busy | Phase::Quiet => return None,
+            Phase::Busy | Phase::Quiet => return Ok(None),
             Phase::HalfOpen | Phase::Over => {}
         }
     }
-    Some(Waiting::Tcp(waiting))
+    Ok(Some(Waiting::Tcp(waiting)))
 }
 
-fn unix(seat: BorrowedFd<'_>) -> Option<Waiting> {
-    let diag = Diag::open().ok()?;
-    if any_accepted(&diag, &name(seat)?)? {
-        return None;
+fn unix(seat: BorrowedFd<'_>) -> Result<Option<Waiting>, Errno> {
+    let diag = Diag::open()?;
+    let Some(name) = name(seat) else { return Ok(None) };
+    if any_accepted(&diag, &name)? {
+        return Ok(None);
     }
-    queue_of(&diag, &seat).map(Waiting::Unix)
+    Ok(queue_of(&diag, &seat)?.map(Waiting::Unix))
 }
 
 /// The name of a Unix socket as the kernel's table has it.
@@ -157,7 +164,7 @@ mod tests {
     fn tcp_clients_are_the_same_until_one_is_taken() {
         let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let at = server.local_addr().unwrap();
-        let look = || tcp(at, std::iter::empty());
+        let look = || tcp(at, std::iter::empty()).unwrap();
         let _first = std::net::TcpStream::connect(at).unwrap();
         let before = untaken(look());
         let _second = std::net::TcpStream::connect(at).unwrap();
@@ -173,7 +180,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("seat");
         let server = UnixListener::bind(&path).unwrap();
-        let look = || unix(server.as_fd());
+        let look = || unix(server.as_fd()).unwrap();
         let first = UnixStream::connect(&path).unwrap();
         let before = untaken(look());
         let _second = UnixStream::connect(&path).unwrap();

@@ -7,6 +7,7 @@ use crate::listener::Untaken;
 use crate::notice::{Notice, Trouble};
 use crate::plan::ReadyMode;
 use crate::words::{GenerationId, Moment, ReadySign};
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
@@ -50,16 +51,18 @@ impl Suspicion {
     }
 
     /// Takes what was seen at a listener. True when the same clients have waited for too long.
-    fn judge(&mut self, at: usize, who: Option<Untaken>, now: Moment) -> bool {
-        let (Some(wait), Some(who)) = (self.waiting.get_mut(&at), who) else {
+    fn judge(&mut self, at: usize, who: Result<Option<Untaken>, Errno>, now: Moment) -> bool {
+        let (Some(wait), Ok(Some(_)) | Err(_)) = (self.waiting.get_mut(&at), &who) else {
             self.waiting.remove(&at);
             self.listeners.remove(&at);
             return false;
         };
+        wait.next = now + PAUSE;
+        // Where the kernel has not told, the next look says more.
+        let Ok(Some(who)) = who else { return false };
         if wait.who.as_ref().is_none_or(|before| !who.are_still(before)) {
             (wait.since, wait.who) = (now, Some(who));
         }
-        wait.next = now + PAUSE;
         now.since(wait.since) >= PATIENCE
     }
 }
@@ -145,5 +148,22 @@ impl Runtime {
             listeners.push(format!("{} more", at.len() - MOST_NAMED));
         }
         self.tell(&Notice::Diagnosis { generation, what: Trouble::Deaf { listeners, after: PATIENCE } });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_is_looked_at_again_where_the_kernel_has_not_told() {
+        let mut suspicion = Suspicion { listeners: BTreeSet::from([0, 1]), waiting: BTreeMap::new() };
+        let now = Moment(Duration::from_secs(7));
+        [0, 1].into_iter().for_each(|at| suspicion.begin(at, now));
+        let later = now + PAUSE;
+        assert!(!suspicion.judge(0, Err(Errno::EMFILE), later));
+        assert!(!suspicion.judge(1, Ok(None), later));
+        assert_eq!((suspicion.listeners, suspicion.waiting.len()), (BTreeSet::from([0]), 1));
+        assert_eq!(suspicion.waiting[&0].next, later + PAUSE);
     }
 }
