@@ -4,11 +4,12 @@ use crate::claimed::AT_A_PATH;
 use crate::support::client::{At, Loss, connect, get, greeting, request};
 use crate::support::load::{Kind, Load};
 use crate::support::talk::Talk;
-use crate::support::{Endless, Setup, endless, example, processes};
+use crate::support::{Endless, Setup, endless, example, processes, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -300,9 +301,10 @@ fn private_names(endless: &Endless) -> Vec<String> {
 #[track_caller]
 fn restarts_lose_nothing_at_a_path(mut endless: Endless) {
     endless.ready(1);
-    // On a machine that is busy enough, a guess comes before a slow server listens.
-    endless.wait_with(&["listening on unix:"]);
+    // On a machine that is busy enough, a guess comes before a slow server listens; and the line that it listens comes when it
+    // is about to, for at a Unix path it is the copy's own call that does it.
     let path = endless.file("s");
+    until("it listens", || UnixStream::connect(&path).ok());
     restarts_lose_nothing_at(&mut endless, path.as_path(), Kind::New, 2..=5, |_| ());
     assert_eq!(private_names(&endless), Vec::<String>::new());
     assert_eq!(endless.count("back in place"), 0, "{:#?}", endless.said());
