@@ -197,6 +197,15 @@ fn signals_are_as_endless_found_them() {
 }
 
 #[test]
+fn what_was_blocked_before_endless_is_blocked_in_the_target_real_time_signals_too() {
+    let setup = Setup::behind(&["env", "--block-signal=RTMIN,RTMAX,WINCH"], "--ready delay=0");
+    let mut endless = setup.start_command(&["sleep", "1000"]);
+    let pid = sleeper(&endless, 1);
+    assert_eq!(mask(pid, "SigBlk"), 1 << 33 | 1 << 63 | 1 << (nix::libc::SIGWINCH - 1));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn what_endless_was_told_to_ignore_the_target_ignores_too() {
     let setup = after("trap '' HUP USR2", "--ready delay=0 --probation 0");
     let mut endless = setup.start_command(&["sleep", "1000"]);

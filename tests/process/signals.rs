@@ -52,6 +52,23 @@ fn usr1_and_tstp_run_hooks_and_do_nothing_else() {
 }
 
 #[test]
+fn the_first_real_time_signal_is_caught_or_refused_before_anything_starts() {
+    let mut endless = endless("-l 127.0.0.1:0 --probation 0 --on RTMIN=restart").start(&[]);
+    let caught = until("it starts or refuses", || {
+        let said = endless.said().join("\n");
+        (said.contains("is ready") || said.contains("is kept by musl")).then(|| said.contains("is ready"))
+    });
+    if !caught {
+        assert_eq!((endless.ended_clean(), endless.count("starting")), (2, 0));
+        return;
+    }
+    // SAFETY: kill(2) with a realtime signal, which nix's Signal cannot name.
+    assert_eq!(unsafe { nix::libc::kill(endless.pid().as_raw(), 34) }, 0);
+    endless.ready(2);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn on_gives_signals_other_actions() {
     let options = "-l 127.0.0.1:0 --probation 0 --on USR1=restart --on WINCH=forward --on HUP=ignore \
                    --on RTMIN+1=forward=USR2 --on INT=hammer --on ALRM=stop";
