@@ -1,13 +1,13 @@
 # The commands of README.md and CONTRIBUTING.md.
 .PHONY: build binary demo test test-release lint pages bench soak servers unmodified unmodified-hard flaky install
 
-# What is installed: with musl, where Rust's library for it is there (rustup target add $(MUSL)), for that begins the soonest.
-MUSL := $(shell uname -m)-unknown-linux-musl
+# MUSL=1 builds with musl (rustup target add TRIPLE), which begins the soonest. On trial: see "The binary" in ARCHITECTURE.md.
+TRIPLE := $(shell uname -m)-unknown-linux-musl
 OUT := $(or $(CARGO_TARGET_DIR),target)
-ifneq ($(wildcard $(shell rustc --print target-libdir --target $(MUSL) 2>/dev/null)),)
-BINARY := $(OUT)/$(MUSL)/release/endless
+ifdef MUSL
+BINARY := $(OUT)/$(TRIPLE)/release/endless
 # At a fixed address, as build.rs does it with glibc.
-RELEASE := cargo rustc --release --bin endless --target $(MUSL) -- -C relocation-model=static
+RELEASE := cargo rustc --release --bin endless --target $(TRIPLE) -- -C relocation-model=static
 else
 BINARY := $(OUT)/release/endless
 RELEASE := cargo build --release --bin endless

@@ -15,7 +15,6 @@ const ALL: RangeInclusive<i32> = 1..=64;
 
 /// A set of signals: bit n-1 is signal n, as in the masks of /proc/PID/status (proc(5)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[repr(transparent)]
 pub struct SignalSet(pub u64);
 
 impl SignalSet {
@@ -38,22 +37,44 @@ impl SignalSet {
     fn bit(signal: i32) -> u64 {
         if ALL.contains(&signal) { 1 << (signal - 1) } else { 0 }
     }
+
+    fn to_raw(self) -> libc::sigset_t {
+        let mut raw = empty();
+        for signal in ALL.filter(|signal| self.contains(*signal)) {
+            // SAFETY: `raw` is an initialised set; a number the C library keeps for itself is refused, not stored.
+            unsafe { libc::sigaddset(&raw mut raw, signal) };
+        }
+        raw
+    }
+
+    fn from_raw(raw: &libc::sigset_t) -> Self {
+        let mut set = SignalSet::default();
+        for signal in ALL {
+            // SAFETY: `raw` is an initialised set.
+            if unsafe { libc::sigismember(raw, signal) } == 1 {
+                set.insert(signal);
+            }
+        }
+        set
+    }
 }
 
-/// All that can be blocked, without the two that C libraries use among threads (nptl(7)).
-const EVERY: SignalSet = SignalSet(!(0b11 << 31));
-
-/// Replaces the mask, if by anything, and returns what it was. This is the kernel's own call (rt_sigprocmask(2)), with its own sets:
-/// musl's function never tells of RTMIN and never blocks it, for it keeps that to itself.
-fn mask(new: Option<SignalSet>) -> SignalSet {
-    let mut before = SignalSet::default();
-    let new = new.as_ref().map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: a `SignalSet` is laid out as a u64, which is the kernel's set; a null one only asks. With a valid `how` and this
-    // size the call cannot fail.
+fn empty() -> libc::sigset_t {
+    let mut raw = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the whole set and cannot fail for a valid pointer.
     unsafe {
-        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, &raw mut before, size_of::<SignalSet>());
+        libc::sigemptyset(raw.as_mut_ptr());
+        raw.assume_init()
     }
-    before
+}
+
+fn full() -> libc::sigset_t {
+    let mut raw = MaybeUninit::uninit();
+    // SAFETY: sigfillset initialises the whole set and cannot fail for a valid pointer.
+    unsafe {
+        libc::sigfillset(raw.as_mut_ptr());
+        raw.assume_init()
+    }
 }
 
 /// What endless itself was started with, and what every process it starts gets back.
@@ -75,7 +96,7 @@ impl Inherited {
         if PIPE_WAS_IGNORED.load(Ordering::Relaxed) {
             ignored.insert(libc::SIGPIPE);
         }
-        Inherited { ignored, blocked: mask(None), changed: SignalSet::default() }
+        Inherited { ignored, blocked: blocked(), changed: SignalSet::default() }
     }
 
     /// Tells that the dispositions of these signals will be changed. SIGCHLD is no longer ignored from here on: the kernel
@@ -121,17 +142,27 @@ fn is_ignored(signal: i32) -> bool {
     }
 }
 
+fn blocked() -> SignalSet {
+    let mut now = empty();
+    // SAFETY: a null new mask only asks; `now` is valid for writing.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, ptr::null(), &raw mut now) };
+    SignalSet::from_raw(&now)
+}
+
 /// All signals blocked, until it is dropped: then the mask is what it was.
 #[derive(Debug)]
 pub struct AllBlocked {
-    before: SignalSet,
+    before: libc::sigset_t,
 }
 
 impl AllBlocked {
     /// Blocks all signals in this thread.
     #[must_use]
     pub fn new() -> AllBlocked {
-        AllBlocked { before: mask(Some(EVERY)) }
+        let (all, mut before) = (full(), empty());
+        // SAFETY: both sets are initialised; with a valid `how` the call cannot fail.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before) };
+        AllBlocked { before }
     }
 }
 
@@ -143,7 +174,8 @@ impl Default for AllBlocked {
 
 impl Drop for AllBlocked {
     fn drop(&mut self) {
-        mask(Some(self.before));
+        // SAFETY: `before` is the mask the kernel gave us.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.before, ptr::null_mut()) };
     }
 }
 
@@ -173,16 +205,14 @@ fn set_disposition(signal: i32, ignored: bool) {
 ///
 /// All signals must be blocked. One system call when nothing is pending (sigtimedwait(2)).
 pub fn forget_pending(keep_from: Pid) {
-    let (every, size) = (EVERY, size_of::<SignalSet>());
+    let all = full();
     let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     let mut kept = SignalSet::default();
     loop {
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
         // SAFETY: the three pointers are valid; `info` is zeroed, and filled when a signal is returned.
-        let signal = unsafe {
-            libc::syscall(libc::SYS_rt_sigtimedwait, &raw const every, info.as_mut_ptr(), &raw const at_once, size)
-        };
-        if let Ok(signal @ 1..) = i32::try_from(signal) {
+        let signal = unsafe { libc::sigtimedwait(&raw const all, info.as_mut_ptr(), &raw const at_once) };
+        if signal > 0 {
             // SAFETY: the kernel has filled it; a code of 0 or less means that a process sent it, so the pid is there.
             let from = unsafe { (info.assume_init_ref().si_code <= 0).then(|| info.assume_init_ref().si_pid()) };
             if from == Some(keep_from.as_raw()) {
@@ -200,5 +230,7 @@ pub fn forget_pending(keep_from: Pid) {
 
 /// Sets the mask to what was inherited; pending signals act now.
 pub fn restore_mask(inherited: &Inherited) {
-    mask(Some(inherited.blocked));
+    let mask = inherited.blocked.to_raw();
+    // SAFETY: the set is initialised; with a valid `how` the call cannot fail.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask, ptr::null_mut()) };
 }

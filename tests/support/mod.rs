@@ -277,13 +277,20 @@ impl Endless {
             }
             let left = DEADLINE.saturating_sub(began.elapsed());
             if left.is_zero() || all.1 {
-                let why = if all.1 { "it has ended" } else { "the deadline is over" };
+                let why =
+                    if all.1 { "it has ended".to_owned() } else { format!("the deadline is over; {}", self.doing()) };
                 let said = all.0.join("\n");
                 drop(all);
                 panic!("no {count} lines with {parts:?}: {why}. It said:\n{said}");
             }
             all = self.lines.more.wait_timeout(all, left).unwrap().0;
         }
+    }
+
+    /// What it is about, for people (proc(5)).
+    fn doing(&self) -> String {
+        let about = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", self.pid)).unwrap_or_default();
+        ["stat", "syscall", "stack"].map(about).join(" ")
     }
 
     /// Everything printed so far.
@@ -385,8 +392,14 @@ impl Endless {
     /// Waits until it has ended by itself.
     #[track_caller]
     pub fn ended(&mut self) -> ExitStatus {
-        let child = &mut self.child;
-        until("endless ends", || child.try_wait().unwrap())
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(began.elapsed() < DEADLINE, "it does not end; {}; it said {:#?}", self.doing(), self.said());
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Waits until it has ended, and nothing it started is left. Returns its exit status as a shell shows it.
