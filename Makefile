@@ -1,24 +1,8 @@
 # The commands of README.md and CONTRIBUTING.md.
-.PHONY: build binary demo test test-release lint pages bench soak servers unmodified unmodified-hard flaky install
-
-# MUSL=1 builds with musl (rustup target add TRIPLE), which begins the soonest. On trial: see "The binary" in ARCHITECTURE.md.
-TRIPLE := $(shell uname -m)-unknown-linux-musl
-OUT := $(or $(CARGO_TARGET_DIR),target)
-ifdef MUSL
-BINARY := $(OUT)/$(TRIPLE)/release/endless
-# At a fixed address, as build.rs does it with glibc.
-RELEASE := cargo rustc --release --bin endless --target $(TRIPLE) -- -C relocation-model=static
-else
-BINARY := $(OUT)/release/endless
-RELEASE := cargo build --release --bin endless
-endif
+.PHONY: build demo test lint pages bench soak servers unmodified unmodified-hard flaky install
 
 build:
-	$(RELEASE)
-
-# Where that is.
-binary:
-	@echo $(abspath $(BINARY))
+	cargo build --release
 
 # The main job with the example server: answers, a restart under load, answers of the new copy.
 demo:
@@ -27,11 +11,6 @@ demo:
 test: lint
 	cargo test --all-targets
 	cargo test --release --test simulation --test bad_input
-
-# The process tests once more, with what is installed, or ONLY some. Left out are two that write another version into a copy.
-test-release: build
-	TESTED=$(abspath $(BINARY)) cargo test --test process -- $(ONLY) --test-threads 12 \
-		--skip restarts_go_on_before_and_after_an_upgrade --skip whoever_waits_for_a_restart_is_answered_by_the_new
 
 lint:
 	cargo fmt --all --check
@@ -68,7 +47,7 @@ flaky:
 
 PREFIX ?= /usr/local
 install: build
-	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/endless
+	install -D -m 755 target/release/endless $(DESTDIR)$(PREFIX)/bin/endless
 	install -D -m 644 man/endless.1 $(DESTDIR)$(PREFIX)/share/man/man1/endless.1
 	install -D -m 644 completions/endless.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/endless
 	install -D -m 644 completions/_endless $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_endless

@@ -32,19 +32,14 @@ const TOLD_ONE_BY_ONE: usize = 32;
 #[cfg(not(test))]
 endless::begin_with!(begin);
 
-/// musl's own asks the kernel for memory a page at a time, which would be a tenth of the time until the target runs.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-
-fn begin(arguments: Vec<OsString>) -> u8 {
+fn begin() -> u8 {
     let inherited = Inherited::capture();
     if let Some(state) = carried::arrive() {
         return resume(state).unwrap_or_else(|error| fail(&error));
     }
     let environment: Vec<_> = std::env::vars_os().collect();
-    let code = match cli::parse(arguments.iter().cloned(), &environment) {
-        Ok(Invocation::Run(args)) => run(&args, arguments, inherited, environment),
+    let code = match cli::parse(std::env::args_os(), &environment) {
+        Ok(Invocation::Run(args)) => run(&args, inherited, environment),
         Ok(Invocation::Check(args)) => check(&args, environment),
         Ok(Invocation::Ask(args)) => ask(&args),
         Ok(Invocation::Exec(command)) => Ok(exec(&command)),
@@ -75,22 +70,22 @@ fn resume(state: std::io::Result<Vec<u8>>) -> Result<u8> {
 }
 
 /// The main job. Everything is checked, locked and bound before the first process starts.
-fn run(args: &Args, arguments: Vec<OsString>, inherited: Inherited, environment: Environment) -> Result<u8> {
-    let source = Source { args: arguments, passed: listener::inherited() };
-    let plan = plan(args, &source.passed, environment)?;
+fn run(args: &Args, inherited: Inherited, environment: Environment) -> Result<u8> {
+    let passed = listener::inherited();
+    let plan = plan(args, &passed, environment)?;
     if !plan.files.detach {
-        return run_plan(plan, source, inherited, None);
+        return run_plan(plan, &passed, inherited, None);
     }
-    detach::detach(|waiting| run_plan(plan, source, inherited, Some(waiting)).unwrap_or_else(|error| fail(&error)))
+    detach::detach(|waiting| run_plan(plan, &passed, inherited, Some(waiting)).unwrap_or_else(|error| fail(&error)))
 }
 
-fn run_plan(plan: Plan, source: Source, inherited: Inherited, waiting: Option<OwnedFd>) -> Result<u8> {
+fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, waiting: Option<OwnedFd>) -> Result<u8> {
     let file_limit = Some(listener::raise_file_limit());
     // A signal that comes from here on waits until there is a handler, for at the default ones' hands we would leave files.
     let blocked = AllBlocked::new();
     let pid_file = plan.pid_file.as_deref().map(PidFile::claim).transpose()?;
     let status_file = plan.status_file.as_deref().map(StatusFile::claim).transpose()?;
-    let (listeners, notices) = Listeners::bind(&plan.listeners, &source.passed)?;
+    let (listeners, notices) = Listeners::bind(&plan.listeners, passed)?;
     // After the listeners: each has the number then that it has in the copies, and of thousands none has to be moved.
     let opened =
         control::open(&plan.control).map_err(Into::into).and_then(|control| Ok((control, watch::open(&plan)?)));
@@ -116,6 +111,7 @@ fn run_plan(plan: Plan, source: Source, inherited: Inherited, waiting: Option<Ow
             format!("processes that leave a copy's tree cannot be kept track of (PR_SET_CHILD_SUBREAPER: {errno})");
         reporter.tell(&Notice::Note { level: Level::Problem, text }, &Pids::new());
     }
+    let source = Source { args: std::env::args_os().collect(), passed: passed.to_vec() };
     let mut runtime = Runtime::new(
         plan,
         Means {

@@ -1,6 +1,7 @@
 //! How many files may be open, and whether a second set of seats fits.
 
 use crate::plan::Rlimit;
+use nix::libc;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 /// Descriptors beside the seats: the log, pipes, the notify sockets, probes.
@@ -15,7 +16,7 @@ pub fn raise_file_limit() -> Rlimit {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok();
     }
     let finite = |limit| (limit != RLIM_INFINITY).then_some(limit);
-    Rlimit { resource: Resource::RLIMIT_NOFILE as _, soft: finite(soft), hard: finite(hard) }
+    Rlimit { resource: libc::RLIMIT_NOFILE, soft: finite(soft), hard: finite(hard) }
 }
 
 /// The hard limit of open files.

@@ -122,7 +122,6 @@ pub(super) fn catchable(text: &str) -> Result<Sig, Fault> {
         "KILL" | "STOP" => "cannot be caught (signal(7))",
         "ILL" | "FPE" | "SEGV" | "BUS" => "means that endless itself has crashed",
         "CHLD" | "CONT" => "is one endless needs for itself",
-        "RTMIN" if cfg!(target_env = "musl") => "is kept by musl, the C library of this endless, for itself",
         _ => return Ok(signal),
     };
     Err(Fault::new(format!("{signal} {why}"), "another signal, such as HUP, USR1 or RTMIN+1"))

@@ -6,22 +6,21 @@
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::stat::Mode;
-use std::ffi::{CStr, OsStr, OsString, c_char};
+use std::ffi::{CStr, OsStr, c_char};
 use std::mem::forget;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Makes a function, which takes the arguments and returns the exit status, the beginning of the program.
+/// Makes a function without arguments, which returns the exit status, the beginning of the program.
 #[macro_export]
 macro_rules! begin_with {
     ($begin:path) => {
         // SAFETY: the C library calls the function of this name, once and with these arguments, and it is the only one.
         #[unsafe(no_mangle)]
-        extern "C" fn main(_: i32, arguments: *const *const std::ffi::c_char) -> i32 {
+        extern "C" fn main(_: i32, _: *const *const std::ffi::c_char) -> i32 {
             $crate::sys::start::prepare();
-            // SAFETY: these are the arguments of main().
-            i32::from($begin(unsafe { $crate::sys::start::arguments(arguments) }))
+            i32::from($begin())
         }
     };
 }
@@ -37,19 +36,6 @@ pub fn prepare() {
     {
         forget(null);
     }
-}
-
-/// The arguments of main(), the program's name first. `std::env::args_os` has them only where the C library gives them to
-/// constructors, too, as glibc does and musl does not.
-///
-/// # Safety
-/// What is given must be what main() was.
-#[must_use]
-pub unsafe fn arguments(first: *const *const c_char) -> Vec<OsString> {
-    // SAFETY: an array of strings, ended by a null pointer (execve(2)); nobody has changed it.
-    let texts = (0..).map(|at| unsafe { *first.add(at) }).take_while(|text| !text.is_null());
-    // SAFETY: as above; each ends with a zero.
-    texts.map(|text| OsStr::from_bytes(unsafe { CStr::from_ptr(text) }.to_bytes()).to_owned()).collect()
 }
 
 fn is_closed(number: RawFd) -> bool {

@@ -56,7 +56,7 @@ impl Machine {
         for (name, text) in units.iter().chain([&target]) {
             fs::write(dir.path().join("units").join(name), text).unwrap();
         }
-        for (file, name) in [(Path::new(&*ENDLESS), "endless"), (&example("target"), "app")] {
+        for (file, name) in [(Path::new(ENDLESS), "endless"), (&example("target"), "app")] {
             fs::copy(file, dir.path().join(name)).unwrap();
         }
         let Some(group) = cgroups.next().and_then(|line| line.split(' ').nth(1)).map(PathBuf::from) else {

@@ -66,7 +66,7 @@ fn a_command_that_is_not_there_is_found_out() {
 
 /// What a word that answers does with this standard output, beside the running endless of a test or by itself.
 fn answer_to(output: impl Into<Stdio>, words: &str, control: &Path) -> Output {
-    let mut command = Command::new(&*ENDLESS);
+    let mut command = Command::new(ENDLESS);
     command.args(words.split(' ')).env("ENDLESS_CONTROL", control).stdin(Stdio::null()).stdout(output);
     command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
 }
@@ -101,7 +101,7 @@ fn an_answer_that_cannot_be_written_is_a_failure_and_a_reader_that_goes_is_none(
 
 #[test]
 fn a_complaint_that_cannot_be_written_leaves_the_exit_status() {
-    let mut command = Command::new(&*ENDLESS);
+    let mut command = Command::new(ENDLESS);
     let status = command.args(["check", "-l", ":x", "--", "true"]).stderr(fs::File::create("/dev/full").unwrap());
     assert_eq!(status.status().unwrap().code(), Some(2));
 }

@@ -80,7 +80,7 @@ fn the_last_lines_of_a_copy_that_fails_are_in_the_log() {
 
 /// `endless --detach`, run to its end.
 pub fn detached(dir: &std::path::Path, words: &str) -> (i32, String) {
-    let mut command = Command::new(&*ENDLESS);
+    let mut command = Command::new(ENDLESS);
     command.args("-l 127.0.0.1:0 --detach --log-file log --pid-file pid --".split(' '));
     command.arg(crate::support::example("target")).args(words.split_whitespace());
     command.current_dir(dir).env("XDG_RUNTIME_DIR", dir).stdin(Stdio::null());

@@ -126,7 +126,7 @@ fn templates_follow_the_generation_and_no_expand_leaves_them() {
 fn endless_exec_puts_listen_pid_right_behind_a_wrapper() {
     let target = example("target").display().to_string();
     // A shell that stays: its child is the server.
-    let script = format!("'{}' exec -- '{target}' env=LISTEN_PID env=LISTEN_FDS; true", *ENDLESS);
+    let script = format!("'{ENDLESS}' exec -- '{target}' env=LISTEN_PID env=LISTEN_FDS; true");
     let options = "-l 127.0.0.1:0 --probation 0 --kill-mode group";
     let mut endless = endless(options).start_command(&["sh", "-c", &script]);
     for generation in 1..=2 {

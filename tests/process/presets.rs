@@ -5,7 +5,7 @@ use std::process::Command;
 
 #[test]
 fn the_table_names_each_preset_with_what_it_sets_and_why() {
-    let answer = Command::new(&*ENDLESS).arg("presets").output().unwrap();
+    let answer = Command::new(ENDLESS).arg("presets").output().unwrap();
     assert!(answer.status.success());
     let table = String::from_utf8(answer.stdout).unwrap();
     assert_eq!(table.lines().count(), 30);
@@ -19,7 +19,7 @@ fn the_table_names_each_preset_with_what_it_sets_and_why() {
 #[test]
 fn check_shows_what_the_preset_has_set_and_what_it_was_not_let() {
     let line = ["check", "-l", ":80", "--preset", "nginx", "--stop-signal", "TERM", "--", "true"];
-    let answer = Command::new(&*ENDLESS).args(line).output().unwrap();
+    let answer = Command::new(ENDLESS).args(line).output().unwrap();
     let text = String::from_utf8(answer.stdout).unwrap();
     assert!(text.contains("preset          nginx: finishes its requests on QUIT"), "{text}");
     assert!(text.contains("sets --pass nginx nonblock=yes") && !text.contains("QUIT only\n"), "{text}");

@@ -71,7 +71,7 @@ fn the_status_is_drawn_in_place_follows_the_size_and_leaves_the_terminal_as_it_w
     let Some(terminal) = Terminal::open(&endless) else { return };
     terminal.types("echo was-here-$((1+1))");
     terminal.shows("was-here-2");
-    let watch = format!("{} status --watch; echo ended-with-$?", *crate::support::ENDLESS);
+    let watch = format!("{} status --watch; echo ended-with-$?", crate::support::ENDLESS);
     terminal.types(&watch);
     terminal.shows("generation 1 serves");
     assert_eq!(terminal.state(), (true, false), "a screen of its own, without a cursor");

@@ -24,14 +24,14 @@ const OTHER_VERSION: &str = "9.1.0";
 fn two_builds(path: &Path) {
     static OTHER: OnceLock<PathBuf> = OnceLock::new();
     let other = OTHER.get_or_init(|| {
-        let other = Path::new(&*ENDLESS).with_file_name("endless-of-another-version");
+        let other = Path::new(ENDLESS).with_file_name("endless-of-another-version");
         let fresh = other.with_extension(std::process::id().to_string());
-        fs::write(&fresh, of_another_version(&fs::read(&*ENDLESS).unwrap())).unwrap();
+        fs::write(&fresh, of_another_version(&fs::read(ENDLESS).unwrap())).unwrap();
         fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
         fs::rename(&fresh, &other).unwrap();
         other
     });
-    symlink(&*ENDLESS, path.with_file_name("a")).unwrap();
+    symlink(ENDLESS, path.with_file_name("a")).unwrap();
     symlink(other, path.with_file_name("b")).unwrap();
     symlink("a", path).unwrap();
 }

@@ -40,7 +40,7 @@ fn a_wrapper_that_has_the_pid_is_named_and_exec_inside_it_helps() {
         endless.wait_with(&[&format!("is a child of {name}, and LISTEN_PID is"), "endless exec --"]);
         endless.signal(Signal::SIGTERM);
         endless.ended();
-        let helped = [words, &[&ENDLESS, "exec", "--", &target, "env=LISTEN_PID"]].concat();
+        let helped = [words, &[ENDLESS, "exec", "--", &target, "env=LISTEN_PID"]].concat();
         let mut endless = crate::support::endless("-l 127.0.0.1:0 --kill-mode group").start_command(&helped);
         endless.ready(1);
         let server = endless.ask().1;

@@ -26,7 +26,7 @@ pub struct Client {
 
 /// Starts `endless WORDS`, for the endless of a test whose runtime directory this is.
 pub fn client(runtime: &Path, words: &str) -> Client {
-    let mut command = Command::new(&*ENDLESS);
+    let mut command = Command::new(ENDLESS);
     command.args(words.split_whitespace()).env("XDG_RUNTIME_DIR", runtime).current_dir(runtime);
     command.env_remove("ENDLESS_CONTROL");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -65,7 +65,7 @@ impl Client {
 impl Endless {
     /// Starts `endless WORDS` for this one, whatever else runs on this machine.
     pub fn client(&self, words: &str) -> Client {
-        let mut command = Command::new(&*ENDLESS);
+        let mut command = Command::new(ENDLESS);
         command.args(words.split_whitespace()).current_dir(self.dir());
         if !words.contains("--pid-file") {
             command.env("ENDLESS_CONTROL", self.file("endless/target.sock"));

@@ -28,18 +28,15 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, LazyLock, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 /// No wait takes longer. Far above anything that is waited for, because the machine may be busy.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// The endless under test: cargo's, unless `TESTED` names another build.
-pub static ENDLESS: LazyLock<String> = LazyLock::new(|| std::env::var("TESTED").unwrap_or_else(|_| CARGOS.to_owned()));
-
-/// The one cargo has built for the tests. The examples lie beside it.
-const CARGOS: &str = env!("CARGO_BIN_EXE_endless");
+/// The endless under test.
+pub const ENDLESS: &str = env!("CARGO_BIN_EXE_endless");
 
 /// An example, or the test target, built if it is not.
 pub fn example(name: &str) -> PathBuf {
@@ -57,7 +54,7 @@ pub fn example(name: &str) -> PathBuf {
         assert!(build.status().unwrap().success(), "the example {name} cannot be built");
         built.push(name.to_owned());
     }
-    Path::new(CARGOS).with_file_name("examples").join(name)
+    Path::new(ENDLESS).with_file_name("examples").join(name)
 }
 
 /// Asks until there is an answer, or fails at the deadline.
@@ -87,14 +84,14 @@ pub struct Setup {
 
 /// A setup with these options of endless, split at blanks; `{dir}` is the test's own directory.
 pub fn endless(options: &str) -> Setup {
-    Setup::of(Command::new(&*ENDLESS), options)
+    Setup::of(Command::new(ENDLESS), options)
 }
 
 impl Setup {
     /// The same with something in front of endless: `unshare`, `setpriv`.
     pub fn behind(words: &[&str], options: &str) -> Setup {
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).arg(&*ENDLESS);
+        command.args(&words[1..]).arg(ENDLESS);
         Setup::of(command, options)
     }
 
@@ -103,7 +100,7 @@ impl Setup {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("exec {line}"));
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let first = Path::new(&*ENDLESS).parent().map(Path::to_path_buf);
+        let first = Path::new(ENDLESS).parent().map(Path::to_path_buf);
         command.env("PATH", std::env::join_paths(first.into_iter().chain(std::env::split_paths(&path))).unwrap());
         Setup { target: Vec::new(), ..Setup::of(command, "") }
     }

@@ -92,7 +92,7 @@ fn when_the_only_copy_is_killed_twenty_times_nobody_is_refused() {
 #[ignore = "measures; wants an idle machine and a release build"]
 fn capture_adds_little_to_a_start() {
     let took = |when: &str| {
-        let mut command = Command::new(&*ENDLESS);
+        let mut command = Command::new(ENDLESS);
         command.args(["--capture", when, "--respawn", "never", "--", "true"]).stderr(Stdio::null());
         let began = Instant::now();
         // true(1) ends before it is ready.
