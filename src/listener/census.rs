@@ -5,7 +5,7 @@ use super::diag::{AF_INET, AF_INET6, DUMP, Diag, IPPROTO_TCP, LISTEN, SOCK_DIAG_
 use super::inet::{Place, Transport};
 use super::left;
 use nix::errno::Errno;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 
 const IPPROTO_UDP: u8 = 17;
@@ -21,15 +21,18 @@ pub(super) struct Census {
 }
 
 impl Census {
-    /// Asks the kernel about the transports these places have. Costs a walk through its table of listening sockets.
+    /// Asks the kernel about the transports and address families these places have. Costs a walk through its table of
+    /// listening sockets for each.
     pub(super) fn take(places: impl Iterator<Item = Place>) -> Census {
-        let (mut tcp, mut udp) = (false, false);
+        let (mut tcp, mut udp) = (BTreeSet::new(), BTreeSet::new());
         for place in places {
-            tcp |= place.transport == Transport::Tcp;
-            udp |= place.transport == Transport::Udp;
+            let families = if place.transport == Transport::Tcp { &mut tcp } else { &mut udp };
+            families.insert(if place.at.is_ipv4() { AF_INET } else { AF_INET6 });
         }
-        let count = |wanted: bool, transport| wanted.then(|| counted(transport).ok()).flatten();
-        Census { tcp: count(tcp, Transport::Tcp), udp: count(udp, Transport::Udp) }
+        let count = |families: &BTreeSet<u8>, transport| {
+            if families.is_empty() { None } else { counted(families, transport).ok() }
+        };
+        Census { tcp: count(&tcp, Transport::Tcp), udp: count(&udp, Transport::Udp) }
     }
 
     /// How many sockets there are; None where the kernel does not tell.
@@ -42,13 +45,13 @@ impl Census {
     }
 }
 
-fn counted(transport: Transport) -> Result<HashMap<SocketAddr, usize>, Errno> {
+fn counted(families: &BTreeSet<u8>, transport: Transport) -> Result<HashMap<SocketAddr, usize>, Errno> {
     let (protocol, states) = match transport {
         Transport::Tcp => (IPPROTO_TCP, 1 << LISTEN),
         Transport::Udp => (IPPROTO_UDP, u32::MAX),
     };
     let (diag, mut table) = (Diag::open()?, HashMap::new());
-    for family in [AF_INET, AF_INET6] {
+    for &family in families {
         diag.dump(&question(family, protocol, states), |body| {
             // struct inet_diag_sockid stands behind four bytes.
             let Some(bytes) = body.get(4..52).and_then(|bytes| <[u8; 48]>::try_from(bytes).ok()) else { return };
