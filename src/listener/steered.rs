@@ -5,14 +5,13 @@
 use super::error::{During, Fault};
 use super::found::found;
 use super::group::Group;
-use super::hushed::Hushed;
 use super::inet::{Place, Transport};
 use super::left::Left;
 use super::options::begin_to_listen;
 use super::program::Steering;
 use super::programs::Programs;
 use crate::plan::SocketOptions;
-use crate::sys::socket::{listens, set_nonblocking};
+use crate::sys::socket::{hear, hush, listens, set_nonblocking};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, SockaddrStorage, bind, setsockopt, shutdown, sockopt};
@@ -219,20 +218,28 @@ impl Steered {
     /// Ends listening on a generation's seat: an accept(2) that waits there returns. Datagram sockets have no such call,
     /// and a read that returns nothing for ever would only surprise their readers: they are left alone.
     ///
-    /// Between the call and the new program the active one may not be where the program says; the others are hushed then.
+    /// The last member moves into the hole. Where that is one the program names, the kernel would choose any member by a
+    /// hash (reuseport_select_sock) until the program is replaced: one whose copy has stopped accepting, or a stranger. So
+    /// the program names the hole before it is one. The seat drops SYNs then; their clients send them again a second later.
     pub(super) fn shut(&mut self, owner: GenerationId) {
         if self.place.transport == Transport::Udp {
             return;
         }
         self.forget_closed();
-        if let Some(seat) = self.seat(owner) {
-            let misled = self.group.misled(self.active, owner);
-            let others = self.seats.iter().filter(|seat| misled && ![owner, self.active].contains(&seat.owner));
-            let hushed = Hushed::all(others.map(|seat| seat.socket.as_fd()));
-            shutdown(seat.as_raw_fd(), Shutdown::Both).ok();
-            self.group.leave(owner);
-            self.attach().ok();
-            hushed.end();
+        let Some(at) = self.seats.iter().position(|seat| seat.owner == owner) else { return };
+        let mut after = self.group.clone();
+        after.leave(owner);
+        let named = [Some(self.active), self.probe.map(|(_, to)| to)];
+        let misled = named.into_iter().flatten().any(|who| self.group.misled(who, owner));
+        let hushed = misled && hush(self.seats[at].socket.as_fd());
+        if hushed {
+            self.put(self.wanted(&after)).ok();
+        }
+        shutdown(self.seats[at].socket.as_raw_fd(), Shutdown::Both).ok();
+        self.group = after;
+        self.attach().ok();
+        if hushed {
+            hear(self.seats[at].socket.as_fd());
         }
     }
 
@@ -266,10 +273,18 @@ impl Steered {
 
     /// Puts the program on the group that says what is wanted now, unless it is there already.
     fn attach(&mut self) -> Result<(), Errno> {
-        let everybody = self.group.index(self.active).unwrap_or(0);
-        let probe = self.probe.and_then(|(client, to)| Some((client, self.group.index(to)?)));
+        self.put(self.wanted(&self.group))
+    }
+
+    /// What the program is to do in a group of this order.
+    fn wanted(&self, group: &Group<GenerationId>) -> Steering {
+        let everybody = group.index(self.active).unwrap_or(0);
+        let probe = self.probe.and_then(|(client, to)| Some((client, group.index(to)?)));
         let probe = probe.filter(|(_, member)| *member != everybody);
-        let wanted = Steering { everybody: vec![everybody], sticky: false, probe };
+        Steering { everybody: vec![everybody], sticky: false, probe }
+    }
+
+    fn put(&mut self, wanted: Steering) -> Result<(), Errno> {
         if self.attached.as_ref() == Some(&wanted) {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::sys::socket::listens;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn clients_wait_before_the_first_generation_has_its_seat() {
@@ -185,6 +186,31 @@ fn a_stranger_with_the_flag_gets_nothing() {
     listeners.make_seats(GenerationId(4)).unwrap();
     listeners.steer(GenerationId(4));
     goes_to(&listeners, at, GenerationId(4), &[THREE]);
+}
+
+#[test]
+fn a_stranger_gets_nothing_while_seats_are_shut_either() {
+    let mut listeners = open(tcp("127.0.0.1:0"), &[ONE]);
+    let at = address(&listeners);
+    let strangers = [open_beside(at), open_beside(at)];
+    let end = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !end.load(Ordering::SeqCst) {
+                    // Refused or reset where its seat is shut before anybody takes it: nobody does here.
+                    drop(TcpStream::connect(at));
+                }
+            });
+        }
+        for generation in (2..=100).map(GenerationId) {
+            listeners.make_seats(generation).unwrap();
+            listeners.steer(generation);
+            listeners.release(GenerationId(generation.0 - 1));
+        }
+        end.store(true, Ordering::SeqCst);
+    });
+    assert!(strangers.iter().all(|stranger| !waits(stranger.as_fd(), 0)));
 }
 
 #[test]
