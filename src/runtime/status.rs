@@ -5,7 +5,7 @@ use super::{Runtime, clock};
 use crate::control::{GenerationStatus, LastStart, ListenerStatus, Status};
 use crate::notice::Notice;
 use crate::supervisor::{Generation, State};
-use crate::words::{Failure, GenerationId, Moment};
+use crate::words::{Failure, GenerationId, Moment, version};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Runtime {
             generations,
             name: self.plan.name.clone(),
             pid: std::process::id(),
-            endless: env!("CARGO_PKG_VERSION").to_owned(),
+            endless: version().to_owned(),
             command: self.plan.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
             state: self.state().to_owned(),
             uptime_ms: millis(now.since(self.began)),

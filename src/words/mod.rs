@@ -19,6 +19,13 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
+/// The version of this endless. In whatever way it is compiled, the words stay together in the program: the tests of upgrades
+/// change them there.
+#[must_use]
+pub fn version() -> &'static str {
+    std::hint::black_box(env!("CARGO_PKG_VERSION"))
+}
+
 /// One start of the target, numbered from 1. Every attempt takes a number, failed ones too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GenerationId(pub u32);

@@ -12,6 +12,7 @@ use crate::runtime::signals::Signals;
 use crate::runtime::{Runtime, requests};
 use crate::supervisor::Event;
 use crate::sys::{carried, signals};
+use crate::words::version;
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
@@ -51,7 +52,7 @@ pub fn resume(text: &[u8]) -> Result<Runtime> {
     plans.descriptors(&plan).for_each(carried::leave);
     let mut runtime = runtime(plan, plans, values).context("signals")?;
     carried::finish();
-    runtime.tell(&Notice::Upgraded { from: before, to: env!("CARGO_PKG_VERSION").to_owned() });
+    runtime.tell(&Notice::Upgraded { from: before, to: version().to_owned() });
     runtime.events.push_back(Event::Upgraded(Ok(())));
     runtime.watch_as_planned();
     // What ended meanwhile is found here; the signal that said so may have been thrown away.

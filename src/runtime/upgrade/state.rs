@@ -22,7 +22,7 @@ use crate::report::{Pids, Reporter};
 use crate::runtime::Runtime;
 use crate::spawn::Inherited;
 use crate::supervisor::Supervisor;
-use crate::words::{GenerationId, Moment};
+use crate::words::{GenerationId, Moment, version};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -60,7 +60,7 @@ macro_rules! state {
 
         /// Writes it all.
         pub(super) fn write($runtime: &Runtime) -> std::io::Result<Vec<u8>> {
-            let head = Head { format: FORMAT, version: env!("CARGO_PKG_VERSION").to_owned() };
+            let head = Head { format: FORMAT, version: version().to_owned() };
             let values = LeavingValues { $($field: &$value,)* };
             Ok(serde_json::to_vec(&Leaving { head, values })?)
         }
