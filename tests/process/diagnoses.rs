@@ -106,7 +106,7 @@ fn one_that_says_ready_and_takes_nobody_is_told_about() {
     several.ready(1);
     let _first = TcpStream::connect(several.address(0)).unwrap();
     several.restart(2);
-    several.signal(Signal::SIGSTOP);
+    several.freeze();
     let _clients: Vec<_> = (1..6).map(|at| TcpStream::connect(several.address(at)).unwrap()).collect();
     several.signal(Signal::SIGCONT);
     let [a, b, c, d] = [1, 2, 3, 4].map(|at| several.address(at));

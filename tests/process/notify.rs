@@ -2,7 +2,7 @@
 
 use crate::support::{Endless, endless, processes, until};
 use nix::fcntl::AT_FDCWD;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::sys::stat::{UtimensatFlags, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::geteuid;
@@ -295,7 +295,7 @@ fn two_signals_that_are_pending_together_are_told_apart() {
         "parent=INT",
     ]);
     let first = endless.ready(1);
-    kill(endless.pid(), Signal::SIGSTOP).unwrap();
+    endless.freeze();
     endless.touch("go");
     endless.wait("sends INT to");
     // The copy's INT and the operator's TERM wait together.

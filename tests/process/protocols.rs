@@ -154,7 +154,7 @@ fn a_word_that_was_lost_behind_another_ones_is_no_end_of_a_restart() {
     endless.signal(Signal::SIGHUP);
     endless.wait_with(&["target 2 ", "waits for"]);
     // What it is sent now waits, and of each signal only the first.
-    endless.signal(Signal::SIGSTOP);
+    endless.freeze();
     endless.touch("late");
     until("generation 1 has sent it once more", || endless.file("sent").exists().then_some(()));
     endless.touch("go");

@@ -333,6 +333,14 @@ impl Endless {
         kill(self.pid, signal).unwrap();
     }
 
+    /// Stops it until SIGCONT. It may still run when kill(2) has returned, and is sent nothing before it does not.
+    #[track_caller]
+    pub fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        let stopped = || processes::status(self.pid, "State").is_some_and(|state| state.starts_with('T'));
+        until("endless is stopped", || stopped().then_some(()));
+    }
+
     /// Restarts and waits until that generation is ready. Returns its pid.
     #[track_caller]
     pub fn restart(&self, generation: u32) -> Pid {
