@@ -75,6 +75,7 @@ const LISTENERS: &[Wrong] = &[
     (&["-l", ":1", "--pass", "goagain,endless"], "--pass goagain,endless", "endless by SIGTERM", "--stop-signal QUIT"),
     (&["-l", ":1", "-l", ":2", "--pass", "goagain"], "--pass goagain", "exactly one listener, and there are 2", "one"),
     (&["-l", "/run/x", "--pass", "endless"], "--pass endless", "TCP listeners only, and --listen /run/x", "systemd"),
+    (&["-l", "udp:1", "--pass", "goagain"], "--pass goagain", "TCP and Unix stream listeners only", "systemd"),
     (&["-l", "udp:1", "--pass", "grace"], "--pass grace", "TCP and Unix stream listeners only", "systemd"),
     (&["-l", ":1,fd=9", "--pass", "overseer"], "--pass overseer", "from 3 on without a gap", "fd=N"),
     (

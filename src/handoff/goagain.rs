@@ -11,7 +11,6 @@ pub(super) fn variables(facts: &Facts<'_>) -> Vec<Variable> {
     let (Some(number), Some(held)) = (facts.numbers.first(), facts.held.first()) else { return Vec::new() };
     let kind = match held.address {
         BoundAddress::Tcp(_) => "tcp",
-        BoundAddress::Udp(_) => "udp",
         _ => "unix",
     };
     let mut name = OsString::from(kind);

@@ -93,7 +93,10 @@ fn protocols(text: &str) -> Result<Vec<Protocol>, Fault> {
 fn suits(protocol: Protocol, args: &Args, listeners: &[ListenerSpec]) -> Result<(), Fault> {
     match protocol {
         Protocol::Stdin => refuse_stdin(args, listeners)?,
-        Protocol::Goagain => one_listener(protocol, listeners)?,
+        Protocol::Goagain => {
+            one_listener(protocol, listeners)?;
+            refuse_kinds(protocol, listeners, "TCP and Unix stream", is_stream)?;
+        }
         Protocol::Endless => refuse_kinds(protocol, listeners, "TCP", is_tcp)?,
         Protocol::EndlessJson | Protocol::Grace | Protocol::Overseer => {
             refuse_kinds(protocol, listeners, "TCP and Unix stream", is_stream)?;
