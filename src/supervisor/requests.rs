@@ -4,6 +4,10 @@ use super::{Action, HookContext, HookRun, Outcome, Request, State, Supervisor, W
 use crate::notice::Notice;
 use crate::words::{Failure, GenerationId, HookPoint, Moment, Sig};
 
+/// What a `post:` hook of a signal is told when all is well.
+const DONE: &str = "done";
+const NOTHING_RETIRES: &str = "nothing is retiring";
+
 impl Supervisor {
     pub(super) fn request(&mut self, now: Moment, request: Request) {
         match request.what {
@@ -52,14 +56,15 @@ impl Supervisor {
             What::Forward(signal) => self.forward(request, signal),
             What::Hammer => {
                 let hammered = self.hammer_retiring();
-                self.done(request, hammered);
+                let reason = if hammered.is_empty() { NOTHING_RETIRES } else { DONE };
+                self.done(request, hammered, reason);
             }
-            _ => self.done(request, Vec::new()),
+            _ => self.done(request, Vec::new(), DONE),
         }
     }
 
-    fn done(&mut self, request: Request, hammered: Vec<GenerationId>) {
-        self.after_signals(std::slice::from_ref(&request), "done");
+    fn done(&mut self, request: Request, hammered: Vec<GenerationId>, reason: &str) {
+        self.after_signals(std::slice::from_ref(&request), reason);
         self.answer_when_gone(request, hammered, Outcome::Done(self.active));
     }
 
@@ -67,7 +72,7 @@ impl Supervisor {
         let killed = |id: &GenerationId| self.generations.get(id).is_none_or(|one| one.state == State::Killed);
         if let Some(active) = self.active.filter(|id| !killed(id)) {
             self.out.push(Action::Forward(active, signal));
-            return self.done(request, Vec::new());
+            return self.done(request, Vec::new(), DONE);
         }
         let failure = Failure::NothingServes;
         self.report(Notice::Refused { what: request.what.name(), why: failure.to_string() });
@@ -78,7 +83,7 @@ impl Supervisor {
     fn hammer_retiring(&mut self) -> Vec<GenerationId> {
         let retiring: Vec<_> = self.generations.values().filter(|one| one.retiring()).map(|one| one.id).collect();
         if retiring.is_empty() {
-            self.report(Notice::Refused { what: "hammer", why: "nothing is retiring".to_owned() });
+            self.report(Notice::Refused { what: "hammer", why: NOTHING_RETIRES.to_owned() });
         }
         for id in &retiring {
             self.hammer(*id);

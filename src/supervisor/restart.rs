@@ -38,6 +38,7 @@ pub(super) enum Stage {
 impl Supervisor {
     pub(super) fn restart_asked(&mut self, now: Moment, request: Request) {
         if self.shutdown.is_some() {
+            self.report(Notice::Refused { what: "restart", why: Failure::Stopping.to_string() });
             return self.answer(vec![request], &Outcome::Failed(Failure::Stopping));
         }
         let room = self.room_at().is_none_or(|at| at <= now);

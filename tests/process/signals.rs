@@ -22,16 +22,19 @@ fn three_signals_stop_it() {
 
 #[test]
 fn usr2_hammers_what_retires_and_nothing_else() {
-    let mut endless = endless("-l 127.0.0.1:0 --probation 0 --hammer never").start(&["1:ignore=TERM"]);
+    let setup = endless("-l 127.0.0.1:0 --probation 0 --hammer never");
+    let mut endless = setup.option("--hook", "post:USR2=echo hook: $ENDLESS_REASON").start(&["1:ignore=TERM"]);
     let first = endless.ready(1);
     endless.signal(Signal::SIGUSR2);
     endless.wait("hammer not carried out: nothing is retiring");
+    endless.wait("hook: nothing is retiring");
     assert_eq!(endless.ask(), (1, first));
     let second = endless.restart(2);
     endless.wait_with(&["target 1 ", "got SIGTERM"]);
     endless.signal(Signal::SIGUSR2);
     endless.wait(&format!("[STOP - Hammer Time] Forcefully shutting down generation 1 (pid {first})"));
     endless.wait("generation 1 is gone");
+    endless.wait("hook: done");
     assert_eq!(endless.ask(), (2, second));
     assert_eq!(endless.stop(), 0);
 }

@@ -60,6 +60,7 @@ fn a_restart_during_a_stop_is_refused() {
     endless.signal(Signal::SIGTERM);
     endless.wait("got SIGTERM");
     endless.signal(Signal::SIGHUP);
+    endless.wait("restart not carried out: endless is stopping");
     assert_eq!(endless.ended_clean(), 137);
     assert_eq!(endless.count("starting generation"), 1);
 }
