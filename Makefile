@@ -40,10 +40,10 @@ unmodified:
 unmodified-hard:
 	cargo test --release --test unmodified -- --ignored --nocapture --test-threads 1
 
-# make flaky TEST=restart RUNS=50: one test file again and again with both cores busy.
+# make flaky TEST=process RUNS=50 ONLY=drain::: one test file, or some of its tests, again and again with both cores busy.
 RUNS ?= 50
 flaky:
-	sh .ci/flaky $(TEST) $(RUNS)
+	sh .ci/flaky $(TEST) $(RUNS) $(ONLY)
 
 PREFIX ?= /usr/local
 install: build
