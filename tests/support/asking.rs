@@ -37,7 +37,9 @@ fn start(mut command: Command) -> Client {
     // Whoever runs the tests in the background has SIGINT ignored, and that is inherited.
     // SAFETY: signal(2) may be called between fork and exec (signal-safety(7)), and no handler of ours is named.
     unsafe { command.pre_exec(|| Ok(signal(Signal::SIGINT, SigHandler::SigDfl).map(drop)?)) };
-    Client { child: command.spawn().unwrap(), began: Instant::now() }
+    // Before it is started: by the time spawn() returns it may have run for a while.
+    let began = Instant::now();
+    Client { child: command.spawn().unwrap(), began }
 }
 
 impl Client {
