@@ -9,6 +9,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
+/// How often a tree that grows is looked at.
+const LOOKS: usize = 4;
+
 impl Tree {
     /// Every socket the tree's processes have open, as often as it is open. Some microseconds a descriptor. Processes that
     /// may not be looked into (ptrace(2): another user's, without the privilege) are left out.
@@ -20,13 +23,23 @@ impl Tree {
         found
     }
 
-    /// The numbers of all sockets the tree's processes have open. None when one of them does not show its own, or when the
-    /// main process is about to end: it has closed everything a while before endless is told.
+    /// The numbers of all sockets the tree's processes have open. None when one of them does not show its own, when the main
+    /// process is about to end (it has closed everything a while before endless is told), or when there are new processes at
+    /// each look.
     pub fn open_sockets(&mut self) -> Option<HashSet<u64>> {
-        let sockets = open_sockets(&self.members(&ProcessTable::read()))?;
-        // What was closed because it ends has been closed since it began to.
-        let main = ProcessEntry::read(self.main()).filter(|_| self.main_is_ours());
-        main.is_none_or(|main| main.living && !main.exiting).then_some(sockets)
+        let mut members = self.members(&ProcessTable::read());
+        for _look in 0..LOOKS {
+            let sockets = open_sockets(&members)?;
+            let now = self.members(&ProcessTable::read());
+            // A process that was started meanwhile may have what its parent has closed meanwhile.
+            if now.iter().all(|member| members.contains(member)) {
+                // What was closed because it ends has been closed since it began to.
+                let main = ProcessEntry::read(self.main()).filter(|_| self.main_is_ours());
+                return main.is_none_or(|main| main.living && !main.exiting).then_some(sockets);
+            }
+            members = now;
+        }
+        None
     }
 }
 
@@ -66,8 +79,11 @@ pub(super) fn inode(target: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::signal::{Signal, kill};
     use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+    use std::io::{BufRead, BufReader};
     use std::os::fd::AsRawFd;
+    use std::os::unix::process::CommandExt;
 
     #[test]
     fn our_own_socket_is_found() {
@@ -91,6 +107,42 @@ mod tests {
         assert_eq!(tree.open_sockets(), None);
         child.wait().unwrap();
         assert!(tree.open_sockets().is_some_and(|sockets| sockets.is_empty()));
+    }
+
+    /// Each process passes the socket on to a child, closes it and stays.
+    const PASS_ON: &str = "import os, signal, socket, sys
+socket = socket.socket()
+print(os.fstat(socket.fileno()).st_ino, flush=True)
+for _ in range(150):
+  if os.fork():
+    socket.close()
+    signal.pause()
+print('done', flush=True)
+signal.pause()";
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a process that is none of endless' own")]
+    fn a_socket_that_is_passed_on_to_new_processes_is_never_taken_for_closed() {
+        let mut python = std::process::Command::new("python3");
+        python.args(["-c", PASS_ON]).stdout(std::process::Stdio::piped()).process_group(0);
+        let mut child = python.spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let inode: u64 = lines.next().unwrap().unwrap().parse().unwrap();
+        let done = std::thread::spawn(move || lines.next().unwrap().unwrap());
+        let main = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        let mut tree = Tree::new(main, crate::words::GenerationId(1));
+        let (mut looks, mut missed) = (0, 0);
+        loop {
+            let over = done.is_finished();
+            let open = tree.open_sockets();
+            (looks, missed) = (looks + 1, missed + usize::from(open.is_some_and(|open| !open.contains(&inode))));
+            if over {
+                break;
+            }
+        }
+        kill(Pid::from_raw(-main.as_raw()), Signal::SIGKILL).unwrap();
+        child.wait().unwrap();
+        assert_eq!((missed, done.join().unwrap().as_str()), (0, "done"), "of {looks}");
     }
 
     #[test]
