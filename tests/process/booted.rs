@@ -1,7 +1,7 @@
 //! A real systemd, booted in namespaces of its own, with the units of examples/systemd. Skipped where that may not be.
 
 use crate::support::client::{get, greeting};
-use crate::support::{ENDLESS, example, processes, until};
+use crate::support::{ENDLESS, copy_program, example, processes, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use std::fs::{self, Permissions};
@@ -57,7 +57,7 @@ impl Machine {
             fs::write(dir.path().join("units").join(name), text).unwrap();
         }
         for (file, name) in [(Path::new(ENDLESS), "endless"), (&example("target"), "app")] {
-            fs::copy(file, dir.path().join(name)).unwrap();
+            copy_program(file, &dir.path().join(name));
         }
         let Some(group) = cgroups.next().and_then(|line| line.split(' ').nth(1)).map(PathBuf::from) else {
             skipped("there is no cgroup2");

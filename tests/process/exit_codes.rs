@@ -1,9 +1,9 @@
 //! The exit status of endless, and that a first start that fails leaves nothing.
 
-use crate::support::{Endless, Setup, endless};
-use std::fs::{self, Permissions};
+use crate::support::{Endless, Setup, copy_program, endless, write_program};
+use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// It ended with this status, the address is free, and its directory is as it was.
@@ -52,16 +52,14 @@ fn a_first_start_that_is_not_ready_in_time_gives_125() {
 #[test]
 fn a_command_that_vanishes_before_the_first_start_gives_127() {
     let setup = listening().option("--hook", "begin=mv {dir}/server {dir}/kept");
-    fs::copy("/bin/sh", setup.dir().join("server")).unwrap();
+    copy_program(Path::new("/bin/sh"), &setup.dir().join("server"));
     ends_with(setup.start_command(&["{dir}/server"]), 127, 1);
 }
 
 #[test]
 fn a_command_that_cannot_be_executed_gives_126() {
     let setup = listening();
-    let program = setup.dir().join("server");
-    fs::write(&program, "\u{1}\u{2}\u{3}").unwrap();
-    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    write_program(&setup.dir().join("server"), "\u{1}\u{2}\u{3}", 0o755);
     ends_with(setup.start_command(&["{dir}/server"]), 126, 1);
 }
 

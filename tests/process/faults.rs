@@ -2,7 +2,7 @@
 
 use crate::support::client::{connect, request};
 use crate::support::load::{Kind, Load};
-use crate::support::{Endless, Setup, endless, example};
+use crate::support::{Endless, Setup, copy_program, endless, example, write_program};
 use nix::sys::signal::Signal;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -43,7 +43,7 @@ fn a_new_copy_that_exits_at_once_changes_nothing() {
 fn with_a_copy_of_the_target(options: &str) -> Endless {
     let setup: Setup = endless(options);
     let program = setup.dir().join("server");
-    fs::copy(example("target"), &program).unwrap();
+    copy_program(&example("target"), &program);
     setup.start_command(&["{dir}/server"])
 }
 
@@ -65,8 +65,7 @@ fn a_new_copy_of_no_known_format_changes_nothing() {
     endless.ready(1);
     let program = endless.file("server");
     fs::rename(&program, endless.file("kept")).unwrap();
-    fs::write(&program, "\u{1}\u{2}\u{3}").unwrap();
-    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    write_program(&program, "\u{1}\u{2}\u{3}", 0o755);
     fails(&endless, 2, &["cannot execute ", "server: Exec format error"]);
     fs::rename(endless.file("kept"), &program).unwrap();
     endless.restart(3);

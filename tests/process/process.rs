@@ -1,6 +1,6 @@
 //! The process a copy is: its directory, environment, identity, limits, signals.
 
-use crate::support::{Endless, Setup, endless, example, processes, until};
+use crate::support::{Endless, Setup, copy_program, endless, example, processes, until, write_program};
 use nix::unistd::{Pid, geteuid};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -45,8 +45,8 @@ fn a_link_that_moves_leads_the_next_generation_to_the_new_place() {
     for release in ["a", "b"] {
         let dir = setup.dir().join(release);
         fs::create_dir(&dir).unwrap();
-        fs::write(dir.join("server"), format!("#!/bin/sh\nexec '{target}' print=release-{release} cwd\n")).unwrap();
-        fs::set_permissions(dir.join("server"), fs::Permissions::from_mode(0o755)).unwrap();
+        let script = format!("#!/bin/sh\nexec '{target}' print=release-{release} cwd\n");
+        write_program(&dir.join("server"), script, 0o755);
     }
     let current = setup.dir().join("current");
     point(&current, "a");
@@ -114,7 +114,7 @@ fn a_user_without_privileges_runs_the_target_and_can_say_ready() {
     fs::create_dir(&runtime).unwrap();
     fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).unwrap();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::copy(example("target"), dir.join("target")).unwrap();
+    copy_program(&example("target"), &dir.join("target"));
     let mut endless =
         setup.env("XDG_RUNTIME_DIR", runtime.to_str().unwrap()).start_command(&["{dir}/target", "notify"]);
     for generation in 1..=2 {

@@ -4,14 +4,14 @@ use crate::capture::free_port;
 use crate::listeners::listening;
 use crate::support::client::get;
 use crate::support::load::{Kind, Load};
-use crate::support::{ENDLESS, Endless, Setup, example, processes, until};
+use crate::support::{ENDLESS, Endless, Setup, example, processes, until, write_program};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::BufRead;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::thread;
@@ -26,8 +26,7 @@ fn two_builds(path: &Path) {
     let other = OTHER.get_or_init(|| {
         let other = Path::new(ENDLESS).with_file_name("endless-of-another-version");
         let fresh = other.with_extension(std::process::id().to_string());
-        fs::write(&fresh, of_another_version(&fs::read(ENDLESS).unwrap())).unwrap();
-        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&fresh, of_another_version(&fs::read(ENDLESS).unwrap()), 0o755);
         fs::rename(&fresh, &other).unwrap();
         other
     });
@@ -62,8 +61,7 @@ fn install(endless: &Endless, build: &str) {
 fn install_script(endless: &Endless, text: &str, mode: u32) {
     let script = endless.file("script");
     let _ = fs::remove_file(&script);
-    fs::write(&script, text).unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(mode)).unwrap();
+    write_program(&script, text, mode);
     install(endless, "script");
 }
 

@@ -1,12 +1,12 @@
 //! `--watch`: what changes, however it does, brings one restart; what is ignored brings none.
 
-use crate::support::{Endless, Setup, endless, example, until};
+use crate::support::{Endless, Setup, endless, example, until, write_program};
 use crate::upgrade;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -16,8 +16,7 @@ const START: &str = "-l 127.0.0.1:0 --probation 0";
 fn put_program(at: &Path, version: &str) {
     let text = format!("#!/bin/sh\nexec {} env=LISTEN_FDS # {version}\n", example("target").display());
     let fresh = at.with_extension("fresh");
-    fs::write(&fresh, text).unwrap();
-    fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&fresh, text, 0o755);
     fs::rename(&fresh, at).unwrap();
 }
 

@@ -57,6 +57,24 @@ pub fn example(name: &str) -> PathBuf {
     Path::new(ENDLESS).with_file_name("examples").join(name)
 }
 
+/// Writes a program, by a process of its own: what is open for writing cannot be executed (ETXTBSY, execve(2)), and a child
+/// that another thread has just forked would have a descriptor of ours for a while.
+#[track_caller]
+pub fn write_program(path: &Path, content: impl AsRef<[u8]>, mode: u32) {
+    let mut write = Command::new("sh");
+    write.args(["-c", "cat >\"$0\" && chmod \"$1\" \"$0\""]).arg(path).arg(format!("{mode:o}"));
+    let mut write = write.stdin(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut write.stdin.take().unwrap(), content.as_ref()).unwrap();
+    assert!(write.wait().unwrap().success(), "{} cannot be written", path.display());
+}
+
+/// Copies a program, for the same reason by a process of its own.
+#[track_caller]
+pub fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(copied.success(), "{} cannot be copied", from.display());
+}
+
 /// Asks until there is an answer, or fails at the deadline.
 #[track_caller]
 pub fn until<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
