@@ -175,7 +175,7 @@ fn unseen(dir: &Path, way: &str) -> Option<String> {
 fn sockets_that_pass_the_filter_are_named_when_the_next_copy_fails() {
     for way in ["uring", "i386"] {
         let port = crate::capture::free_port();
-        let setup = endless("--ready delay=200ms");
+        let setup = endless("--ready delay=2s");
         let Some(program) = unseen(setup.dir(), way) else { continue };
         let mut endless = setup.start_command(&[&program, way, &port]);
         endless.ready(1);

@@ -89,7 +89,7 @@ fn a_path_that_is_no_socket_is_never_touched() {
 
 #[test]
 fn a_path_the_old_copy_unlinks_after_the_new_one_serves_is_put_back() {
-    let mut endless = endless("-l {dir}/s --probation 0 --capture never").start(&["unlink={dir}/s"]);
+    let mut endless = endless("-l {dir}/s --probation 0 --capture never").start(&["1:unlink={dir}/s"]);
     endless.ready(1);
     endless.restart(2);
     endless.wait("generation 1 is gone");
