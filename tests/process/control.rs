@@ -24,7 +24,7 @@ fn a_good_restart_exits_with_0_when_the_new_copy_serves() {
     assert_eq!((said.code, said.out.as_str()), (0, "target: generation 3 serves\n"), "{said:?}");
     let said = endless.order("restart --drained");
     assert_eq!(said.code, 0, "{said:?}");
-    assert_eq!(endless.count("is gone"), 3);
+    endless.wait_count("is gone", 3);
     let generations = endless.status()["generations"].as_array().unwrap().len();
     assert_eq!(generations, 1);
     let said = endless.order("stop");
