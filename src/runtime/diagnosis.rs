@@ -4,7 +4,7 @@ use super::{Runtime, in_use};
 use crate::listener::listening_ports;
 use crate::notice::{Notice, Trouble, Unseen};
 use crate::plan::{Capture, Plan, Protocol, presets};
-use crate::spawn::{self, ProcessEntry, ProcessTable};
+use crate::spawn::{ProcessEntry, ProcessTable};
 use crate::words::{Exit, GenerationId, Moment};
 use nix::sys::stat::fstat;
 use nix::unistd::Pid;
@@ -82,9 +82,9 @@ impl Runtime {
     /// The active copy listens on a port at a socket that is not known here.
     fn bound_unseen(&mut self, captured: bool) -> Option<Trouble> {
         let active = self.supervisor.active()?;
-        let members = self.copies.get_mut(&active)?.tree.members(&ProcessTable::read());
+        let open = self.copies.get_mut(&active)?.tree.open_sockets()?;
         let known: Vec<u16> = self.listeners.addresses().filter_map(|one| Some(one.address.inet()?.port())).collect();
-        let ports = listening_ports(&spawn::open_sockets(&members)?);
+        let ports = listening_ports(&open);
         let port = ports.into_iter().find(|port| !known.contains(port))?;
         let why = match captured {
             _ if self.plan.capture == Capture::Never => Unseen::NotAsked,

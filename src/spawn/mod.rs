@@ -22,7 +22,6 @@ pub use exec::exec;
 pub use launch::{Launch, LaunchError, Launched, launch, launch_shell};
 pub use reap::reap_all;
 pub use report::read_report;
-pub use sockets::open_sockets;
 pub use table::{ProcessEntry, ProcessTable};
 pub use tree::{Member, Refused, Tree};
 

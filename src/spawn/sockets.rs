@@ -44,8 +44,7 @@ impl Tree {
 }
 
 /// The numbers of all sockets that these processes have open; None when one of them does not show its own.
-#[must_use]
-pub fn open_sockets(members: &[Member]) -> Option<HashSet<u64>> {
+fn open_sockets(members: &[Member]) -> Option<HashSet<u64>> {
     let mut sockets = Vec::new();
     members.iter().all(|member| of_process(member.pid, &mut sockets)).then_some(())?;
     Some(sockets.into_iter().map(|open| u64::from(open.inode)).collect())
