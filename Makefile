@@ -40,7 +40,8 @@ unmodified:
 unmodified-hard:
 	cargo test --release --test unmodified -- --ignored --nocapture --test-threads 1
 
-# make flaky TEST=process RUNS=50 ONLY=drain::: one test file, or some of its tests, again and again with both cores busy.
+# One test file, or those of its tests with ONLY in their names, again and again with both cores busy:
+# make flaky TEST=process RUNS=50 ONLY=drain::
 RUNS ?= 50
 flaky:
 	sh .ci/flaky $(TEST) $(RUNS) $(ONLY)
