@@ -3,6 +3,7 @@
 use crate::plan::Rlimit;
 use nix::libc;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+use std::os::fd::RawFd;
 
 /// Descriptors beside the seats: the log, pipes, the notify sockets, probes.
 const ASIDE: u64 = 64;
@@ -17,6 +18,15 @@ pub fn raise_file_limit() -> Rlimit {
     }
     let finite = |limit| (limit != RLIM_INFINITY).then_some(limit);
     Rlimit { resource: libc::RLIMIT_NOFILE, soft: finite(soft), hard: finite(hard) }
+}
+
+/// Whether a process that starts with these descriptors, each number once, and with 0, 1 and 2 could open nothing more:
+/// a new one gets the lowest free number, which must be below the soft limit (RLIMIT_NOFILE, getrlimit(2); None is unlimited).
+#[must_use]
+pub fn leaves_none(numbers: impl Iterator<Item = RawFd>, soft: Option<u64>) -> bool {
+    let Some(soft) = soft else { return false };
+    let handed = numbers.filter(|number| u64::try_from(*number).is_ok_and(|number| (3..soft).contains(&number)));
+    handed.count() as u64 + 3 >= soft
 }
 
 /// The hard limit of open files.
@@ -39,6 +49,17 @@ mod tests {
         assert!(room_for_seats(10_000, 20_064));
         assert!(room_for_seats(1, 1024));
         assert!(room_for_seats(10_000, RLIM_INFINITY));
+    }
+
+    #[test]
+    fn whether_a_copy_can_open_anything_depends_on_the_lowest_free_number() {
+        assert!(leaves_none(3..1024, Some(1024)));
+        assert!(leaves_none(3..10_003, Some(1024)));
+        assert!(!leaves_none(3..1023, Some(1024)));
+        assert!(!leaves_none(4..1024, Some(1024)), "3 is free");
+        assert!(!leaves_none([1, 2, 3].into_iter(), Some(5)), "1 and 2 are not counted twice");
+        assert!(leaves_none(0..3, Some(3)));
+        assert!(!leaves_none(3..10_003, None));
     }
 
     #[test]

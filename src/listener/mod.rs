@@ -61,7 +61,7 @@ pub use error::{BindError, Fault, Holder, Problem, SeatError};
 pub use holder::listening_ports;
 pub use inet::has_ipv6;
 pub use inherited::{Inherited, inherited};
-pub use limit::raise_file_limit;
+pub use limit::{leaves_none, raise_file_limit};
 pub use listeners::Listeners;
 pub use probe::{Probe, ProbeState};
 pub use substitute::Theirs;

@@ -10,10 +10,12 @@ use super::exec_check::ExecCheck;
 use super::image::Variables;
 use super::notify::NotifySocket;
 use super::readiness::{Known, Watch};
-use crate::notice::Notice;
+use crate::listener::leaves_none;
+use crate::notice::{Level, Notice};
 use crate::spawn::{self, Launch, LaunchError, Tree};
 use crate::supervisor::{Event, Seats};
 use crate::words::{Failure, GenerationId};
+use nix::libc::RLIMIT_NOFILE;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::path::Path;
 
@@ -73,6 +75,7 @@ impl Runtime {
         fds.extend(self.fd_store.fds().zip(image.stored.iter().copied()));
         fds.extend(theirs.iter().map(|(end, number)| (end.as_fd(), *number)));
         fds.extend(output.iter().flat_map(|end| [(end.as_fd(), 1), (end.as_fd(), 2)]));
+        self.tell_of_full_table(generation, &fds);
         let launched = spawn::launch(&Launch {
             program: &image.program,
             argv: &image.argv,
@@ -94,6 +97,20 @@ impl Runtime {
         let tree = Tree::new(launched.pid, generation);
         let look_closer = (!self.plan.listeners.is_empty()).then(|| clock::now() + LOOK_AFTER);
         Ok(Copy { notify, channels, check, look_closer, ..Copy::new(generation, tree, launched.report) })
+    }
+
+    /// Says it when the copy will be able to open nothing: what it says itself seldom tells why.
+    fn tell_of_full_table(&self, generation: GenerationId, fds: &[(BorrowedFd<'_>, RawFd)]) {
+        let mut limits = self.file_limit.iter().chain(&self.plan.process.rlimits);
+        let soft = limits.rfind(|limit| limit.resource == RLIMIT_NOFILE).and_then(|limit| limit.soft);
+        if let Some(soft) = soft.filter(|_| leaves_none(fds.iter().map(|(_, number)| *number), soft)) {
+            let text = format!(
+                "generation {generation} can open nothing: it is handed {} descriptors, and its soft limit of open files is \
+                 {soft} (ulimit -n, LimitNOFILE=, --rlimit nofile=)",
+                fds.len()
+            );
+            self.tell(&Notice::Note { level: Level::Problem, text });
+        }
     }
 
     /// The variables about what only this copy has.

@@ -169,6 +169,15 @@ fn the_limit_of_open_files_is_raised_for_endless_and_given_back_to_the_target() 
 }
 
 #[test]
+fn a_copy_that_could_open_nothing_is_told_about() {
+    let setup = endless("-l a=127.0.0.1:0 -l b=127.0.0.1:0 --ready notify --rlimit nofile=5:64");
+    let mut endless = setup.start_command(&["sleep", "1000"]);
+    endless.wait("generation 1 can open nothing: it is handed 2 descriptors, and its soft limit of open files is 5 (");
+    // Here it cannot even open its libraries.
+    assert_eq!(endless.ended().code(), Some(127));
+}
+
+#[test]
 fn stdin_is_inherited_or_nothing() {
     for (option, expected) in [("", "input"), ("--stdin null", "/dev/null")] {
         let setup = after("echo hello >input; exec <input", &format!("--ready delay=0 {option}"));
