@@ -7,11 +7,12 @@ use super::carrier::{self, Carrier, is_mptcp};
 use super::group::Group;
 use super::hushed::Hushed;
 use super::inet::{Place, Transport};
+use super::left::{self, is_connected};
 use super::program::Steering;
 use crate::sys::socket::{listen, listens, steer};
 use crate::words::GenerationId;
 use nix::errno::Errno;
-use nix::sys::socket::{Shutdown, SockaddrStorage, bind, getpeername, getsockopt, setsockopt, shutdown, sockopt};
+use nix::sys::socket::{Shutdown, SockaddrStorage, bind, getsockopt, setsockopt, shutdown, sockopt};
 use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -134,8 +135,7 @@ impl Captured {
     /// Lets go of those datagram sockets of a generation that turned out to be clients: closed soon, or connected.
     pub(super) fn drop_clients(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
         if self.place.transport == Transport::Udp {
-            let connected = |number: &OwnedFd| getpeername::<SockaddrStorage>(number.as_raw_fd()).is_ok();
-            self.drop_all(|member| member.owner == owner && (connected(&member.socket) || !open(member.inode)));
+            self.drop_all(|member| member.owner == owner && (is_connected(&member.socket) || !open(member.inode)));
         }
     }
 
@@ -180,8 +180,7 @@ impl Captured {
         self.drop_all(|member| member.owner == owner && !member.waits && !open(member.inode));
     }
 
-    /// Closes some sockets. A datagram socket leaves the group when it is closed by its copy, too, which it is; to hush the
-    /// others meanwhile would lose datagrams.
+    /// Closes some sockets. Of datagram sockets the others are not hushed meanwhile, for that would lose datagrams.
     fn drop_all(&mut self, which: impl Fn(&Member) -> bool) {
         let numbers: Vec<u64> = self.members.iter().filter(|member| which(member)).map(|one| one.number).collect();
         if numbers.is_empty() {
@@ -198,8 +197,11 @@ impl Captured {
         for number in numbers {
             // The last one moves into the hole: until that is done nobody is sent to it, if there are others.
             self.attach_but(self.group.last()).ok();
-            self.members.retain(|member| member.number != number);
             self.group.leave(number);
+            let gone = self.members.extract_if(.., |member| member.number == number).last();
+            if let Some(gone) = gone.filter(|_| !self.members.is_empty()) {
+                left::close(gone.socket);
+            } // else it may have been left with endless (FDSTORE=1, sd_notify(3)), and serve the next copy.
         }
         self.attach().ok();
     }
@@ -214,8 +216,7 @@ impl Captured {
         }
     }
 
-    /// Gives a copy one of the sockets that wait for it: `put` puts it in place of the one it is about to bind. None when
-    /// none waits.
+    /// Gives a copy a socket that waits for it: `put` puts it in place of the one it is about to bind. None: none waits.
     pub(super) fn hand_over(
         &mut self,
         owner: GenerationId,
@@ -265,8 +266,7 @@ impl Captured {
         own.into_iter().filter(|(waits, _)| !(*waits && asked_for)).map(|(_, index)| index).collect()
     }
 
-    /// Puts the program on the group that says what is wanted now, unless it is there already. Where the active
-    /// generation has no socket, its newest neighbour serves.
+    /// Puts the program wanted now on the group. Where the active generation has no socket, its newest neighbour serves.
     fn attach(&mut self) -> nix::Result<()> {
         self.attach_but(None)
     }

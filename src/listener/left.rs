@@ -8,8 +8,9 @@
 use super::group::Group;
 use crate::sys::socket::set_option;
 use nix::libc;
+use nix::sys::socket::{SockaddrStorage, getpeername};
 use serde::{Deserialize, Serialize};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// The index of a network interface that does not exist: sockets that were let go are bound to it.
 pub(super) const NOWHERE: i32 = i32::MAX;
@@ -44,12 +45,25 @@ impl<Who: Copy + PartialEq> Left<Who> {
         let Some(at) = self.0.iter().position(|left| !stays(left)) else { return false };
         let Socket { who, socket } = self.0.remove(at);
         if group.leave(who) {
-            // close(2) takes it out of the group first, and then out of the table where datagrams look for a socket: one
-            // that finds it there in between is lost (udp6_lib_lookup2 in the kernel). And it does nothing where a process
-            // that lives on has the socket, too. Bound to no interface it is out of both. Where that is refused (before
-            // Linux 5.7, or bound to another interface) it is only closed.
-            set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, NOWHERE).ok();
+            close(socket);
         }
         true
     }
+}
+
+/// Closes a datagram socket that nobody is sent to any more, so that it gets nothing though it is found.
+///
+/// close(2) takes it out of the group first, and then out of the table where datagrams look for a socket: one that finds it
+/// there in between is lost (udp6_lib_lookup2 in the kernel). And it does nothing where a process that lives on has the
+/// socket, too. Bound to no interface it is out of both. Where that is refused (before Linux 5.7, or bound to another
+/// interface) it is only closed, and so is one that is connected: it is a client's, who goes on.
+pub(super) fn close(socket: OwnedFd) {
+    if !is_connected(&socket) {
+        set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, NOWHERE).ok();
+    }
+}
+
+/// Whether a datagram socket has a peer (connect(2)): it is a client's, not a server's.
+pub(super) fn is_connected(socket: &OwnedFd) -> bool {
+    getpeername::<SockaddrStorage>(socket.as_raw_fd()).is_ok()
 }
