@@ -1,14 +1,12 @@
 //! How many sockets there really are at the addresses of the listeners: ours, and those of strangers that joined them.
 
-use super::connection::Id;
-use super::diag::{AF_INET, AF_INET6, DUMP, Diag, IPPROTO_TCP, LISTEN, SOCK_DIAG_BY_FAMILY, message};
+use super::diag::{AF_INET, AF_INET6, Diag};
 use super::inet::{Place, Transport};
 use super::left;
+use super::servers::{self, Server};
 use nix::errno::Errno;
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
-
-const IPPROTO_UDP: u8 = 17;
 
 /// With more listeners than this no census is taken: it would cost more than making their seats does.
 pub(super) const MOST: usize = 1000;
@@ -46,30 +44,16 @@ impl Census {
 }
 
 fn counted(families: &BTreeSet<u8>, transport: Transport) -> Result<HashMap<SocketAddr, usize>, Errno> {
-    let (protocol, states) = match transport {
-        Transport::Tcp => (IPPROTO_TCP, 1 << LISTEN),
-        Transport::Udp => (IPPROTO_UDP, u32::MAX),
-    };
     let (diag, mut table) = (Diag::open()?, HashMap::new());
     for &family in families {
-        diag.dump(&question(family, protocol, states), |body| {
-            // struct inet_diag_sockid stands behind four bytes.
-            let Some(bytes) = body.get(4..52).and_then(|bytes| <[u8; 48]>::try_from(bytes).ok()) else { return };
+        servers::each(&diag, family, transport, |Server { id, .. }| {
             // The interface: of those that were let go, and live on with somebody, none is in a group.
-            if bytes[36..40] != left::NOWHERE.to_ne_bytes() {
-                *table.entry(Id { family, bytes }.server()).or_insert(0) += 1;
+            if id.bytes[36..40] != left::NOWHERE.to_ne_bytes() {
+                *table.entry(id.server()).or_insert(0) += 1;
             }
         })?;
     }
     Ok(table)
-}
-
-/// `struct inet_diag_req_v2` for all sockets in these states.
-fn question(family: u8, protocol: u8, states: u32) -> Vec<u8> {
-    let mut body = vec![family, protocol, 0, 0];
-    body.extend(states.to_ne_bytes());
-    body.extend([0; 48]);
-    message(SOCK_DIAG_BY_FAMILY, DUMP, &body)
 }
 
 #[cfg(test)]

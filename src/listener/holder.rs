@@ -1,7 +1,10 @@
-//! Who holds a busy address: found through /proc, in the error path only.
+//! Who holds a busy address: found through the kernel's tables and /proc, where something went wrong only.
 
+use super::diag::{AF_INET, AF_INET6, Diag};
 use super::error::Holder;
 use super::inet::{Place, Transport};
+use super::servers;
+use nix::errno::Errno;
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,45 +12,57 @@ use std::io::{BufRead, BufReader};
 /// The state "listening" of a TCP socket in /proc/net/tcp (linux/net/tcp_states.h).
 const LISTENING: &str = "0A";
 
-/// One socket in such a table.
-#[derive(Debug, PartialEq)]
+/// A socket of a server.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
     port: u16,
-    listens: bool,
     inode: u64,
 }
 
 /// The processes that have a socket open that listens on this port, as far as this user may look (proc(5)).
 pub(super) fn of(place: Place) -> Vec<Holder> {
     let at_port = |entry: &Entry| entry.port == place.at.port();
-    let inodes = match place.transport {
-        Transport::Tcp => {
-            entries("tcp").filter(|entry| entry.listens).filter(at_port).map(|entry| entry.inode).collect()
-        }
-        Transport::Udp => entries("udp").filter(at_port).map(|entry| entry.inode).collect(),
-    };
+    let inodes = entries(place.transport).into_iter().filter(at_port).map(|entry| entry.inode).collect();
     processes_with(&inodes)
 }
 
 /// The TCP ports on which these sockets listen.
 #[must_use]
 pub fn listening_ports(sockets: &HashSet<u64>) -> BTreeSet<u16> {
-    entries("tcp").filter(|entry| entry.listens && sockets.contains(&entry.inode)).map(|entry| entry.port).collect()
+    let known = |entry: &Entry| sockets.contains(&entry.inode);
+    entries(Transport::Tcp).into_iter().filter(known).map(|entry| entry.port).collect()
 }
 
-/// The sockets of both families. Line by line: a busy machine has megabytes there, and memory that was needed once is kept.
-fn entries(protocol: &str) -> impl Iterator<Item = Entry> {
+/// The sockets of both families.
+fn entries(transport: Transport) -> Vec<Entry> {
+    asked(transport).unwrap_or_else(|_| read(transport))
+}
+
+fn asked(transport: Transport) -> Result<Vec<Entry>, Errno> {
+    let (diag, mut found) = (Diag::open()?, Vec::new());
+    for family in [AF_INET, AF_INET6] {
+        let add = |server: servers::Server| found.push(Entry { port: server.id.server().port(), inode: server.inode });
+        servers::each(&diag, family, transport, add)?;
+    }
+    Ok(found)
+}
+
+/// The same where the kernel does not tell. Line by line: a busy machine has megabytes there, and memory that was needed
+/// once is kept.
+fn read(transport: Transport) -> Vec<Entry> {
+    let protocol = if transport == Transport::Tcp { "tcp" } else { "udp" };
     let tables = ["", "6"].map(|family| fs::File::open(format!("/proc/net/{protocol}{family}")));
     let lines = tables.into_iter().flatten().flat_map(|table| BufReader::new(table).lines().map_while(Result::ok));
-    lines.filter_map(|line| entry(&line))
+    lines.filter_map(|line| entry(&line, transport)).collect()
 }
 
-/// Reads one line: `sl local_address rem_address st … uid timeout inode`. None for the headline.
-fn entry(line: &str) -> Option<Entry> {
+/// Reads one line: `sl local_address rem_address st … uid timeout inode`. None for the headline, and for a connection.
+fn entry(line: &str, transport: Transport) -> Option<Entry> {
     let mut fields = line.split_ascii_whitespace();
     let (_, port) = fields.nth(1)?.rsplit_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some(Entry { port, listens: fields.nth(1)? == LISTENING, inode: fields.nth(5)?.parse().ok()? })
+    let serves = fields.nth(1)? == LISTENING || transport == Transport::Udp;
+    Some(Entry { port, inode: fields.nth(5)?.parse().ok()? }).filter(|_| serves)
 }
 
 /// The processes that have a Unix socket of such a name open; an abstract name begins with `@`.
@@ -97,16 +112,33 @@ fn has_one_of(pid: i32, inodes: &HashSet<u64>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
 
     #[test]
-    fn a_line_of_the_table_gives_its_port_state_and_inode() {
+    fn a_line_of_the_table_gives_port_and_inode_of_a_server() {
         let line =
             "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0";
-        let read = |listens| Some(Entry { port: 8080, listens, inode: 4711 });
-        assert_eq!(entry(line), read(true));
-        assert_eq!(entry(&line.replace(" 0A ", " 01 ")), read(false));
-        assert_eq!(entry("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid"), None);
-        assert_eq!(entry("nonsense"), None);
+        let found = || Some(Entry { port: 8080, inode: 4711 });
+        assert_eq!(entry(line, Transport::Tcp), found());
+        assert_eq!(entry(&line.replace(" 0A ", " 01 "), Transport::Tcp), None);
+        assert_eq!(entry(&line.replace(" 0A ", " 07 "), Transport::Udp), found());
+        let headline = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid";
+        assert_eq!(entry(headline, Transport::Tcp), None);
+        assert_eq!(entry("nonsense", Transport::Tcp), None);
+    }
+
+    #[test]
+    fn the_kernel_tells_the_same_as_its_table_in_proc() {
+        for at in ["127.0.0.1:0", "[::1]:0"] {
+            let (tcp, udp) = (std::net::TcpListener::bind(at).unwrap(), std::net::UdpSocket::bind(at).unwrap());
+            let ports = [tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port()];
+            let inodes = [tcp.as_fd(), udp.as_fd()].map(|socket| nix::sys::stat::fstat(socket).unwrap().st_ino);
+            for (number, transport) in [Transport::Tcp, Transport::Udp].into_iter().enumerate() {
+                let ours = Entry { port: ports[number], inode: inodes[number] };
+                assert!(asked(transport).unwrap().contains(&ours), "{ours:?}");
+                assert!(read(transport).contains(&ours), "{ours:?}");
+            }
+        }
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod program;
 mod programs;
 mod queue;
 mod said;
+mod servers;
 mod shared;
 mod steered;
 mod substitute;
