@@ -3,6 +3,7 @@
 use super::bound::BoundAddress;
 use super::captured::Captured;
 use super::inet::{Place, Transport, local_address, transport_of};
+use super::left::is_connected;
 use super::listeners::Listeners;
 use super::port::{Listener, Port};
 use crate::notice::Notice;
@@ -52,13 +53,18 @@ impl Listeners {
         let place = Place { transport, at, any: false };
         let mut known = false;
         let shares = getsockopt(&socket, sockopt::ReusePort) == Ok(true);
+        let reuses = transport == Transport::Udp && getsockopt(&socket, sockopt::ReuseAddr) == Ok(true);
         if let Some(captured) = self.captured_at(place) {
+            // Its socket has become a client's, and this one is for the next. Who comes before it is bound is refused, so
+            // there is no time to look through its processes.
+            if reuses && !shares && has_clients_only(captured, generation) {
+                return (Verdict::GoOn, None);
+            }
             captured.drop_closed(generation, asker.open);
             if let Some(answer) = captured.hand_over(generation, |kept| replace(&socket, kept, asker)) {
                 return (Verdict::Answer(answer), None);
             }
             known = !captured.is_empty();
-            let reuses = transport == Transport::Udp && getsockopt(&socket, sockopt::ReuseAddr) == Ok(true);
             if captured.has(generation) && !shares {
                 return (if reuses { Verdict::GoOn } else { Verdict::Answer(Err(Errno::EADDRINUSE)) }, None);
             }
@@ -192,6 +198,11 @@ impl Listeners {
         let captured = Box::new(Captured::new(place, self.steered_to));
         self.place(Listener::captured(address(place), Port::Captured(captured)));
     }
+}
+
+/// Whether all of its datagram sockets are connected: they are its clients'.
+fn has_clients_only(captured: &Captured, generation: GenerationId) -> bool {
+    captured.has(generation) && captured.sockets(generation).all(|socket| is_connected(&socket))
 }
 
 /// Puts a socket a crashed copy left in place of the one its successor is about to bind, as blocking as that one is.

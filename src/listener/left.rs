@@ -64,6 +64,6 @@ pub(super) fn close(socket: OwnedFd) {
 }
 
 /// Whether a datagram socket has a peer (connect(2)): it is a client's, not a server's.
-pub(super) fn is_connected(socket: &OwnedFd) -> bool {
+pub(super) fn is_connected(socket: &impl AsRawFd) -> bool {
     getpeername::<SockaddrStorage>(socket.as_raw_fd()).is_ok()
 }

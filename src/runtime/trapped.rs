@@ -52,8 +52,9 @@ impl Runtime {
         let early = self.copies.get(&of).is_some_and(|copy| copy.watch.is_some());
         // Where the main process ends alone (--kill-mode process), what it leaves behind is left alone.
         let copy = RefCell::new(self.copies.get_mut(&of)?);
-        let (sockets, flags) = (OnceCell::new(), OnceCell::new());
-        let open = |inode| is_open(inode, &sockets, &copy);
+        let (own, sockets, flags) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        // Seldom is it not open in the process that calls.
+        let open = |inode| own.get_or_init(|| caller.sockets()).contains(&inode) || is_open(inode, &sockets, &copy);
         let flags = || *flags.get_or_init(|| caller.flags(number));
         let put = |socket: BorrowedFd<'_>| calls.put(call, socket, number, flags().contains(OFlag::O_CLOEXEC));
         let may_bind = |port| caller.may_bind(port);

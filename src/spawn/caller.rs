@@ -1,12 +1,13 @@
 //! The thread of a copy that waits in a trapped call: what it passed, and the descriptors of its process.
 
-use super::sockets::inode;
+use super::sockets::{inode, of_process};
 use crate::sys::process::{pidfd_getfd, pidfd_open};
 use crate::sys::socket::protocol_name;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlink};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
+use std::collections::HashSet;
 use std::ffi::{CString, OsString};
 use std::fs::{self, File};
 use std::io::IoSliceMut;
@@ -121,6 +122,14 @@ impl Caller {
     pub fn socket_number(&self, number: RawFd) -> Option<u64> {
         let target = readlink(self.link(number).as_c_str()).ok()?;
         inode(target.as_bytes()).map(u64::from)
+    }
+
+    /// The numbers of all sockets its process has open.
+    #[must_use]
+    pub fn sockets(&self) -> HashSet<u64> {
+        let mut found = Vec::new();
+        of_process(self.process, &mut found);
+        found.into_iter().map(|open| u64::from(open.inode)).collect()
     }
 
     /// What the kernel calls the protocol of the socket at a number of its process: `TCP`, `TCPv6`, `UDP`, `UNIX-STREAM`.

@@ -58,7 +58,7 @@ pub(super) fn holds_any(pid: Pid, sockets: &HashSet<u64>) -> bool {
 }
 
 /// False when the process does not show them.
-fn of_process(pid: Pid, found: &mut Vec<OpenSocket>) -> bool {
+pub(super) fn of_process(pid: Pid, found: &mut Vec<OpenSocket>) -> bool {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     for entry in entries.flatten() {
         let name = entry.file_name();

@@ -1,10 +1,8 @@
 //! Seats that leave their group while clients come without a pause.
 
 use super::*;
-use crate::listener::captured::Captured;
 use crate::listener::census::Census;
 use crate::listener::inet::{Place, Transport};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use std::net::UdpSocket;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
@@ -158,29 +156,6 @@ fn a_released_seat_for_datagrams_gets_none_though_a_process_that_lives_on_has_it
         listeners.steer(THREE);
     }
     assert!(!waits(kept.as_fd(), 0));
-}
-
-/// An address with a port that nobody has.
-fn free_address() -> SocketAddr {
-    // No other test has this address, so its ports are free again, and stay so.
-    UdpSocket::bind("127.45.0.1:0").unwrap().local_addr().unwrap()
-}
-
-#[test]
-fn a_captured_socket_for_datagrams_gets_none_after_its_release_though_a_process_that_lives_on_has_it() {
-    let at = free_address();
-    let mut captured = Captured::new(Place { transport: Transport::Udp, at, any: false }, ONE);
-    let theirs = [ONE, TWO].map(|generation| {
-        let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).unwrap();
-        let theirs = socket.try_clone().unwrap();
-        captured.bind(generation, socket, generation == ONE).unwrap();
-        theirs
-    });
-    captured.steer(TWO).unwrap();
-    captured.release(ONE);
-    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", at).unwrap();
-    assert!(waits(theirs[1].as_fd(), 1000));
-    assert!(!waits(theirs[0].as_fd(), 0));
 }
 
 /// A client that connects again and again, and sends the generation that served right before each time.

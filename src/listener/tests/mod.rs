@@ -1,5 +1,6 @@
 //! Tests with real sockets on loopback and in temporary directories.
 
+mod capturing;
 mod changing;
 mod draining;
 mod errors;

@@ -1,0 +1,57 @@
+//! Sockets that copies make and bind by themselves.
+
+use super::*;
+use crate::listener::captured::Captured;
+use crate::listener::inet::{Place, Transport};
+use nix::sys::socket::{AddressFamily, SockType, SockaddrStorage, connect, setsockopt, socket, sockopt};
+use std::net::UdpSocket;
+
+/// An address with a port that nobody has.
+fn free_address(ip: &str) -> SocketAddr {
+    // No other test has this address, so its ports are free again, and stay so.
+    UdpSocket::bind((ip, 0)).unwrap().local_addr().unwrap()
+}
+
+/// A copy's socket: endless' descriptor of it, and the copy's own.
+fn datagram_socket() -> (OwnedFd, OwnedFd) {
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).unwrap();
+    let theirs = socket.try_clone().unwrap();
+    (socket, theirs)
+}
+
+#[test]
+fn a_captured_socket_for_datagrams_gets_none_after_its_release_though_a_process_that_lives_on_has_it() {
+    let at = free_address("127.45.0.1");
+    let mut captured = Captured::new(Place { transport: Transport::Udp, at, any: false }, ONE);
+    let theirs = [ONE, TWO].map(|generation| {
+        let (socket, theirs) = datagram_socket();
+        captured.bind(generation, socket, generation == ONE).unwrap();
+        theirs
+    });
+    captured.steer(TWO).unwrap();
+    captured.release(ONE);
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", at).unwrap();
+    assert!(waits(theirs[1].as_fd(), 1000));
+    assert!(!waits(theirs[0].as_fd(), 0));
+}
+
+#[test]
+fn a_server_that_makes_a_socket_for_each_client_is_not_kept_waiting_at_the_next() {
+    let at = free_address("127.45.0.2");
+    let mut listeners = open(tcp("127.0.0.1:0"), &[ONE]);
+    let unasked = |_: u64| -> bool { panic!("to look through its processes takes too long") };
+    for early in [true, false, false] {
+        let asker = Asker { open: &unasked, early, may_bind: &|_| true, put: &|_| Ok(()) };
+        let (socket, theirs) = datagram_socket();
+        setsockopt(&theirs, sockopt::ReuseAddr, &true).unwrap();
+        match listeners.bind_asked(ONE, socket, at, asker).0 {
+            Verdict::Answer(answer) => assert_eq!((answer, early), (Ok(()), true)),
+            Verdict::GoOn => assert!(!early),
+        }
+        // Whoever comes first has this socket for himself.
+        if early {
+            let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+            connect(theirs.as_raw_fd(), &SockaddrStorage::from(client.local_addr().unwrap())).unwrap();
+        }
+    }
+}
