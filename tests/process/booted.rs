@@ -1,11 +1,11 @@
 //! A real systemd, booted in namespaces of its own, with the units of examples/systemd. Skipped where that may not be.
 
 use crate::support::client::{get, greeting};
-use crate::support::{ENDLESS, copy_program, example, processes, until};
+use crate::support::{ENDLESS, copy_program, example, free_address, processes, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use std::fs::{self, Permissions};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -151,10 +151,6 @@ fn unit(name: &str, at: SocketAddr, words: &str) -> String {
         .replace("-l :80", &format!("-l {at}"))
         .replace("ListenStream=80", &format!("ListenStream={at}"))
         .replace("--user nobody", "--log-file /run/here/log --probation 0")
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn generation(at: SocketAddr) -> u32 {

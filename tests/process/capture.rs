@@ -4,28 +4,13 @@ use crate::claimed::AT_A_PATH;
 use crate::support::client::{At, Loss, connect, get, greeting, request};
 use crate::support::load::{Kind, Load};
 use crate::support::talk::Talk;
-use crate::support::{Endless, Setup, endless, example, processes, until};
+use crate::support::{Endless, Setup, endless, example, free_port, processes, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::net::{TcpListener, UdpSocket};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
-
-/// A port nobody has, below those that the kernel gives to clients and to `:0`, so that nobody takes it before the target does.
-/// Every process of tests begins elsewhere.
-pub fn free_port() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let first = std::process::id().wrapping_mul(7919);
-    let mut ports = std::iter::repeat_with(|| {
-        let step = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
-        u16::try_from(10_000 + step % 20_000).unwrap()
-    });
-    let port = ports
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok());
-    port.unwrap().to_string()
-}
 
 /// Restarts under load from here to there; nothing may be lost.
 #[track_caller]

@@ -1,10 +1,10 @@
 //! Programs that bind an address of `--listen` by themselves: they get their seat there.
 
-use crate::capture::{free_port, kill_each, restarts_lose_nothing, restarts_lose_nothing_at};
+use crate::capture::{kill_each, restarts_lose_nothing, restarts_lose_nothing_at};
 use crate::confined::in_container_without;
 use crate::support::client::{get, greeting};
 use crate::support::load::{Kind, Load};
-use crate::support::{endless, example, processes};
+use crate::support::{endless, example, free_port, processes};
 use nix::libc;
 use nix::unistd::geteuid;
 use std::os::unix::fs::PermissionsExt;

@@ -2,7 +2,7 @@
 
 use crate::support::client::get;
 use crate::support::load::{Kind, Load};
-use crate::support::{Endless, endless, example, until};
+use crate::support::{Endless, endless, example, free_address, until};
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 
@@ -19,11 +19,9 @@ fn start(options: &str, text: &str) -> Endless {
     setup.start(&[])
 }
 
-/// Two addresses on one host of this test's own, so that no other test takes their ports meanwhile.
+/// Two addresses on one host.
 fn two_addresses() -> [SocketAddr; 2] {
-    let host = format!("127.77.{}.{}:0", std::process::id() / 250 % 250, std::process::id() % 250 + 1);
-    let [one, two] = [0, 1].map(|_| TcpListener::bind(&host).unwrap());
-    [one.local_addr().unwrap(), two.local_addr().unwrap()]
+    [free_address(), free_address()]
 }
 
 #[test]

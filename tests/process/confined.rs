@@ -1,8 +1,8 @@
 //! Programs that bind by themselves, where endless may do less than root: as an ordinary user, and in containers' profiles.
 
-use crate::capture::{NODE, free_port, go_server, nginx, restarts_lose_nothing};
+use crate::capture::{NODE, go_server, nginx, restarts_lose_nothing};
 use crate::support::load::Kind;
-use crate::support::{Setup, endless, processes};
+use crate::support::{Setup, endless, free_port, processes};
 use nix::libc;
 use nix::unistd::geteuid;
 

@@ -1,11 +1,11 @@
 //! Programs that bind UDP sockets by themselves and know nothing of endless.
 
-use crate::capture::{free_port, kill_each, restarts_lose_nothing_at};
+use crate::capture::{kill_each, restarts_lose_nothing_at};
 use crate::confined::in_container_without;
 use crate::support::client::Loss;
 use crate::support::load::{Kind, Load};
 use crate::support::talk::Talk;
-use crate::support::{Endless, endless};
+use crate::support::{Endless, endless, free_port};
 use nix::libc;
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;

@@ -1,8 +1,7 @@
 //! Copies that close sockets they made, and make none in their place.
 
-use crate::capture::free_port;
 use crate::support::client::get;
-use crate::support::{endless, until};
+use crate::support::{endless, free_port, until};
 use nix::sys::signal::{Signal, kill};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;

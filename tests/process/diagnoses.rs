@@ -1,7 +1,6 @@
 //! What is said about copies that do not come to serve, and about those that only say that they do.
 
-use crate::capture::free_port;
-use crate::support::{client, endless};
+use crate::support::{client, endless, free_port};
 use nix::sys::signal::Signal;
 use std::net::{TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
@@ -57,7 +56,7 @@ fn a_daemon_without_an_environment_is_found_by_its_sockets_and_does_not_stay() {
 
 #[test]
 fn a_failure_whose_arguments_name_the_address_gets_a_hint_and_another_one_none() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let options = format!("-l 127.0.0.1:{port} --capture never");
     let printing = format!("{options} --output {{dir}}/log");
     let bind = &format!("bind=127.0.0.1:{port}");
@@ -147,7 +146,7 @@ fn one_that_takes_its_clients_is_not_told_about_however_slow() {
 
 #[test]
 fn a_copy_that_fails_beside_one_whose_sockets_are_not_known_gets_a_hint() {
-    let port = crate::capture::free_port();
+    let port = free_port();
     let bind_itself = crate::support::example("bind_itself").display().to_string();
     let setup = endless("--capture never --ready delay=1s");
     let mut endless = setup.start_command(&[&bind_itself, &format!("127.0.0.1:{port}")]);
@@ -174,7 +173,7 @@ fn unseen(dir: &Path, way: &str) -> Option<String> {
 #[test]
 fn sockets_that_pass_the_filter_are_named_when_the_next_copy_fails() {
     for way in ["uring", "i386"] {
-        let port = crate::capture::free_port();
+        let port = free_port();
         let setup = endless("--ready delay=2s");
         let Some(program) = unseen(setup.dir(), way) else { continue };
         let mut endless = setup.start_command(&[&program, way, &port]);

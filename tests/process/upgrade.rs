@@ -1,10 +1,9 @@
 //! endless replaced by another endless, in the same process, while everything goes on.
 
-use crate::capture::free_port;
 use crate::listeners::listening;
 use crate::support::client::get;
 use crate::support::load::{Kind, Load};
-use crate::support::{ENDLESS, Endless, Setup, example, processes, until, write_program};
+use crate::support::{ENDLESS, Endless, Setup, example, free_port, processes, until, write_program};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use std::ffi::OsStr;

@@ -2,8 +2,8 @@
 
 use crate::recipe::{BOOTED, Recipe, node_path};
 use crate::support::load::{Count, Load};
-use crate::support::{Endless, Setup, example, until};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use crate::support::{Endless, Setup, example, free_address, until};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -40,7 +40,7 @@ impl Drop for Backend {
 
 /// Runs the recipe at an address of its own and restarts it under new-connection, keep-alive and slow clients.
 pub fn run(recipe: &Recipe, restarts: u32) -> Result {
-    let ports = [(8000, free()), (8001, free())];
+    let ports = [(8000, free_address()), (8001, free_address())];
     let replaced = |text: &str| {
         ports.iter().fold(text.to_owned(), |text, (from, to)| text.replace(&from.to_string(), &to.port().to_string()))
     };
@@ -111,9 +111,4 @@ fn load(recipe: &Recipe, endless: &Endless, at: SocketAddr, restarts: u32) -> Re
     slow.wait_for_more(if asks.slow.is_empty() { 0 } else { 3 });
     took.sort();
     Result { new: new.finish(), kept: kept.finish(), slow: slow.finish(), ready: took[took.len() / 2] }
-}
-
-/// A port nobody has at the moment. The server's own configuration needs to know it, so the kernel cannot choose later.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
 }

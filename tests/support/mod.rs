@@ -23,7 +23,7 @@ pub mod tls;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader, PipeReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -34,6 +34,24 @@ use std::{fs, thread};
 
 /// No wait takes longer. Far above anything that is waited for, because the machine may be busy.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A port nobody has, below those that the kernel gives to clients and to `:0`, so that nobody takes it before the target does.
+/// Every process of tests begins elsewhere. It is not bound to find that out: a child that another thread is just starting
+/// would hold it for a while longer.
+pub fn free_port() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(7919);
+    let mut ports = std::iter::repeat_with(|| {
+        let step = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        u16::try_from(10_000 + step % 20_000).unwrap()
+    });
+    ports.find(|port| TcpStream::connect(("127.0.0.1", *port)).is_err()).unwrap().to_string()
+}
+
+/// An address with such a port.
+pub fn free_address() -> SocketAddr {
+    format!("127.0.0.1:{}", free_port()).parse().unwrap()
+}
 
 /// The endless under test.
 pub const ENDLESS: &str = env!("CARGO_BIN_EXE_endless");

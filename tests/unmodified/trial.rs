@@ -2,8 +2,8 @@
 
 use crate::row::Row;
 use crate::support::load::{Count, Load};
-use crate::support::{Endless, Setup, example};
-use std::net::{SocketAddr, TcpListener};
+use crate::support::{Endless, Setup, example, free_address};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ pub struct Started {
 
 /// Starts the program at an address of its own; `variables` are for endless.
 pub fn start(row: &Row, variables: &[(&str, &str)]) -> Started {
-    let ports = [("{port}", free()), ("{other}", free())];
+    let ports = [("{port}", free_address()), ("{other}", free_address())];
     let replaced =
         |text: &str| ports.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, &to.port().to_string()));
     // Otherwise each restart would take 2 s longer.
@@ -102,9 +102,4 @@ fn load(endless: &Endless, row: &Row, places: &[SocketAddr], restarts: u32) -> R
 fn median(mut all: Vec<Duration>) -> Duration {
     all.sort();
     all[all.len() / 2]
-}
-
-/// A port nobody has at the moment. That it stays so until the program binds it is likely: the kernel gives them out in turn.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
 }
