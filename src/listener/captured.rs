@@ -222,7 +222,9 @@ impl Captured {
         owner: GenerationId,
         put: impl Fn(BorrowedFd<'_>) -> nix::Result<()>,
     ) -> Option<nix::Result<()>> {
-        let member = self.members.iter_mut().find(|member| member.owner == owner && member.waits)?;
+        // One that was connected was a client's: nobody else gets through to it.
+        let fits = |member: &&mut Member| member.owner == owner && member.waits && !is_connected(&member.socket);
+        let member = self.members.iter_mut().find(fits)?;
         let answer = put(member.socket.as_fd());
         member.waits = answer.is_err();
         self.attach().ok();
@@ -250,10 +252,8 @@ impl Captured {
 
     /// A copy may have shut its socket down, which takes it out of the group.
     fn forget_closed(&mut self) {
-        if self.place.transport == Transport::Udp {
-            return;
-        }
-        for member in self.members.iter().filter(|member| !listens(&member.socket)) {
+        let closed = |member: &&Member| self.place.transport == Transport::Tcp && !listens(&member.socket);
+        for member in self.members.iter().filter(closed) {
             self.group.leave(member.number);
         }
     }

@@ -13,7 +13,7 @@ use std::io::{BufRead, BufReader};
 const LISTENING: &str = "0A";
 
 /// A socket of a server.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, PartialEq)]
 struct Entry {
     port: u16,
     inode: u64,

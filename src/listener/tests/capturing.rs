@@ -19,6 +19,11 @@ fn datagram_socket() -> (OwnedFd, OwnedFd) {
     (socket, theirs)
 }
 
+fn connect_to_somebody(socket: &OwnedFd) {
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    connect(socket.as_raw_fd(), &SockaddrStorage::from(client)).unwrap();
+}
+
 #[test]
 fn a_captured_socket_for_datagrams_gets_none_after_its_release_though_a_process_that_lives_on_has_it() {
     let at = free_address("127.45.0.1");
@@ -50,8 +55,27 @@ fn a_server_that_makes_a_socket_for_each_client_is_not_kept_waiting_at_the_next(
         }
         // Whoever comes first has this socket for himself.
         if early {
-            let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-            connect(theirs.as_raw_fd(), &SockaddrStorage::from(client.local_addr().unwrap())).unwrap();
+            connect_to_somebody(&theirs);
         }
     }
+}
+
+#[test]
+fn a_successor_does_not_get_the_socket_of_a_client() {
+    let at = free_address("127.45.0.3");
+    let mut captured = Captured::new(Place { transport: Transport::Udp, at, any: false }, ONE);
+    let (socket, theirs) = datagram_socket();
+    captured.bind(ONE, socket, true).unwrap();
+    captured.rename(ONE, TWO);
+    assert_eq!(captured.hand_over(TWO, |_| Ok(())), Some(Ok(())), "that of a server he does");
+    connect_to_somebody(&theirs);
+    captured.rename(TWO, THREE);
+    assert_eq!(captured.hand_over(THREE, |_| Ok(())), None);
+    // The processes of a copy that crashed have ended before its successor starts.
+    drop(theirs);
+    let (socket, theirs) = datagram_socket();
+    captured.bind(THREE, socket, false).unwrap();
+    captured.drop_waiting(THREE);
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", at).unwrap();
+    assert!(waits(theirs.as_fd(), 1000));
 }
