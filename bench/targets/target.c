@@ -2,6 +2,8 @@
  *
  *   target stamp                            note when main() ran, and exit
  *   target launch PORT COMMAND [ARG]...     bind, fork, exec: the least a launcher can do
+ *   target relaunch COUNT                   bind COUNT sockets and start a server; at each SIGHUP another one, and end the
+ *                                           one before a moment later: the least a launcher that restarts can do
  *   target serve [ready] [grace]            answer on the sockets inherited as 3, 4, 5... (LISTEN_FDS of them)
  *   target bind COUNT [ready] [grace]       bind COUNT sockets itself, the way `address()` numbers them, and answer
  *
@@ -162,6 +164,41 @@ static int launch(int port, char **command)
     return WEXITSTATUS(status);
 }
 
+static int relaunch(int count, const char *self)
+{
+    const struct timespec moment = { .tv_nsec = 100 * 1000 * 1000 };
+    char text[16];
+    sigset_t awaited;
+    int got = 0;
+    pid_t old = 0, child;
+
+    for (int i = 0; i < count; i++)
+        listen_at(address(i));
+    snprintf(text, sizeof text, "%d", count);
+    setenv("LISTEN_FDS", text, 1);
+    signal(SIGCHLD, SIG_IGN); /* nobody waits for them */
+    sigemptyset(&awaited);
+    sigaddset(&awaited, SIGHUP);
+    sigaddset(&awaited, SIGTERM);
+    sigprocmask(SIG_BLOCK, &awaited, NULL);
+    do {
+        child = fork();
+        if (child == 0) {
+            sigprocmask(SIG_UNBLOCK, &awaited, NULL);
+            execl(self, self, "serve", "grace", (char *)NULL);
+            die(self);
+        }
+        if (old > 0) {
+            nanosleep(&moment, NULL);
+            kill(old, SIGTERM);
+        }
+        old = child;
+    } while (child > 0 && sigwait(&awaited, &got) == 0 && got == SIGHUP);
+    if (child > 0)
+        kill(child, SIGTERM);
+    return child < 0;
+}
+
 int main(int argc, char **argv)
 {
     struct timespec now;
@@ -169,8 +206,10 @@ int main(int argc, char **argv)
     if (argc > 3 && !strcmp(argv[1], "launch"))
         return launch(atoi(argv[2]), argv + 3);
 
-    if (argc > 1 && !strcmp(argv[1], "bind"))
-        closefrom(FIRST_FD); /* its sockets shall be numbered without a gap */
+    if (argc > 2 && (!strcmp(argv[1], "bind") || !strcmp(argv[1], "relaunch")))
+        closefrom(FIRST_FD); /* the sockets shall be numbered without a gap */
+    if (argc > 2 && !strcmp(argv[1], "relaunch"))
+        return relaunch(atoi(argv[2]), argv[0]);
     const char *file = getenv("BENCH_STAMPS");
     if (file)
         stamps = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
@@ -195,6 +234,6 @@ int main(int argc, char **argv)
         const char *count = getenv("LISTEN_FDS");
         serve(FIRST_FD, count ? atoi(count) : 1, ready, grace);
     }
-    fprintf(stderr, "target: stamp | launch PORT COMMAND... | serve [ready] [grace] | bind COUNT [ready] [grace]\n");
+    fprintf(stderr, "target: stamp | launch PORT COMMAND... | relaunch COUNT | serve [ready] [grace] | bind COUNT [ready] [grace]\n");
     return 2;
 }
