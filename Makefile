@@ -42,6 +42,7 @@ unmodified-hard:
 
 # One test file, or those of its tests with ONLY in their names, again and again with both cores busy:
 # make flaky TEST=process RUNS=50 ONLY=drain::
+# Or all of them, many at once: make flaky TEST=process RUNS=100 THREADS=12
 RUNS ?= 50
 flaky:
 	sh .ci/flaky $(TEST) $(RUNS) $(ONLY)
