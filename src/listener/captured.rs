@@ -12,7 +12,7 @@ use super::program::Steering;
 use crate::sys::socket::{listen, listens, steer};
 use crate::words::GenerationId;
 use nix::errno::Errno;
-use nix::sys::socket::{Shutdown, SockaddrStorage, bind, getsockopt, setsockopt, shutdown, sockopt};
+use nix::sys::socket::{Shutdown, getsockopt, setsockopt, shutdown, sockopt};
 use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -45,13 +45,16 @@ pub(super) struct Captured {
     #[serde(default)]
     carrier: Option<Carrier>,
     last: u64,
+    /// Whether sockets were left to their clients here.
+    #[serde(default)]
+    pub(super) clients: bool,
 }
 
 impl Captured {
     /// An address without a socket yet.
     pub(super) fn new(place: Place, active: GenerationId) -> Captured {
         let (members, group) = (Vec::new(), Group::default());
-        Captured { place, members, group, active, probe: None, attached: None, carrier: None, last: 0 }
+        Captured { place, members, group, active, probe: None, attached: None, carrier: None, last: 0, clients: false }
     }
 
     /// Where it is bound.
@@ -116,10 +119,9 @@ impl Captured {
             let alone = exclusive && steer(socket.as_fd(), &program.program()).is_ok();
             self.attached = alone.then_some(program);
         }
-        if let Err(errno) = bind(socket.as_raw_fd(), &SockaddrStorage::from(self.place.at)) {
+        left::bind_beside(&socket, self.place.at, self.clients).inspect_err(|_| {
             setsockopt(&socket, sockopt::ReusePort, &shares).ok();
-            return Err(errno);
-        }
+        })?;
         self.join(owner, socket);
         Ok(())
     }
@@ -134,9 +136,9 @@ impl Captured {
 
     /// Lets go of those datagram sockets of a generation that turned out to be clients: closed soon, or connected.
     pub(super) fn drop_clients(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
-        if self.place.transport == Transport::Udp {
-            self.drop_all(|member| member.owner == owner && (is_connected(&member.socket) || !open(member.inode)));
-        }
+        let gone = |member: &Member| is_connected(&member.socket) || !open(member.inode);
+        let datagrams = self.place.transport == Transport::Udp;
+        self.drop_all(|member| datagrams && member.owner == owner && gone(member));
     }
 
     /// New connections go to this generation, where it has a socket here; else nothing changes.
@@ -183,10 +185,7 @@ impl Captured {
     /// Closes some sockets. Of datagram sockets the others are not hushed meanwhile, for that would lose datagrams.
     fn drop_all(&mut self, which: impl Fn(&Member) -> bool) {
         let numbers: Vec<u64> = self.members.iter().filter(|member| which(member)).map(|one| one.number).collect();
-        if numbers.is_empty() {
-            return;
-        }
-        if self.place.transport == Transport::Tcp {
+        if self.place.transport == Transport::Tcp && !numbers.is_empty() {
             self.leave(|member| numbers.contains(&member.number));
             self.members.retain(|member| !numbers.contains(&member.number));
             if self.members.is_empty() && self.carrier.take().is_some() {
@@ -199,8 +198,8 @@ impl Captured {
             self.attach_but(self.group.last()).ok();
             self.group.leave(number);
             let gone = self.members.extract_if(.., |member| member.number == number).last();
-            if let Some(gone) = gone.filter(|_| !self.members.is_empty()) {
-                left::close(gone.socket);
+            if let Some(gone) = gone.filter(|gone| !self.members.is_empty() || is_connected(&gone.socket)) {
+                self.clients |= left::close(gone.socket);
             } // else it may have been left with endless (FDSTORE=1, sd_notify(3)), and serve the next copy.
         }
         self.attach().ok();
@@ -273,10 +272,10 @@ impl Captured {
 
     /// The same without one of the members everybody goes to, unless it is the only one.
     fn attach_but(&mut self, avoided: Option<usize>) -> nix::Result<()> {
+        let in_group = |member: &&Member| self.group.index(member.number).is_some();
         let mut everybody = self.indices(self.active);
         if everybody.is_empty() {
-            let in_group = self.members.iter().filter(|member| self.group.index(member.number).is_some());
-            let newest = in_group.map(|member| member.owner).max();
+            let newest = self.members.iter().filter(in_group).map(|member| member.owner).max();
             everybody = newest.map(|newest| self.indices(newest)).unwrap_or_default();
         }
         if everybody.len() > 1 {
@@ -288,8 +287,7 @@ impl Captured {
         if self.attached.as_ref() == Some(&wanted) {
             return Ok(());
         }
-        let mut members = self.members.iter().filter(|member| self.group.index(member.number).is_some());
-        let Some(member) = members.next() else { return Ok(()) };
+        let Some(member) = self.members.iter().find(in_group) else { return Ok(()) };
         match &self.carrier {
             Some(carrier) => carrier.steer(&wanted.program())?,
             None => steer(member.socket.as_fd(), &wanted.program())?,

@@ -57,14 +57,20 @@ impl Listeners {
         if let Some(captured) = self.captured_at(place) {
             // Its socket has become a client's, and this one is for the next. Who comes before it is bound is refused, so
             // there is no time to look through its processes.
-            if reuses && !shares && has_clients_only(captured, generation) {
+            let clients_only = has_clients_only(captured, generation);
+            if clients_only && reuses && !shares {
                 return (Verdict::GoOn, None);
             }
-            captured.drop_closed(generation, asker.open);
+            if !clients_only {
+                captured.drop_closed(generation, asker.open);
+            }
+            if shares {
+                captured.drop_clients(generation, &|_| true);
+            }
             if let Some(answer) = captured.hand_over(generation, |kept| replace(&socket, kept, asker)) {
                 return (Verdict::Answer(answer), None);
             }
-            known = !captured.is_empty();
+            known |= !captured.is_empty() || captured.clients && shares;
             if captured.has(generation) && !shares {
                 return (if reuses { Verdict::GoOn } else { Verdict::Answer(Err(Errno::EADDRINUSE)) }, None);
             }

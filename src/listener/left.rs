@@ -6,10 +6,11 @@
 //! choose from. The next socket that joins sees to that: it is the last one then, and nobody is sent to it yet.
 
 use super::group::Group;
-use crate::sys::socket::set_option;
+use crate::sys::socket::{option, set_option};
 use nix::libc;
-use nix::sys::socket::{SockaddrStorage, getpeername};
+use nix::sys::socket::{SockaddrStorage, bind, getpeername, getsockopt, setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// The index of a network interface that does not exist: sockets that were let go are bound to it.
@@ -56,11 +57,36 @@ impl<Who: Copy + PartialEq> Left<Who> {
 /// close(2) takes it out of the group first, and then out of the table where datagrams look for a socket: one that finds it
 /// there in between is lost (udp6_lib_lookup2 in the kernel). And it does nothing where a process that lives on has the
 /// socket, too. Bound to no interface it is out of both. Where that is refused (before Linux 5.7, or bound to another
-/// interface) it is only closed, and so is one that is connected: it is a client's, who goes on.
-pub(super) fn close(socket: OwnedFd) {
-    if !is_connected(&socket) {
+/// interface) it is only closed. True when it is a client's instead, who goes on with it.
+pub(super) fn close(socket: OwnedFd) -> bool {
+    let connected = is_connected(&socket);
+    if connected {
+        leave_to_its_client(&socket);
+    } else {
         set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX, NOWHERE).ok();
     }
+    connected
+}
+
+/// Takes a connected datagram socket out of its group: it is a client's, who goes on, and what comes to it does not change.
+///
+/// The kernel leaves it there, where a program may choose it though it takes nothing from anybody else; but a socket that is
+/// bound to an interface, be it the one it has, leaves (udp_lib_rehash). Without SO_REUSEPORT the next one founds no group
+/// with it (udp_reuseport_add_sock), and with SO_REUSEADDR it does not make the address busy for one that has that, too.
+fn leave_to_its_client(socket: &OwnedFd) {
+    let (level, interface) = (libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX);
+    option(socket.as_fd(), level, interface).and_then(|same| set_option(socket.as_fd(), level, interface, same)).ok();
+    setsockopt(socket, sockopt::ReuseAddr, &true).ok();
+    setsockopt(socket, sockopt::ReusePort, &false).ok();
+}
+
+/// Binds a datagram socket. `clients`: where sockets may be that were left to their clients.
+pub(super) fn bind_beside(socket: &OwnedFd, at: SocketAddr, clients: bool) -> nix::Result<()> {
+    let reuses = getsockopt(socket, sockopt::ReuseAddr)?;
+    setsockopt(socket, sockopt::ReuseAddr, &(reuses || clients))?;
+    let bound = bind(socket.as_raw_fd(), &SockaddrStorage::from(at));
+    setsockopt(socket, sockopt::ReuseAddr, &reuses).ok();
+    bound
 }
 
 /// Whether a datagram socket has a peer (connect(2)): it is a client's, not a server's.

@@ -9,6 +9,7 @@ use crate::support::{Endless, endless, free_port};
 use nix::libc;
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 const ECHO: Kind = Kind::Talk(Talk::EchoUdp);
 
@@ -121,5 +122,44 @@ fn clients_and_ports_that_were_only_tried_are_let_go() {
         UdpSocket::bind(format!("127.0.0.1:{free}")).unwrap();
     }
     endless.restart(2);
+    assert_eq!(endless.stop(), 0);
+}
+
+/// The first client of a socket has it for himself, and the next client gets another one at the same address.
+const ONE_EACH: &str = "import select, socket, sys
+at, clients = ('127.0.0.1', int(sys.argv[1])), []
+def bound():
+  server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+  server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+  server.bind(at)
+  return server
+server = bound()
+while True:
+  for ready in select.select([server] + clients, [], [])[0]:
+    if ready is server:
+      text, client = server.recvfrom(99)
+      server.connect(client)
+      clients.append(server)
+      server = bound()
+      clients[-1].send(text)
+    else: ready.send(ready.recv(99))";
+
+#[test]
+fn a_server_with_a_socket_for_each_client_gets_the_next_ones() {
+    let port = free_port();
+    let mut endless = endless("--settle 0.2").start_command(&["python3", "-c", ONE_EACH, &port]);
+    endless.ready(1);
+    for generation in 1..=3 {
+        let clients: Vec<UdpSocket> = (0..8).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        for client in clients.iter().chain(&clients) {
+            client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            client.send_to(b"hello", format!("127.0.0.1:{port}")).unwrap();
+            assert_eq!(client.recv(&mut [0; 9]).ok(), Some(5), "{generation}: {:#?}", endless.said());
+        }
+        if generation < 3 {
+            endless.restart(generation + 1);
+            endless.gone(generation);
+        }
+    }
     assert_eq!(endless.stop(), 0);
 }

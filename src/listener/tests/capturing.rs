@@ -3,7 +3,9 @@
 use super::*;
 use crate::listener::captured::Captured;
 use crate::listener::inet::{Place, Transport};
-use nix::sys::socket::{AddressFamily, SockType, SockaddrStorage, connect, setsockopt, socket, sockopt};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockType, SockaddrStorage, connect, getsockopt, recv, setsockopt, socket, sockopt,
+};
 use std::net::UdpSocket;
 
 /// An address with a port that nobody has.
@@ -78,4 +80,37 @@ fn a_successor_does_not_get_the_socket_of_a_client() {
     captured.drop_waiting(THREE);
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"x", at).unwrap();
     assert!(waits(theirs.as_fd(), 1000));
+}
+
+/// A server binds a socket, and the first client has it for himself from then on; for the next one it binds another.
+#[test]
+fn sockets_that_clients_have_for_themselves_get_nobody_else() {
+    for (ip, reuses) in [("127.45.0.4", true), ("127.45.0.5", false), ("0.0.0.0", true), ("0.0.0.0", false)] {
+        let there = free_address(if ip == "0.0.0.0" { "127.0.0.1" } else { ip });
+        let at = SocketAddr::new(ip.parse().unwrap(), there.port());
+        let mut listeners = open(tcp("127.0.0.1:0"), &[ONE]);
+        let mut had = Vec::new();
+        for round in 0..6 {
+            let asker = Asker { open: &|_| true, early: round == 0, may_bind: &|_| true, put: &|_| Ok(()) };
+            let (socket, theirs) = datagram_socket();
+            setsockopt(&theirs, sockopt::ReusePort, &true).unwrap();
+            setsockopt(&theirs, sockopt::ReuseAddr, &reuses).unwrap();
+            let (Verdict::Answer(Ok(())), _) = listeners.bind_asked(ONE, socket, at, asker) else { panic!("{round}") };
+            assert_eq!(getsockopt(&theirs, sockopt::ReuseAddr), Ok(reuses));
+            let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+            client.send_to(b"x", there).unwrap();
+            assert!(waits(theirs.as_fd(), 1000), "client {round} of {at}, {reuses}");
+            connect(theirs.as_raw_fd(), &SockaddrStorage::from(client.local_addr().unwrap())).unwrap();
+            recv(theirs.as_raw_fd(), &mut [0; 8], MsgFlags::empty()).unwrap();
+            had.push((client, theirs));
+            if round == 3 {
+                listeners.drop_clients(ONE, &|_| true);
+            }
+            for (client, theirs) in &had {
+                client.send_to(b"y", there).unwrap();
+                assert!(waits(theirs.as_fd(), 1000), "again at {at}, {reuses}");
+                recv(theirs.as_raw_fd(), &mut [0; 8], MsgFlags::empty()).unwrap();
+            }
+        }
+    }
 }
