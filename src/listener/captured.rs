@@ -136,9 +136,9 @@ impl Captured {
 
     /// Lets go of those datagram sockets of a generation that turned out to be clients: closed soon, or connected.
     pub(super) fn drop_clients(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
-        let gone = |member: &Member| is_connected(&member.socket) || !open(member.inode);
-        let datagrams = self.place.transport == Transport::Udp;
-        self.drop_all(|member| datagrams && member.owner == owner && gone(member));
+        if self.place.transport == Transport::Udp {
+            self.drop_all(|member| member.owner == owner && (is_connected(&member.socket) || !open(member.inode)));
+        }
     }
 
     /// New connections go to this generation, where it has a socket here; else nothing changes.
@@ -185,7 +185,8 @@ impl Captured {
     /// Closes some sockets. Of datagram sockets the others are not hushed meanwhile, for that would lose datagrams.
     fn drop_all(&mut self, which: impl Fn(&Member) -> bool) {
         let numbers: Vec<u64> = self.members.iter().filter(|member| which(member)).map(|one| one.number).collect();
-        if self.place.transport == Transport::Tcp && !numbers.is_empty() {
+        let Some(_) = numbers.first() else { return };
+        if self.place.transport == Transport::Tcp {
             self.leave(|member| numbers.contains(&member.number));
             self.members.retain(|member| !numbers.contains(&member.number));
             if self.members.is_empty() && self.carrier.take().is_some() {

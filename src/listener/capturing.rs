@@ -55,8 +55,8 @@ impl Listeners {
         let shares = getsockopt(&socket, sockopt::ReusePort) == Ok(true);
         let reuses = transport == Transport::Udp && getsockopt(&socket, sockopt::ReuseAddr) == Ok(true);
         if let Some(captured) = self.captured_at(place) {
-            // Its socket has become a client's, and this one is for the next. Who comes before it is bound is refused, so
-            // there is no time to look through its processes.
+            // Where its socket has become a client's, this one is for the next. Who comes before it is bound is lost, so
+            // there is no time to look through its processes, nor, where the kernel needs no help, to do it here.
             let clients_only = has_clients_only(captured, generation);
             if clients_only && reuses && !shares {
                 return (Verdict::GoOn, None);
@@ -70,7 +70,7 @@ impl Listeners {
             if let Some(answer) = captured.hand_over(generation, |kept| replace(&socket, kept, asker)) {
                 return (Verdict::Answer(answer), None);
             }
-            known |= !captured.is_empty() || captured.clients && shares;
+            known = !captured.is_empty() || captured.clients && shares;
             if captured.has(generation) && !shares {
                 return (if reuses { Verdict::GoOn } else { Verdict::Answer(Err(Errno::EADDRINUSE)) }, None);
             }
@@ -95,7 +95,7 @@ impl Listeners {
         let exclusive = !shares && !self.shares_port(place, |captured| captured.has_other(generation));
         self.provide(place);
         let Some(captured) = self.captured_at(place) else { return (Verdict::GoOn, None) };
-        let known = !captured.is_empty();
+        let known = !captured.is_empty() || captured.clients;
         let answer = captured.bind(generation, socket, exclusive);
         let notice = (answer.is_ok() && !known).then(|| listening(place));
         (Verdict::Answer(answer), notice)

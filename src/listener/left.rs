@@ -82,11 +82,14 @@ fn leave_to_its_client(socket: &OwnedFd) {
 
 /// Binds a datagram socket. `clients`: where sockets may be that were left to their clients.
 pub(super) fn bind_beside(socket: &OwnedFd, at: SocketAddr, clients: bool) -> nix::Result<()> {
-    let reuses = getsockopt(socket, sockopt::ReuseAddr)?;
-    setsockopt(socket, sockopt::ReuseAddr, &(reuses || clients))?;
-    let bound = bind(socket.as_raw_fd(), &SockaddrStorage::from(at));
-    setsockopt(socket, sockopt::ReuseAddr, &reuses).ok();
-    bound
+    let bound = || bind(socket.as_raw_fd(), &SockaddrStorage::from(at));
+    if !clients || getsockopt(socket, sockopt::ReuseAddr)? {
+        return bound();
+    }
+    setsockopt(socket, sockopt::ReuseAddr, &true)?;
+    let answer = bound();
+    setsockopt(socket, sockopt::ReuseAddr, &false).ok();
+    answer
 }
 
 /// Whether a datagram socket has a peer (connect(2)): it is a client's, not a server's.

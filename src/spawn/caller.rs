@@ -143,10 +143,13 @@ impl Caller {
     pub fn may_bind(&self, port: u16) -> bool {
         const NET_BIND_SERVICE: u32 = 10;
         let least = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+        if port >= least.trim().parse().unwrap_or(1024) {
+            return true;
+        }
         let status = fs::read_to_string(format!("/proc/{}/status", self.thread)).unwrap_or_default();
         let held = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
         let held = held.and_then(|held| u64::from_str_radix(held.trim(), 16).ok()).unwrap_or(0);
-        port >= least.trim().parse().unwrap_or(1024) || held >> NET_BIND_SERVICE & 1 == 1
+        held >> NET_BIND_SERVICE & 1 == 1
     }
 
     /// What its process is called.

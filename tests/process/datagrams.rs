@@ -161,5 +161,6 @@ fn a_server_with_a_socket_for_each_client_gets_the_next_ones() {
             endless.gone(generation);
         }
     }
+    assert_eq!(endless.count(&format!("listening on udp:127.0.0.1:{port}")), 1, "{:#?}", endless.said());
     assert_eq!(endless.stop(), 0);
 }
