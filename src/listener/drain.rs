@@ -18,8 +18,8 @@ use crate::words::{GenerationId, Moment, OpenSocket, Waits};
 use nix::errno::Errno;
 use nix::sys::socket::{UnixAddr, getsockname};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -56,33 +56,53 @@ pub(super) struct Old {
     streams: bool,
 }
 
+/// Addresses, by their ports.
+#[derive(Default)]
+struct Places(HashMap<u16, Vec<IpAddr>>);
+
 impl Listeners {
     /// Writes down the connections of this moment, by a walk through the kernel's table, at the listeners where the generation
     /// has seats of its own. Where the kernel does not tell (no netlink), only the queues count.
     #[must_use]
     pub fn begin_drain(&self, generation: GenerationId) -> DrainWatch {
         let places = self.tcp_places(generation);
-        let mut places_of: HashMap<u16, Vec<IpAddr>> = HashMap::new();
-        for place in &places {
-            places_of.entry(place.port()).or_default().push(place.ip());
-        }
-        let ports: Vec<u16> = places_of.keys().copied().collect();
+        let ports: Vec<u16> = places.ports().collect();
         let unix = UnixConnections::at(self.unix_names(generation));
-        let diag = if places.is_empty() && unix.names.is_empty() { None } else { Diag::open().ok() };
+        let diag = if ports.is_empty() && unix.names.is_empty() { None } else { Diag::open().ok() };
         let found = diag.as_ref().and_then(|diag| diag.connections(&ports).ok()).unwrap_or_default();
-        let ours = |one: &Connection| {
-            let server = one.id.server();
-            let here = |places: &Vec<IpAddr>| places.iter().any(|place| covers(*place, server.ip()));
-            places_of.get(&server.port()).is_some_and(here)
-        };
-        let first = |one: Connection| Old::new(&one);
-        let old: Vec<Old> = found.into_iter().filter(ours).map(first).filter(|old| old.phase != Phase::Over).collect();
+        let old = found.iter().filter(|one| places.have(one)).map(Old::new);
+        let old: Vec<Old> = old.filter(|old| old.phase != Phase::Over).collect();
         let half_open = old.iter().filter(|old| old.phase == Phase::HalfOpen).map(|old| old.id).collect();
         DrainWatch { generation, diag, ports, half_open, old, unix, unix_waits: (0, 0) }
     }
 
+    /// How many connections each of these generations has that were accepted; of TCP only those whose cookie is `ours`. One
+    /// walk through the kernel's table, however many generations there are. One that can have none at seats of its own is
+    /// left out, and all are where the kernel does not tell.
+    #[must_use]
+    pub fn accepted(
+        &self,
+        generations: impl Iterator<Item = GenerationId>,
+        now: Moment,
+        ours: impl Fn(GenerationId, u64) -> bool,
+    ) -> BTreeMap<GenerationId, usize> {
+        let own = generations.filter(|one| self.has_own_seats(*one));
+        let own = own.map(|one| (one, self.tcp_places(one), UnixConnections::at(self.unix_names(one))));
+        let own: Vec<_> = own.filter(|(_, places, unix)| !(places.0.is_empty() && unix.names.is_empty())).collect();
+        let ports: Vec<u16> = own.iter().flat_map(|(_, places, _)| places.ports()).collect();
+        let Some(diag) = (!own.is_empty()).then(|| Diag::open().ok()).flatten() else { return BTreeMap::new() };
+        let Ok(found) = diag.connections(&ports) else { return BTreeMap::new() };
+        let count = |(generation, places, mut unix): (GenerationId, Places, UnixConnections)| {
+            let (busy, idle) = unix.look(&diag, now).ok()?;
+            let accepted = |one: &&Connection| one.inode != 0 && Old::new(one).phase != Phase::Over;
+            let tcp = found.iter().filter(accepted).filter(|one| places.have(one) && ours(generation, one.id.cookie()));
+            Some((generation, tcp.count() + busy + idle))
+        };
+        own.into_iter().filter_map(count).collect()
+    }
+
     /// Where this generation has a TCP seat of its own.
-    fn tcp_places(&self, generation: GenerationId) -> Vec<SocketAddr> {
+    fn tcp_places(&self, generation: GenerationId) -> Places {
         let place = |port: &Port| match port {
             Port::Steered(steered) if steered.place().transport == Transport::Tcp => {
                 steered.seat(generation).map(|_| steered.place().at)
@@ -92,7 +112,11 @@ impl Listeners {
             }
             _ => None,
         };
-        self.list.iter().filter_map(|listener| place(&listener.port)).collect()
+        let mut places = Places::default();
+        for at in self.list.iter().filter_map(|listener| place(&listener.port)) {
+            places.0.entry(at.port()).or_default().push(at.ip());
+        }
+        places
     }
 
     /// The names this generation's own Unix stream seats are bound at, which its connections have, too.
@@ -102,6 +126,19 @@ impl Listeners {
         let seats = seats.filter_map(|listener| listener.own_seat(generation));
         let name = |seat: UnixAddr| seat.path().map(|path| path.as_os_str().as_encoded_bytes().to_vec());
         seats.filter_map(|seat| name(getsockname(seat.as_raw_fd()).ok()?)).collect()
+    }
+}
+
+impl Places {
+    fn ports(&self) -> impl Iterator<Item = u16> {
+        self.0.keys().copied()
+    }
+
+    /// Whether the connection is at one of them.
+    fn have(&self, one: &Connection) -> bool {
+        let server = one.id.server();
+        let here = |places: &Vec<IpAddr>| places.iter().any(|place| covers(*place, server.ip()));
+        self.0.get(&server.port()).is_some_and(here)
     }
 }
 
@@ -161,15 +198,6 @@ impl DrainWatch {
             busy: count(Phase::Busy) + busy,
             idle: count(Phase::Quiet) + idle,
         }
-    }
-
-    /// How many connections it has written down that were accepted; of TCP only those whose cookie is one of `ours`. None where
-    /// the kernel does not tell, or there can be none.
-    #[must_use]
-    pub fn accepted(mut self, now: Moment, ours: impl Fn(u64) -> bool) -> Option<usize> {
-        let (busy, idle) = self.unix.look(self.diag.as_ref()?, now).ok()?;
-        let tcp = self.old.iter().filter(|old| old.inode != 0 && ours(old.id.cookie())).count();
-        Some(tcp + busy + idle)
     }
 
     /// Forgets connections that turn out to be another generation's: of a newer one when they came between the steering and

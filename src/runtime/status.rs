@@ -73,15 +73,11 @@ impl Runtime {
         let watched = |copy: &Copy| Some(copy.drain.as_ref()?.watch.as_ref()?.cookies().collect());
         let known: BTreeMap<GenerationId, HashSet<u64>> =
             self.copies.iter().filter_map(|(id, copy)| Some((*id, watched(copy)?))).collect();
-        let accepted = |id: GenerationId| {
-            let watch = self.listeners.has_own_seats(id).then(|| self.listeners.begin_drain(id))?;
-            match known.get(&id) {
-                Some(own) => watch.accepted(now, |cookie| own.contains(&cookie)),
-                None => watch.accepted(now, |cookie| !known.values().any(|other| other.contains(&cookie))),
-            }
+        let ours = |id: GenerationId, cookie: u64| match known.get(&id) {
+            Some(own) => own.contains(&cookie),
+            None => !known.values().any(|other| other.contains(&cookie)),
         };
-        let served = known.keys().copied().chain(self.supervisor.active());
-        served.filter_map(|id| Some((id, accepted(id)?))).collect()
+        self.listeners.accepted(known.keys().copied().chain(self.supervisor.active()), now, ours)
     }
 
     fn state(&self) -> &'static str {
