@@ -8,6 +8,8 @@ build:
 demo:
 	sh examples/demo.sh
 
+# The tests of processes mostly wait: with as many at once as there are processors, these stand idle.
+test: export RUST_TEST_THREADS ?= $(shell expr 4 '*' $$(nproc))
 test: lint
 	cargo test --all-targets
 	cargo test --release --test simulation --test bad_input

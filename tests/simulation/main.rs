@@ -48,6 +48,17 @@ impl Failures {
         }
     }
 
+    /// Takes what another thread has found.
+    fn merge(&mut self, other: Failures) {
+        for (kind, (times, seed, steps)) in other.0 {
+            let known = self.0.entry(kind).or_insert((0, seed, steps));
+            known.0 += times;
+            if steps < known.2 {
+                (known.1, known.2) = (seed, steps);
+            }
+        }
+    }
+
     fn tell(&self) -> String {
         let mut text = String::new();
         for (times, seed, _) in self.0.values() {
@@ -60,6 +71,34 @@ impl Failures {
     }
 }
 
+/// What some lives came to.
+#[derive(Default)]
+struct Lives {
+    failures: Failures,
+    tally: Tally,
+    steps: u64,
+}
+
+impl Lives {
+    fn lived(seeds: impl Iterator<Item = u64>) -> Lives {
+        let mut all = Lives::default();
+        for seed in seeds {
+            let lived = live(seed, false);
+            all.failures.add(seed, &lived);
+            all.tally.add(&lived.tally);
+            all.steps += lived.steps;
+        }
+        all
+    }
+
+    fn merge(mut self, other: Lives) -> Lives {
+        self.failures.merge(other.failures);
+        self.tally.add(&other.tally);
+        self.steps += other.steps;
+        self
+    }
+}
+
 #[test]
 fn random_lives_keep_the_promises() {
     if let Some(seed) = number("ENDLESS_SIM_SEED") {
@@ -69,15 +108,12 @@ fn random_lives_keep_the_promises() {
         return;
     }
     let lives = number("ENDLESS_SIM_LIVES").unwrap_or(LIVES);
-    let mut failures = Failures::default();
-    let mut tally = Tally::default();
-    let mut steps = 0;
-    for seed in 1..=lives {
-        let lived = live(seed, false);
-        failures.add(seed, &lived);
-        tally.add(&lived.tally);
-        steps += lived.steps;
-    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let Lives { failures, tally, steps } = std::thread::scope(|scope| {
+        let part = |first| scope.spawn(move || Lives::lived((first..=lives).step_by(threads)));
+        let parts: Vec<_> = (1..).take(threads).map(part).collect();
+        parts.into_iter().map(|part| part.join().expect("a life panicked")).fold(Lives::default(), Lives::merge)
+    });
     println!("{lives} lives, {steps} steps: {:?}", tally.0);
     assert!(failures.0.is_empty(), "{}\nENDLESS_SIM_SEED=N tells life N whole", failures.tell());
     let rare: Vec<_> =
