@@ -14,7 +14,7 @@ use crate::notice::{Level, Notice};
 use crate::plan::Plan;
 use crate::report::Pids;
 use crate::supervisor::{Event, Supervisor};
-use crate::sys::signals::AllBlocked;
+use crate::sys::signals::{AllBlocked, hear};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
@@ -82,7 +82,8 @@ impl Runtime {
     }
 
     /// Starts the first copy; then does what it need not wait for: the signal handlers, after which signals are no longer
-    /// `blocked`, what is left to do at the listeners, and the default control socket, which is no condition for anything.
+    /// `blocked`, and those with handlers not even if they were before; what is left to do at the listeners; and the default
+    /// control socket, which is no condition for anything.
     ///
     /// # Errors
     /// When a signal can have no handler; every signal that can be named has been found to take one.
@@ -90,6 +91,7 @@ impl Runtime {
         self.decide();
         self.signals.install(&requests::handled(&self.plan))?;
         drop(blocked);
+        hear(&self.inherited);
         let notices = self.listeners.complete();
         self.tell_all(notices);
         match control::open_default(&self.plan.control) {

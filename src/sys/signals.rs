@@ -230,7 +230,17 @@ pub fn forget_pending(keep_from: Pid) {
 
 /// Sets the mask to what was inherited; pending signals act now.
 pub fn restore_mask(inherited: &Inherited) {
-    let mask = inherited.blocked.to_raw();
+    set_mask(inherited.blocked);
+}
+
+/// Sets the mask to what was inherited but for the signals that have handlers: pending ones arrive now. Whoever starts us may
+/// have blocked them to read them with signalfd(2), and the mask passes through execve(2).
+pub fn hear(inherited: &Inherited) {
+    set_mask(SignalSet(inherited.blocked.0 & !inherited.changed.0));
+}
+
+fn set_mask(mask: SignalSet) {
+    let mask = mask.to_raw();
     // SAFETY: the set is initialised; with a valid `how` the call cannot fail.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const mask, ptr::null_mut()) };
 }

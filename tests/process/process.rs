@@ -1,6 +1,7 @@
 //! The process a copy is: its directory, environment, identity, limits, signals.
 
 use crate::support::{Endless, Setup, copy_program, endless, example, processes, until, write_program};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -84,7 +85,7 @@ fn files_of_variables_are_read_again_at_every_restart() {
     assert_eq!(variables.get("SECOND"), None);
     // A file that cannot be read stops the restart; the old copy goes on.
     fs::remove_file(endless.file("env")).unwrap();
-    endless.signal(nix::sys::signal::Signal::SIGHUP);
+    endless.signal(Signal::SIGHUP);
     endless.wait_with(&["generation 3 failed: cannot make the environment: --env-file ", "No such file", "goes on"]);
     assert_eq!(endless.ask().0, 2);
     assert_eq!(endless.stop(), 0);
@@ -198,7 +199,7 @@ fn signals_are_as_endless_found_them() {
     // Whoever runs the tests may ignore some. Those between the last ordinary and the first real-time one are the C
     // library's: posix_spawn(3) has them ignored, and no program can change that.
     let (mut endless, pid) = sleeping("-l 127.0.0.1:0");
-    assert_eq!(mask(pid, "SigBlk"), 0);
+    assert_eq!(mask(pid, "SigBlk"), mask(Pid::this(), "SigBlk"));
     assert_eq!(mask(pid, "SigCgt"), 0);
     let (pipe, private) = (1 << (nix::libc::SIGPIPE - 1), 0b11 << 31);
     assert_eq!(mask(pid, "SigIgn") & !private, mask(Pid::this(), "SigIgn") & !(pipe | private));
@@ -215,6 +216,30 @@ fn what_was_blocked_before_endless_is_blocked_in_the_target_real_time_signals_to
 }
 
 #[test]
+fn what_was_blocked_before_endless_it_hears() {
+    // As a starter that reads its signals with signalfd(2) leaves them.
+    let words = ["env", "--default-signal", "--block-signal=HUP,INT,TERM,CHLD,USR1,USR2,ALRM,PIPE"];
+    let setup = Setup::behind(&words, "--on USR1=upgrade --stop-signal QUIT --ready delay=0 --probation 0");
+    let mut endless = setup.start_command(&["sleep", "1000"]);
+    let first = sleeper(&endless, 1);
+    let blocked = mask(first, "SigBlk");
+    for signal in [Signal::SIGTERM, Signal::SIGCHLD, Signal::SIGPIPE] {
+        assert_ne!(blocked & 1 << (signal as i32 - 1), 0, "{signal}");
+    }
+    endless.signal(Signal::SIGHUP);
+    let second = sleeper(&endless, 2);
+    endless.wait("generation 1 is gone");
+    kill(second, Signal::SIGKILL).unwrap();
+    sleeper(&endless, 3);
+    endless.signal(Signal::SIGUSR1);
+    endless.wait("has taken over");
+    endless.signal(Signal::SIGHUP);
+    assert_eq!(mask(sleeper(&endless, 4), "SigBlk"), blocked);
+    endless.signal(Signal::SIGTERM);
+    assert_eq!(endless.ended_clean(), 0);
+}
+
+#[test]
 fn what_endless_was_told_to_ignore_the_target_ignores_too() {
     let setup = after("trap '' HUP USR2", "--ready delay=0 --probation 0");
     let mut endless = setup.start_command(&["sleep", "1000"]);
@@ -226,7 +251,7 @@ fn what_endless_was_told_to_ignore_the_target_ignores_too() {
         }
         let pid = sleeper(&endless, generation);
         assert_eq!(mask(pid, "SigIgn") & wanted, wanted);
-        assert_eq!(mask(pid, "SigBlk"), 0);
+        assert_eq!(mask(pid, "SigBlk"), mask(Pid::this(), "SigBlk"));
     }
     assert_eq!(endless.stop(), 0);
 }

@@ -38,7 +38,7 @@ pub fn rehearse(number: i32) -> String {
     }
 }
 
-/// Takes over what the program before this one has left. All signals are blocked; they are what they were when it returns.
+/// Takes over what the program before this one has left. All signals are blocked; those with handlers are not when it returns.
 ///
 /// # Errors
 /// What [`rehearse`] would have said.
@@ -57,7 +57,7 @@ pub fn resume(text: &[u8]) -> Result<Runtime> {
     runtime.watch_as_planned();
     // What ended meanwhile is found here; the signal that said so may have been thrown away.
     runtime.reap();
-    signals::restore_mask(&runtime.inherited);
+    signals::hear(&runtime.inherited);
     Ok(runtime)
 }
 
