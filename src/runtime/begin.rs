@@ -13,6 +13,7 @@ use super::{Means, Runtime, clock, control, drain, requests};
 use crate::notice::{Level, Notice};
 use crate::plan::Plan;
 use crate::report::Pids;
+use crate::spawn::hidden;
 use crate::supervisor::{Event, Supervisor};
 use crate::sys::signals::{AllBlocked, hear};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -94,6 +95,9 @@ impl Runtime {
         hear(&self.inherited);
         let notices = self.listeners.complete();
         self.tell_all(notices);
+        if let Some(text) = hidden() {
+            self.tell(&Notice::Note { level: Level::Problem, text: text.into() });
+        }
         match control::open_default(&self.plan.control) {
             Ok(None) => {}
             Ok(opened) => self.control = opened,

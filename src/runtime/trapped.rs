@@ -5,7 +5,7 @@ use super::{Runtime, clock};
 use crate::listener::{Asker, BoundAddress, Listeners, Maker, Theirs, Verdict, name_of};
 use crate::notice::{Level, Notice};
 use crate::plan::{UnixKind, UnixName};
-use crate::spawn::Caller;
+use crate::spawn::{Caller, hidden};
 use crate::sys::seccomp::{Call, Calls, Trap};
 use crate::words::GenerationId;
 use nix::errno::Errno;
@@ -25,11 +25,12 @@ impl Runtime {
         let verdict = match call.trap {
             // Answered soonest, for there may be many.
             Trap::Unlink | Trap::UnlinkAt if !self.minds_unlinks() => None,
-            trap => Caller::of(call.thread).and_then(|caller| match trap {
-                Trap::Bind => self.bind_trapped(generation, calls, call, caller),
-                Trap::Listen => self.listen_trapped(generation, calls, call, caller),
-                Trap::Unlink | Trap::UnlinkAt => self.unlink_trapped(generation, calls, call, caller),
-            }),
+            trap => match (Caller::of(call.thread), trap) {
+                (None, _) => self.nobody_seen(generation),
+                (Some(caller), Trap::Bind) => self.bind_trapped(generation, calls, call, caller),
+                (Some(caller), Trap::Listen) => self.listen_trapped(generation, calls, call, caller),
+                (Some(caller), Trap::Unlink | Trap::UnlinkAt) => self.unlink_trapped(generation, calls, call, caller),
+            },
         };
         match verdict {
             None | Some(Verdict::GoOn) => calls.go_on(call),
@@ -137,6 +138,16 @@ impl Runtime {
     ) -> Option<T> {
         let (copy, sockets) = (RefCell::new(self.copies.get_mut(&of)?), OnceCell::new());
         Some(act(&mut self.listeners, &|inode| is_open(inode, &sockets, &copy)))
+    }
+
+    /// Who calls has just ended, or there is no /proc, which was told.
+    fn nobody_seen(&mut self, of: GenerationId) -> Option<Verdict> {
+        if let Some(watch) = self.copies.get_mut(&of).and_then(|copy| copy.watch.as_mut())
+            && hidden().is_some()
+        {
+            watch.without_capture(clock::now());
+        }
+        None
     }
 
     /// A process that does not let endless look at what it needs to see: its call goes on.

@@ -22,7 +22,7 @@ pub use exec::exec;
 pub use launch::{Launch, LaunchError, Launched, launch, launch_shell};
 pub use reap::reap_all;
 pub use report::read_report;
-pub use table::{ProcessEntry, ProcessTable};
+pub use table::{ProcessEntry, ProcessTable, hidden};
 pub use tree::{Member, Refused, Tree};
 
 /// Makes endless the parent of descendants whose own parent has ended (PR_SET_CHILD_SUBREAPER, prctl(2)).

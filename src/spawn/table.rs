@@ -4,6 +4,7 @@ use nix::unistd::Pid;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
+use std::path::Path;
 use std::str::FromStr;
 
 /// Longest line of /proc/PID/stat: 51 numbers and a name.
@@ -96,6 +97,22 @@ impl ProcessTable {
     /// The children of a process.
     pub fn children(&self, parent: Pid) -> impl Iterator<Item = &ProcessEntry> {
         self.children.get(&parent).into_iter().flatten().map(|at| &self.entries[*at])
+    }
+}
+
+/// What to do where /proc does not show the processes that we see (proc(5), pid_namespaces(7)). None where it does.
+#[must_use]
+pub fn hidden() -> Option<&'static str> {
+    match fs::read_link("/proc/self") {
+        Ok(number) if number == Path::new(&std::process::id().to_string()) => None,
+        Ok(_) => Some(
+            "/proc is another pid namespace's: processes that leave a copy's group, and who listens where, are not found \
+             (mount -t proc proc /proc, or unshare --mount-proc)",
+        ),
+        Err(_) => Some(
+            "/proc is not mounted: what a target binds by itself is not captured, and processes that leave its group are not \
+             found (mount -t proc proc /proc)",
+        ),
     }
 }
 

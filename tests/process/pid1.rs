@@ -1,6 +1,7 @@
 //! The first process of a pid namespace, and the subreaper that endless is everywhere else.
 
-use crate::support::{Endless, Setup, endless, processes, until};
+use crate::support::client::{get, greeting};
+use crate::support::{Endless, Setup, endless, example, free_address, processes, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
@@ -45,6 +46,45 @@ fn what_others_leave_behind_is_reaped() {
     until("no zombie is left", || processes::zombies_of(pid).is_empty().then_some(()));
     kill(pid, Signal::SIGTERM).unwrap();
     assert_eq!(endless.ended_clean(), 0);
+}
+
+/// Whoever starts in a root directory or a namespace of his own may have forgotten it.
+const WITHOUT_PROC: [&str; 6] =
+    ["unshare", "--mount", "sh", "-c", "mount --make-rprivate / && umount -l /proc && exec \"$@\"", "sh"];
+
+#[test]
+fn where_proc_is_not_mounted_or_another_namespaces_it_restarts_and_says_so() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let ways: [(&[&str], &str); 2] = [
+        (&WITHOUT_PROC, "/proc is not mounted"),
+        (&["unshare", "--pid", "--fork", "--kill-child"], "/proc is another pid namespace's"),
+    ];
+    for (before, said) in ways {
+        let mut endless = Setup::behind(before, "-l 127.0.0.1:0 --probation 0").start(&[]);
+        endless.ready(1);
+        endless.wait(said);
+        let pid = if before.contains(&"--pid") { outside(&endless) } else { endless.pid() };
+        kill(pid, Signal::SIGHUP).unwrap();
+        endless.ready(2);
+        endless.wait("generation 1 is gone");
+        kill(pid, Signal::SIGTERM).unwrap();
+        assert_eq!(endless.ended_clean(), 0);
+    }
+}
+
+#[test]
+fn where_proc_is_not_mounted_a_server_that_binds_by_itself_serves() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let at = free_address();
+    let bind_itself = example("bind_itself").display().to_string();
+    let mut endless = Setup::behind(&WITHOUT_PROC, "").start_command(&[&bind_itself, &at.to_string()]);
+    endless.ready(1);
+    assert_eq!(greeting(&get(at, "/").unwrap()).0, 1);
+    assert_eq!(endless.stop(), 0);
 }
 
 #[test]
