@@ -79,10 +79,16 @@ fn run(args: &Args, inherited: Inherited, environment: Environment) -> Result<u8
     detach::detach(|waiting| run_plan(plan, &passed, inherited, Some(waiting)).unwrap_or_else(|error| fail(&error)))
 }
 
-fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, waiting: Option<OwnedFd>) -> Result<u8> {
+fn run_plan(
+    plan: Plan,
+    passed: &[listener::Inherited],
+    mut inherited: Inherited,
+    waiting: Option<OwnedFd>,
+) -> Result<u8> {
     let file_limit = Some(listener::raise_file_limit());
     // A signal that comes from here on waits until there is a handler, for at the default ones' hands we would leave files.
     let blocked = AllBlocked::new();
+    inherited.ignore_file_limit();
     let pid_file = plan.pid_file.as_deref().map(PidFile::claim).transpose()?;
     let status_file = plan.status_file.as_deref().map(StatusFile::claim).transpose()?;
     let (listeners, notices) = Listeners::bind(&plan.listeners, passed)?;

@@ -99,6 +99,13 @@ impl Inherited {
         Inherited { ignored, blocked: blocked(), changed: SignalSet::default() }
     }
 
+    /// From here on what would make a file larger than RLIMIT_FSIZE allows fails with EFBIG, as it fails on a full disk, and
+    /// kills nobody (setrlimit(2)).
+    pub fn ignore_file_limit(&mut self) {
+        self.will_change(&[Sig(libc::SIGXFSZ)]);
+        set_disposition(libc::SIGXFSZ, true);
+    }
+
     /// Tells that the dispositions of these signals will be changed. SIGCHLD is no longer ignored from here on: the kernel
     /// would reap what we start before there is a handler (sigaction(2)).
     pub fn will_change(&mut self, signals: &[Sig]) {

@@ -1,8 +1,10 @@
 //! File systems that take no more, or nothing at all: the service goes on, and says so once.
 
 use crate::confined::as_nobody;
-use crate::support::{Endless, Setup, until};
-use nix::unistd::geteuid;
+use crate::process::{after, mask};
+use crate::support::client::{get, greeting};
+use crate::support::{Endless, Setup, free_address, until};
+use nix::unistd::{Pid, geteuid};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -107,4 +109,26 @@ fn a_directory_that_is_not_ours_is_an_error_where_it_was_asked_for() {
     assert_eq!(endless.ended_clean(), 125);
     endless.wait("--control /etc/control: cannot bind it: Permission denied");
     endless.wait("hint: a path in a directory this user may write");
+}
+
+#[test]
+fn a_limit_of_file_sizes_loses_lines_and_nothing_else() {
+    let at = free_address();
+    let options = format!("-l {at} --probation 0 --log-file {{dir}}/log --pid-file {{dir}}/pid");
+    let mut endless = after("ulimit -f 2", &options).start(&[]);
+    let log = endless.file("log");
+    until("it serves", || fs::read_to_string(&log).ok()?.contains("is ready").then_some(()));
+    let mut generation = 1;
+    while endless.count("--log-file cannot be written: File too large") == 0 {
+        let said = endless.order("restart");
+        assert_eq!(said.code, 0, "{said:?}");
+        generation += 1;
+        assert!(generation < 99, "it is not full");
+    }
+    assert_eq!(endless.order("restart").code, 0);
+    let (found, copy) = greeting(&get(at, "/").unwrap());
+    assert_eq!(found, generation + 1);
+    let ignored = 1 << (nix::libc::SIGXFSZ - 1);
+    assert_eq!(mask(copy, "SigIgn") & ignored, mask(Pid::this(), "SigIgn") & ignored);
+    assert_eq!(endless.stop(), 0);
 }

@@ -69,6 +69,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
     let (mut inherited, mut listeners) = (values.inherited, values.listeners);
     let (signals, handled) = (Signals::prepare()?, requests::handled(&plan));
     inherited.will_change(&handled);
+    inherited.ignore_file_limit();
     signals.install(&handled)?;
     listeners.resume();
     let mut manager = find_manager();
