@@ -31,6 +31,27 @@ pub enum Trouble {
     Closed { wrapper: String, server: Option<(String, i32)> },
     /// It said that it serves, and takes nobody who waits at these of its sockets.
     Deaf { listeners: Vec<String>, after: Duration },
+    /// The kernel cannot execute its file, which is there.
+    NotExecutable { file: String, why: Format },
+}
+
+/// Why the kernel cannot execute a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Format {
+    /// This interpreter of a script does not exist.
+    Interpreter(String),
+    /// This one does, but the first line ends as lines do in Windows, and that belongs to its name.
+    CarriageReturn(String),
+    /// It is no program, and as a script it names no interpreter.
+    NoInterpreter,
+    /// The loader that the program asks for does not exist.
+    Loader(String),
+    /// It is a program for this other processor.
+    Machine(String),
+    /// It is a program, but not a whole one.
+    Damaged,
+    /// There is nothing in it.
+    Empty,
 }
 
 /// Why a socket of a copy is not known.

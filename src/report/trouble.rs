@@ -1,6 +1,6 @@
 //! What is probably wrong with a copy, as a line with the way out.
 
-use crate::notice::{Trouble, Unseen};
+use crate::notice::{Format, Trouble, Unseen};
 use crate::words::GenerationId;
 
 /// The line.
@@ -49,8 +49,35 @@ pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
             list(listeners),
             humantime::format_duration(*after)
         ),
+        Trouble::NotExecutable { file, why } => unfit(file, why),
     };
     format!("generation {generation}: {what}")
+}
+
+fn unfit(file: &str, why: &Format) -> String {
+    match why {
+        Format::Interpreter(path) => {
+            format!(
+                "the first line of {file} names {path} as its interpreter, which does not exist: install it, or change the line"
+            )
+        }
+        Format::CarriageReturn(path) => format!(
+            "the lines of {file} end as in Windows, and no interpreter is called {path} with a carriage return: \
+             sed -i 's/\\r$//' {file}"
+        ),
+        Format::NoInterpreter => {
+            format!("{file} is no program; a script needs a first line that names its interpreter, such as #!/bin/sh")
+        }
+        Format::Loader(path) => format!(
+            "{file} asks for the loader {path}, which does not exist: it was built for another C library or system (glibc, \
+             musl); a static build needs none"
+        ),
+        Format::Machine(machine) => {
+            format!("{file} is a program for {machine}, and this machine is {}", std::env::consts::ARCH)
+        }
+        Format::Damaged => format!("{file} is not a whole program: was it copied to its end?"),
+        Format::Empty => format!("{file} is empty: was it copied to its end?"),
+    }
 }
 
 fn because(why: Unseen) -> &'static str {
@@ -79,5 +106,6 @@ pub fn name(trouble: &Trouble) -> &'static str {
         Trouble::WrongPid { .. } => "wrong-listen-pid",
         Trouble::Closed { .. } => "sockets-closed",
         Trouble::Deaf { .. } => "deaf",
+        Trouble::NotExecutable { .. } => "not-executable",
     }
 }

@@ -72,6 +72,7 @@ impl Runtime {
             }
             Some(Err((step, errno))) => {
                 copy.main = Main::NotExecuted;
+                self.not_executed(generation, &step, errno);
                 self.events.push_back(Event::NotStarted(generation, Failure::NotExecuted { step, errno }));
             }
         }

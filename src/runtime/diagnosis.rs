@@ -1,5 +1,6 @@
 //! What is probably wrong with a candidate that does not come to serve: one line each, and only when the signs of it are there.
 
+use super::format::wrong_with;
 use super::{Runtime, in_use};
 use crate::listener::listening_ports;
 use crate::notice::{Notice, Trouble, Unseen};
@@ -55,6 +56,15 @@ impl Runtime {
         };
         if let Some(trouble) = trouble {
             self.diagnose(generation, trouble);
+        }
+    }
+
+    /// Its file could not be executed: is there something wrong with what is in it?
+    pub(super) fn not_executed(&mut self, generation: GenerationId, step: &str, errno: i32) {
+        let Some(file) = step.strip_prefix("execute ") else { return };
+        let seen = self.plan.process.chdir.as_deref().map_or_else(|| file.into(), |dir| dir.join(file));
+        if let Some(why) = wrong_with(&seen, errno) {
+            self.diagnose(generation, Trouble::NotExecutable { file: file.to_owned(), why });
         }
     }
 

@@ -18,6 +18,7 @@ mod drain;
 mod exec_check;
 mod fd_store;
 mod files;
+mod format;
 mod hooks;
 mod http;
 mod image;

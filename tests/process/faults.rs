@@ -60,6 +60,34 @@ fn a_new_copy_that_cannot_be_executed_changes_nothing() {
 }
 
 #[test]
+fn what_is_wrong_with_the_file_of_a_new_copy_is_said() {
+    let mut endless = with_a_copy_of_the_target("-l 127.0.0.1:0 --probation 0");
+    endless.ready(1);
+    let program = endless.file("server");
+    let whole = fs::read(&program).unwrap();
+    let mut other = whole.clone();
+    other[18..20].copy_from_slice(&22u16.to_le_bytes());
+    let files: [(&[u8], &str); 6] = [
+        (b"#!/no/such/interpreter\nexit\n", "names /no/such/interpreter as its interpreter, which does not exist"),
+        (b"#!/bin/sh\r\nexit\r\n", "end as in Windows"),
+        (b"exec sleep 100\n", "needs a first line"),
+        (&other, "is a program for s390x"),
+        (&whole[..100], "is not a whole program"),
+        (b"", "is empty"),
+    ];
+    for (generation, (content, said)) in (2..).zip(files) {
+        fs::remove_file(&program).unwrap();
+        write_program(&program, content, 0o755);
+        fails(&endless, generation, &["cannot execute "]);
+        endless.wait(said);
+    }
+    fs::remove_file(&program).unwrap();
+    write_program(&program, whole, 0o755);
+    endless.restart(8);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn a_new_copy_of_no_known_format_changes_nothing() {
     let mut endless = with_a_copy_of_the_target("-l 127.0.0.1:0 --probation 0");
     endless.ready(1);
