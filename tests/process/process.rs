@@ -2,7 +2,7 @@
 
 use crate::support::{Endless, Setup, copy_program, endless, example, processes, until, write_program};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::{Pid, geteuid, gettid};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -199,7 +199,7 @@ fn signals_are_as_endless_found_them() {
     // Whoever runs the tests may ignore some. Those between the last ordinary and the first real-time one are the C
     // library's: posix_spawn(3) has them ignored, and no program can change that.
     let (mut endless, pid) = sleeping("-l 127.0.0.1:0");
-    assert_eq!(mask(pid, "SigBlk"), mask(Pid::this(), "SigBlk"));
+    assert_eq!(mask(pid, "SigBlk"), mask(gettid(), "SigBlk"));
     assert_eq!(mask(pid, "SigCgt"), 0);
     let (pipe, private) = (1 << (nix::libc::SIGPIPE - 1), 0b11 << 31);
     assert_eq!(mask(pid, "SigIgn") & !private, mask(Pid::this(), "SigIgn") & !(pipe | private));
@@ -251,7 +251,7 @@ fn what_endless_was_told_to_ignore_the_target_ignores_too() {
         }
         let pid = sleeper(&endless, generation);
         assert_eq!(mask(pid, "SigIgn") & wanted, wanted);
-        assert_eq!(mask(pid, "SigBlk"), mask(Pid::this(), "SigBlk"));
+        assert_eq!(mask(pid, "SigBlk"), mask(gettid(), "SigBlk"));
     }
     assert_eq!(endless.stop(), 0);
 }
