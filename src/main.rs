@@ -12,7 +12,8 @@ use endless::notice::{Level, Notice};
 use endless::plan::{Asking, EventsTo, InheritedSocket, Plan, Surroundings, presets, show};
 use endless::report::{Pids, Reporter, Sink};
 use endless::runtime::{
-    Means, Runtime, control, detach, pid_file::PidFile, reload::Source, status_file::StatusFile, upgrade, watch,
+    Means, Runtime, control, detach, home::Home, pid_file::PidFile, reload::Source, status_file::StatusFile, upgrade,
+    watch,
 };
 use endless::spawn::{self, Inherited};
 use endless::sys::carried;
@@ -70,31 +71,27 @@ fn resume(state: std::io::Result<Vec<u8>>) -> Result<u8> {
 }
 
 /// The main job. Everything is checked, locked and bound before the first process starts.
-fn run(args: &Args, inherited: Inherited, environment: Environment) -> Result<u8> {
+fn run(args: &Args, mut inherited: Inherited, environment: Environment) -> Result<u8> {
     let passed = listener::inherited();
     let plan = plan(args, &passed, environment)?;
+    inherited.ignore_file_limit();
     if !plan.files.detach {
         return run_plan(plan, &passed, inherited, None);
     }
     detach::detach(|waiting| run_plan(plan, &passed, inherited, Some(waiting)).unwrap_or_else(|error| fail(&error)))
 }
 
-fn run_plan(
-    plan: Plan,
-    passed: &[listener::Inherited],
-    mut inherited: Inherited,
-    waiting: Option<OwnedFd>,
-) -> Result<u8> {
+fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, waiting: Option<OwnedFd>) -> Result<u8> {
     let file_limit = Some(listener::raise_file_limit());
     // A signal that comes from here on waits until there is a handler, for at the default ones' hands we would leave files.
     let blocked = AllBlocked::new();
-    inherited.ignore_file_limit();
     let pid_file = plan.pid_file.as_deref().map(PidFile::claim).transpose()?;
     let status_file = plan.status_file.as_deref().map(StatusFile::claim).transpose()?;
     let (listeners, notices) = Listeners::bind(&plan.listeners, passed)?;
+    let home = Home::read();
     // After the listeners: each has the number then that it has in the copies, and of thousands none has to be moved.
     let opened =
-        control::open(&plan.control).map_err(Into::into).and_then(|control| Ok((control, watch::open(&plan)?)));
+        control::open(&plan.control).map_err(Into::into).and_then(|control| Ok((control, watch::open(&plan, &home)?)));
     let (control, watching) = match opened {
         Ok(opened) => opened,
         Err(error) => {
@@ -129,6 +126,7 @@ fn run_plan(
             source,
             pid_file,
             status_file,
+            home,
             watching,
             output,
             waiting,

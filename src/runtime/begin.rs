@@ -50,6 +50,7 @@ impl Runtime {
             waiting: means.waiting,
             pid_file: means.pid_file,
             status_file: means.status_file,
+            home: means.home,
             upgrade: Upgrade::No,
             watching: means.watching,
             began: clock::now(),

@@ -74,7 +74,9 @@ impl Runtime {
             set("ENDLESS_REASON", Some(context.reason.clone()));
             variables
         };
+        let there = self.home.enter();
         let ended = self.hooks.start(run, point, &self.plan.hooks, &self.inherited, environment);
+        drop(there);
         self.hooks_ended(ended);
     }
 

@@ -23,7 +23,10 @@ impl Runtime {
     }
 
     fn child_ended(&mut self, pid: Pid, exit: Exit) {
-        if let Some(ended) = self.hooks.child_ended(pid, exit, &self.plan.hooks, &self.inherited) {
+        let there = self.home.enter();
+        let hooks = self.hooks.child_ended(pid, exit, &self.plan.hooks, &self.inherited);
+        drop(there);
+        if let Some(ended) = hooks {
             return self.hooks_ended(ended);
         }
         if self.check_ended(pid, exit) || self.upgrade_check_ended(pid, exit) {

@@ -62,6 +62,7 @@ impl Runtime {
     /// Its file could not be executed: is there something wrong with what is in it?
     pub(super) fn not_executed(&mut self, generation: GenerationId, step: &str, errno: i32) {
         let Some(file) = step.strip_prefix("execute ") else { return };
+        let _there = self.home.enter();
         let seen = self.plan.process.chdir.as_deref().map_or_else(|| file.into(), |dir| dir.join(file));
         if let Some(why) = wrong_with(&seen, errno) {
             self.diagnose(generation, Trouble::NotExecutable { file: file.to_owned(), why });

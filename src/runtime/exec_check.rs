@@ -60,6 +60,7 @@ impl Runtime {
             let Some(check) = copy.check.as_mut().filter(|check| check.next().is_some_and(|next| next <= now)) else {
                 continue;
             };
+            let _there = self.home.enter();
             match spawn::launch_shell(command, &check.environment, &self.inherited) {
                 Ok(pid) => {
                     check.running = Some(pid);

@@ -19,6 +19,7 @@ mod exec_check;
 mod fd_store;
 mod files;
 mod format;
+pub mod home;
 mod hooks;
 mod http;
 mod image;
@@ -90,6 +91,8 @@ pub struct Means {
     pub pid_file: Option<PidFile>,
     /// The status file.
     pub status_file: Option<StatusFile>,
+    /// Where endless was started.
+    pub home: home::Home,
     /// What is watched.
     pub watching: Option<Watching>,
     /// Where what the target prints goes.
@@ -126,6 +129,7 @@ pub struct Runtime {
     waiting: Option<OwnedFd>,
     pid_file: Option<PidFile>,
     status_file: Option<StatusFile>,
+    home: home::Home,
     upgrade: Upgrade,
     watching: Option<Watching>,
     began: Moment,

@@ -176,7 +176,9 @@ impl Runtime {
 
     fn read_again(&mut self) -> Result<Lifecycle, String> {
         let plans = &mut self.plans;
+        let there = self.home.enter();
         let plan = plans.source.read(&self.plan)?;
+        drop(there);
         let changed = self.listeners.change(&plan.listeners, &plans.source.passed);
         let (change, notices) = changed.map_err(|error| error.to_string().replace("\nhint: ", "; "))?;
         let lifecycle = plan.lifecycle.clone();

@@ -65,6 +65,8 @@ impl Runtime {
         let (channels, theirs) = Channels::open(&self.plan, generation, before, self.notify_place.as_ref(), &self.held)
             .map_err(|(step, errno)| not_made(step, errno as i32))?;
         self.fd_store.forget_hung_up();
+        self.tell_of_home();
+        let there = self.home.enter();
         let image = self.image(generation, self.own_variables(notify.as_ref(), &channels))?;
         if generation == GenerationId(1) {
             self.tell_all(image.left_out);
@@ -90,6 +92,7 @@ impl Runtime {
             capture_removals: self.plan.captures_paths(),
         })
         .map_err(|LaunchError { step, errno }| Failure::NotMade { step, errno })?;
+        drop(there);
         if let Some(report) = launched.calls {
             self.captures.insert(generation, Capture::Awaited(report));
         }

@@ -1,6 +1,7 @@
 //! The process a copy is: its directory, environment, identity, limits, signals.
 
 use crate::support::{Endless, Setup, copy_program, endless, example, processes, until, write_program};
+use crate::upgrade::upgrade;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid, gettid};
 use std::fs;
@@ -203,6 +204,65 @@ fn signals_are_as_endless_found_them() {
     assert_eq!(mask(pid, "SigCgt"), 0);
     let (pipe, private) = (1 << (nix::libc::SIGPIPE - 1), 0b11 << 31);
     assert_eq!(mask(pid, "SigIgn") & !private, mask(Pid::this(), "SigIgn") & !(pipe | private));
+    assert_eq!(endless.stop(), 0);
+}
+
+/// In a directory that is reached by a link, as deploy tools have it, with a program in each release.
+fn in_current(options: &str) -> Endless {
+    let script = "for n in 1 2; do
+            mkdir $n && cp \"$TARGET\" $n/server && echo WHO=env$n >$n/env && echo --env CONF=$n >$n/config
+        done
+        ln -s 1 current && cd current && export PWD";
+    let setup = after(script, options).env("TARGET", &example("target").display().to_string());
+    let setup = setup.option("--hook", "begin=echo hook in $(pwd -P)");
+    setup.start_command(&["./server"])
+}
+
+/// Lets the link lead to another release.
+fn deploy(endless: &Endless, release: &str) {
+    let fresh = endless.file("fresh");
+    symlink(release, &fresh).unwrap();
+    fs::rename(fresh, endless.file("current")).unwrap();
+}
+
+#[test]
+fn a_working_directory_that_leads_elsewhere_is_followed() {
+    let mut endless = in_current("--name target -l 127.0.0.1:0 --probation 0 --env-file env --config config");
+    let runs_in = |endless: &Endless, pid: Pid, release: &str| {
+        let release = endless.file(release).canonicalize().unwrap();
+        assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).unwrap(), release);
+        assert_eq!(fs::read_link(format!("/proc/{pid}/exe")).unwrap(), release.join("server"));
+        let (environment, number) = (processes::environment(pid), release.file_name().unwrap().display());
+        assert_eq!((&*environment["WHO"], &*environment["CONF"]), (&*format!("env{number}"), &*number.to_string()));
+        endless.wait(&format!("hook in {}", release.display()));
+    };
+    let first = endless.ready(1);
+    runs_in(&endless, first, "1");
+    deploy(&endless, "2");
+    let second = endless.restart(2);
+    runs_in(&endless, second, "2");
+    endless.wait("current leads to another directory now");
+    upgrade(&endless);
+    let third = endless.restart(3);
+    runs_in(&endless, third, "2");
+    deploy(&endless, "1");
+    let fourth = endless.restart(4);
+    runs_in(&endless, fourth, "1");
+    deploy(&endless, "none");
+    let fifth = endless.restart(5);
+    runs_in(&endless, fifth, "1");
+    assert_eq!(endless.count("leads to another directory"), 1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_working_directory_that_leads_elsewhere_is_noticed() {
+    let mut endless = in_current("-l 127.0.0.1:0 --probation 0 --watch");
+    endless.ready(1);
+    deploy(&endless, "2");
+    let second = endless.ready(2);
+    let release = endless.file("2").canonicalize().unwrap();
+    assert_eq!(fs::read_link(format!("/proc/{second}/cwd")).unwrap(), release);
     assert_eq!(endless.stop(), 0);
 }
 

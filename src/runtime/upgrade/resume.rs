@@ -50,6 +50,7 @@ pub fn resume(text: &[u8]) -> Result<Runtime> {
     let mut plans = Plans::new(source);
     plans.remake(&values.plans).map_err(|why| anyhow!(why))?;
     plans.descriptors(&plan).for_each(carried::leave);
+    values.inherited.ignore_file_limit();
     let mut runtime = runtime(plan, plans, values).context("signals")?;
     carried::finish();
     runtime.tell(&Notice::Upgraded { from: before, to: version().to_owned() });
@@ -69,7 +70,6 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
     let (mut inherited, mut listeners) = (values.inherited, values.listeners);
     let (signals, handled) = (Signals::prepare()?, requests::handled(&plan));
     inherited.will_change(&handled);
-    inherited.ignore_file_limit();
     signals.install(&handled)?;
     listeners.resume();
     let mut manager = find_manager();
@@ -98,6 +98,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         waiting: None,
         pid_file: values.pid_file,
         status_file: values.status_file,
+        home: values.home,
         upgrade: Upgrade::No,
         watching: None,
         began: values.began,

@@ -9,6 +9,7 @@ use super::super::control::Control;
 use super::super::copy::Copy;
 use super::super::drain::ToldOnce;
 use super::super::fd_store::FdStore;
+use super::super::home::Home;
 use super::super::manager::{Manager, Told};
 use super::super::notify_place::NotifyPlace;
 use super::super::output::Output;
@@ -39,7 +40,7 @@ struct Head {
 
 /// The state twice: what is written points into the runtime, what was read is its own.
 macro_rules! state {
-    ($runtime:ident; $($field:ident: $type:ty = $value:expr,)*) => {
+    ($runtime:ident; $($(#[$reading:meta])* $field:ident: $type:ty = $value:expr,)*) => {
         #[derive(Serialize)]
         struct Leaving<'a> {
             #[serde(flatten)]
@@ -55,7 +56,7 @@ macro_rules! state {
         /// What was left.
         #[derive(Deserialize)]
         pub(super) struct Values {
-            $(pub(super) $field: $type,)*
+            $($(#[$reading])* pub(super) $field: $type,)*
         }
 
         /// Writes it all.
@@ -88,6 +89,8 @@ state! {
     manager: Option<Told> = runtime.manager.as_ref().map(Manager::told),
     pid_file: Option<PidFile> = runtime.pid_file,
     status_file: Option<StatusFile> = runtime.status_file,
+    #[serde(default)]
+    home: Home = runtime.home,
     began: Moment = runtime.began,
     decided: Option<Decided> = runtime.decided,
     last_ticket: u64 = runtime.last_ticket,

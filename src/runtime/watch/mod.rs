@@ -3,6 +3,7 @@
 mod places;
 mod rules;
 
+use super::home::Home;
 use super::{Runtime, clock};
 use crate::notice::{Level, Notice};
 use crate::plan::{Address, Control, EventsTo, Plan, SignalAction, UnixName};
@@ -42,8 +43,8 @@ impl AsFd for Watching {
 ///
 /// # Errors
 /// What cannot be watched, and why.
-pub fn open(plan: &Plan) -> Result<Option<Watching>> {
-    let Some(paths) = wanted(plan) else { return Ok(None) };
+pub fn open(plan: &Plan, home: &Home) -> Result<Option<Watching>> {
+    let Some(paths) = wanted(plan, home) else { return Ok(None) };
     let places = look(plan, &paths)?;
     Ok(Some(Watching { paths, places, changed: None, executing: false }))
 }
@@ -68,9 +69,9 @@ fn explain(Refused { path, errno }: &Refused) -> String {
 }
 
 /// The absolute paths: those asked for, or else the program's.
-fn wanted(plan: &Plan) -> Option<Vec<PathBuf>> {
+fn wanted(plan: &Plan, home: &Home) -> Option<Vec<PathBuf>> {
     let given = plan.watch.as_ref()?;
-    let absolute = |path: &Path| std::path::absolute(path).ok();
+    let absolute = |path: &Path| home.absolute(path);
     let asked: Vec<PathBuf> = given.iter().filter_map(|path| absolute(path)).collect();
     Some(if given.is_empty() { program(plan).as_deref().and_then(absolute).into_iter().collect() } else { asked })
 }
@@ -197,13 +198,13 @@ impl Runtime {
     /// Watches something else where the plan in force says so.
     pub(super) fn watch_as_planned(&mut self) {
         let before = self.watching.as_ref().map(|watching| &watching.paths);
-        let wanted = wanted(&self.plan);
+        let wanted = wanted(&self.plan, &self.home);
         // There is no program for a moment: what was one is waited for.
         if wanted.as_ref() == before || wanted.is_some_and(|paths| paths.is_empty()) {
             return;
         }
         let executing = self.watching.as_ref().is_some_and(|watching| watching.executing);
-        match open(&self.plan) {
+        match open(&self.plan, &self.home) {
             Ok(watching) => self.watching = watching.map(|watching| Watching { executing, ..watching }),
             Err(error) => self.not_watched(&error),
         }
