@@ -88,7 +88,7 @@ fn become_target<'p>(child: &Child, prepared: &'p mut Prepared<'_>) -> Result<In
     signals::restore_dispositions(prepared.inherited);
     // A `pkill -HUP endless` may have chosen us by our old name; only what endless itself sent is meant for us.
     signals::forget_pending(prepared.parent);
-    signals::restore_mask(prepared.inherited);
+    signals::lift_mask();
     let errno = prepared.image.execute();
     Err(Step::Execute(prepared.image.program()).failed()(errno))
 }

@@ -77,13 +77,13 @@ fn full() -> libc::sigset_t {
     }
 }
 
-/// What endless itself was started with, and what every process it starts gets back.
+/// What endless itself was started with. Every process it starts gets the dispositions back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Inherited {
     /// The signals that were ignored: nohup(1) and the like; of those that endless changes.
     pub ignored: SignalSet,
-    /// The signals that were blocked.
-    pub blocked: SignalSet,
+    /// The signals that were blocked. No process that endless starts has them so.
+    blocked: SignalSet,
     /// The signals whose dispositions endless changes. The others need no care: they pass through execve(2) as they are.
     changed: SignalSet,
 }
@@ -235,12 +235,12 @@ pub fn forget_pending(keep_from: Pid) {
     }
 }
 
-/// Sets the mask to what was inherited; pending signals act now.
-pub fn restore_mask(inherited: &Inherited) {
-    set_mask(inherited.blocked);
+/// Blocks nothing; pending signals act now.
+pub fn lift_mask() {
+    set_mask(SignalSet::default());
 }
 
-/// Sets the mask to what was inherited but for the signals that have handlers: pending ones arrive now. Whoever starts us may
+/// Blocks what was blocked when we were started, but for the signals that have handlers: pending ones arrive now. Whoever starts us may
 /// have blocked them to read them with signalfd(2), and the mask passes through execve(2).
 pub fn hear(inherited: &Inherited) {
     set_mask(SignalSet(inherited.blocked.0 & !inherited.changed.0));

@@ -4,7 +4,7 @@ use crate::support::{Start, end_of, field, report, turn, until};
 use endless::plan::Orphans;
 use endless::spawn::Inherited;
 use endless::sys::process;
-use endless::sys::signals::SignalSet;
+use endless::sys::signals::AllBlocked;
 use endless::words::{Exit, Sig};
 use nix::unistd::Pid;
 use std::io::Read;
@@ -35,14 +35,14 @@ fn ignored_here() -> u64 {
 }
 
 #[test]
-fn what_was_ignored_and_blocked_stays_so() {
+fn what_was_ignored_stays_so_and_nothing_is_blocked() {
     let _turn = turn();
     let mut inherited = Inherited::default();
     for signal in [1, 13, 64] {
         inherited.ignored.insert(signal);
     }
-    inherited.blocked = SignalSet(1 << 9 | 1 << 63);
-    assert_eq!(masks(inherited), (ignored_here() | 1 | 1 << 12 | 1 << 63, 1 << 9 | 1 << 63, 0));
+    let _blocked = AllBlocked::new();
+    assert_eq!(masks(inherited), (ignored_here() | 1 | 1 << 12 | 1 << 63, 0, 0));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_signal_from_somebody_else_before_exec_is_forgotten_and_ours_is_not() {
     let _turn = turn();
     for (from_parent, expected) in [(false, Exit::Code(7)), (true, Exit::Signal(Sig(34)))] {
         let child = process::fork(|_| {
-            let _blocked = endless::sys::signals::AllBlocked::new();
+            let _blocked = AllBlocked::new();
             if from_parent {
                 // What the child sends to itself counts as sent by "the parent" named below.
                 process::send(Pid::this(), 34).unwrap();
@@ -71,7 +71,7 @@ fn a_signal_from_somebody_else_before_exec_is_forgotten_and_ours_is_not() {
                 nix::sys::wait::waitpid(sender.unwrap(), None).unwrap();
             }
             endless::sys::signals::forget_pending(Pid::this());
-            endless::sys::signals::restore_mask(&Inherited::default());
+            endless::sys::signals::lift_mask();
             7
         });
         assert_eq!(end_of(child.unwrap()), expected);
