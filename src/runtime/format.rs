@@ -13,12 +13,12 @@ const PT_INTERP: u64 = 3;
 
 /// What is wrong with a file that execve(2) refused with this error number; None when it is not seen.
 pub(super) fn wrong_with(file: &Path, errno: i32) -> Option<Format> {
-    let (mut file, mut beginning) = (File::open(file).ok()?, Vec::new());
-    (&mut file).take(BEGINNING).read_to_end(&mut beginning).ok()?;
     let missing = errno == Errno::ENOENT as i32;
     if !missing && errno != Errno::ENOEXEC as i32 {
         return None;
     }
+    let (mut file, mut beginning) = (File::open(file).ok()?, Vec::new());
+    (&mut file).take(BEGINNING).read_to_end(&mut beginning).ok()?;
     match &*beginning {
         [] => Some(Format::Empty),
         [b'#', b'!', rest @ ..] => missing.then(|| without_interpreter(rest)).flatten(),

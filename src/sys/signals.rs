@@ -100,10 +100,12 @@ impl Inherited {
     }
 
     /// From here on what would make a file larger than RLIMIT_FSIZE allows fails with EFBIG, as it fails on a full disk, and
-    /// kills nobody (setrlimit(2)).
+    /// kills nobody (setrlimit(2)). Where it was so before, as after an upgrade, that is no other's wish.
     pub fn ignore_file_limit(&mut self) {
-        self.will_change(&[Sig(libc::SIGXFSZ)]);
-        set_disposition(libc::SIGXFSZ, true);
+        if !self.changed.contains(libc::SIGXFSZ) {
+            self.will_change(&[Sig(libc::SIGXFSZ)]);
+            set_disposition(libc::SIGXFSZ, true);
+        }
     }
 
     /// Tells that the dispositions of these signals will be changed. SIGCHLD is no longer ignored from here on: the kernel

@@ -8,6 +8,7 @@ use crate::systemd::Manager;
 use crate::upgrade::upgrade;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::fs;
 use std::io::Write;
 
@@ -148,6 +149,8 @@ fn signals_that_were_ignored_and_the_mask() {
     let pid = sleeper(&endless, 2);
     assert_eq!((mask(pid, "SigIgn") & wanted, mask(pid, "SigBlk")), (wanted, 0));
     assert_eq!(mask(pid, "SigIgn") & 1 << (libc::SIGPIPE - 1), 0, "our own is not the target's");
+    let limit = 1 << (libc::SIGXFSZ - 1);
+    assert_eq!(mask(pid, "SigIgn") & limit, mask(Pid::this(), "SigIgn") & limit, "nor is this");
     assert_eq!(endless.stop(), 0);
 }
 
