@@ -238,19 +238,19 @@ fn a_working_directory_that_leads_elsewhere_is_followed() {
     };
     let first = endless.ready(1);
     runs_in(&endless, first, "1");
-    deploy(&endless, "2");
+    deploy(&endless, "none");
     let second = endless.restart(2);
-    runs_in(&endless, second, "2");
-    endless.wait("current leads to another directory now");
-    upgrade(&endless);
+    runs_in(&endless, second, "1");
+    deploy(&endless, "2");
     let third = endless.restart(3);
     runs_in(&endless, third, "2");
-    deploy(&endless, "1");
+    endless.wait("current leads to another directory now");
+    endless.gone(2);
+    // Where endless itself is from then on has no name any more.
+    fs::remove_dir_all(endless.file("1")).unwrap();
+    upgrade(&endless);
     let fourth = endless.restart(4);
-    runs_in(&endless, fourth, "1");
-    deploy(&endless, "none");
-    let fifth = endless.restart(5);
-    runs_in(&endless, fifth, "1");
+    runs_in(&endless, fourth, "2");
     assert_eq!(endless.count("leads to another directory"), 1);
     assert_eq!(endless.stop(), 0);
 }

@@ -103,7 +103,8 @@ impl Runtime {
     }
 
     fn check_upgrade(&mut self) {
-        let started = File::look(executed()).and_then(|file| {
+        let program = executed();
+        let started = File::look(self.home.absolute(&program).unwrap_or(program)).and_then(|file| {
             let program = c_string(file.path.as_os_str().as_bytes())?;
             Check::start(self, &program, &environment(None)?).map(|check| Upgrade::Checking(check, file))
         });

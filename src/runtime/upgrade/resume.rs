@@ -27,6 +27,7 @@ pub fn rehearse(number: i32) -> String {
         Err(error) => return format!("{NO}it finds no state ({error})\n"),
     };
     let answer = state::read(&text).and_then(|(_, mut values)| {
+        let _there = values.home.enter();
         let plan = source(&mut values).remake(&values.plan);
         // Nothing of this is ours.
         forget(values);
@@ -46,9 +47,11 @@ pub fn resume(text: &[u8]) -> Result<Runtime> {
     let (before, mut values) = state::read(text).map_err(|why| anyhow!(why))?;
     let source = source(&mut values);
     source.passed.iter().for_each(|passed| carried::leave(passed.number));
+    let there = values.home.enter();
     let plan = source.remake(&values.plan).map_err(|why| anyhow!(why))?;
     let mut plans = Plans::new(source);
     plans.remake(&values.plans).map_err(|why| anyhow!(why))?;
+    drop(there);
     plans.descriptors(&plan).for_each(carried::leave);
     values.inherited.ignore_file_limit();
     let mut runtime = runtime(plan, plans, values).context("signals")?;

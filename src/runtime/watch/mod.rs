@@ -71,9 +71,11 @@ fn explain(Refused { path, errno }: &Refused) -> String {
 /// The absolute paths: those asked for, or else the program's.
 fn wanted(plan: &Plan, home: &Home) -> Option<Vec<PathBuf>> {
     let given = plan.watch.as_ref()?;
-    let absolute = |path: &Path| home.absolute(path);
-    let asked: Vec<PathBuf> = given.iter().filter_map(|path| absolute(path)).collect();
-    Some(if given.is_empty() { program(plan).as_deref().and_then(absolute).into_iter().collect() } else { asked })
+    let _there = home.enter();
+    if given.is_empty() {
+        return Some(program(plan).and_then(|file| home.absolute(&file)).into_iter().collect());
+    }
+    Some(given.iter().filter_map(|path| std::path::absolute(path).ok()).collect())
 }
 
 /// The file a copy would execute now.
