@@ -23,7 +23,7 @@ impl Runtime {
     }
 
     fn child_ended(&mut self, pid: Pid, exit: Exit) {
-        let there = self.home.enter();
+        let there = if self.hooks.any() { self.home.enter() } else { None };
         let hooks = self.hooks.child_ended(pid, exit, &self.plan.hooks, &self.inherited);
         drop(there);
         if let Some(ended) = hooks {
