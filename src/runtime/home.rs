@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Home {
     /// None where there is no path to it.
+    #[serde(with = "crate::words::path::optional")]
     path: Option<PathBuf>,
     /// The directory that was told about: its device and inode.
     told: Option<(u64, u64)>,
@@ -83,5 +84,22 @@ impl Runtime {
             let text = format!("{} leads to another directory now: copies are started there", path.display());
             self.tell(&Notice::Note { level: Level::Normal, text });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    #[test]
+    fn it_is_carried_over_whatever_it_is_called() {
+        for path in [None, Some("/srv/app".into()), Some(OsString::from_vec(b"/srv/\xff".to_vec()).into())] {
+            let text = serde_json::to_string(&Home { path: path.clone(), told: Some((1, 2)) }).unwrap();
+            let read: Home = serde_json::from_str(&text).unwrap();
+            assert_eq!((read.path, read.told), (path, Some((1, 2))));
+        }
+        assert!(Home::default().moved().is_none() && Home::read().moved().is_none());
     }
 }
