@@ -74,10 +74,7 @@ impl Runtime {
             set("ENDLESS_REASON", Some(context.reason.clone()));
             variables
         };
-        // Who has no hooks is not to wait for a file system that may be dead.
-        let there = if self.plan.hooks.list.is_empty() { None } else { self.home.enter() };
-        let ended = self.hooks.start(run, point, &self.plan.hooks, &self.inherited, environment);
-        drop(there);
+        let ended = self.hooks.start(run, point, &self.plan.hooks, &self.inherited, &self.home, environment);
         self.hooks_ended(ended);
     }
 

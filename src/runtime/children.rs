@@ -23,10 +23,7 @@ impl Runtime {
     }
 
     fn child_ended(&mut self, pid: Pid, exit: Exit) {
-        let there = if self.hooks.any() { self.home.enter() } else { None };
-        let hooks = self.hooks.child_ended(pid, exit, &self.plan.hooks, &self.inherited);
-        drop(there);
-        if let Some(ended) = hooks {
+        if let Some(ended) = self.hooks.child_ended(pid, exit, &self.plan.hooks, &self.inherited, &self.home) {
             return self.hooks_ended(ended);
         }
         if self.check_ended(pid, exit) || self.upgrade_check_ended(pid, exit) {

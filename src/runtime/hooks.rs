@@ -1,6 +1,7 @@
 //! Running hooks: the commands of one point one after the other, beside the loop.
 
 use super::clock;
+use super::home::Home;
 use crate::notice::Notice;
 use crate::plan::{Hook, Hooks};
 use crate::spawn;
@@ -53,6 +54,7 @@ impl RunningHooks {
         point: HookPoint,
         hooks: &Hooks,
         inherited: &Inherited,
+        home: &Home,
         environment: impl FnOnce() -> Environment,
     ) -> Option<Ended> {
         let commands = hooks.list.iter().filter(|hook| hook.point == point);
@@ -70,14 +72,15 @@ impl RunningHooks {
             deadline: None,
             overdue: false,
         };
-        self.next(run, hooks, inherited)
+        self.next(run, hooks, inherited, home)
     }
 
-    fn next(&mut self, mut run: Run, hooks: &Hooks, inherited: &Inherited) -> Option<Ended> {
+    fn next(&mut self, mut run: Run, hooks: &Hooks, inherited: &Inherited, home: &Home) -> Option<Ended> {
         let Some(command) = run.waiting.pop_front() else {
             return Some(Ended { run: run.id, result: Ok(()), notice: None });
         };
         run.current = command;
+        let _there = home.enter();
         match spawn::launch_shell(&run.current, &run.environment, inherited) {
             Ok(pid) => {
                 run.pid = pid;
@@ -91,7 +94,14 @@ impl RunningHooks {
     }
 
     /// A child ended. `None` when it was no hook's; `Some(None)` when the next hook of its run goes on.
-    pub fn child_ended(&mut self, pid: Pid, exit: Exit, hooks: &Hooks, inherited: &Inherited) -> Option<Option<Ended>> {
+    pub fn child_ended(
+        &mut self,
+        pid: Pid,
+        exit: Exit,
+        hooks: &Hooks,
+        inherited: &Inherited,
+        home: &Home,
+    ) -> Option<Option<Ended>> {
         let at = self.runs.iter().position(|run| run.pid == pid)?;
         let run = self.runs.swap_remove(at);
         Some(match exit {
@@ -100,7 +110,7 @@ impl RunningHooks {
                 let why = format!("killed after {} (--hook-timeout)", humantime::format_duration(timeout));
                 Some(run.failed(why))
             }
-            exit if exit.clean() => self.next(run, hooks, inherited),
+            exit if exit.clean() => self.next(run, hooks, inherited, home),
             exit => Some(run.failed(exit.to_string())),
         })
     }

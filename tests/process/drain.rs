@@ -141,16 +141,15 @@ fn few_are_cut(command: &[&str]) {
     assert_eq!(endless.stop(), 0);
 }
 
-/// A busy machine lets a server see the end later than a client pauses, so these two measure, and are run by hand:
-/// `cargo test --test process ends_idle -- --ignored --nocapture`.
+/// A busy machine lets a server see the end later than a client pauses, so these two measure, and are run by hand.
 #[test]
-#[ignore = "measures; wants an idle machine"]
+#[ignore = "a measurement: cargo test --test process ends_idle -- --ignored --nocapture"]
 fn node_ends_idle_connections_between_requests() {
     few_are_cut(&["node", "-e", NODE]);
 }
 
 #[test]
-#[ignore = "measures; wants an idle machine"]
+#[ignore = "a measurement: cargo test --test process ends_idle -- --ignored --nocapture"]
 fn python_ends_idle_connections_between_requests() {
     few_are_cut(&["python3", "-c", &PYTHON.replace("PROTOCOL", "HTTP/1.1")]);
 }
