@@ -1,6 +1,6 @@
 //! What a copy says about itself while it runs: that it is alive, that it is stuck, that it needs more time (sd_notify(3)).
 
-use super::{Action, State, Supervisor, Word};
+use super::{Action, Generation, State, Supervisor, Word};
 use crate::notice::Notice;
 use crate::words::{Exit, GenerationId, Moment, Sig};
 use std::time::Duration;
@@ -12,8 +12,8 @@ impl Supervisor {
             Word::Alive => self.alive(now, id, None),
             Word::AliveEvery(interval) => self.alive(now, id, Some(interval)),
             Word::Stuck => {
-                let watched = self.generations.get(&id).is_some_and(|one| one.watchdog.is_some());
-                if watched && self.active == Some(id) {
+                let serves = |one: &Generation| one.watchdog.is_some() && one.state == State::Active;
+                if self.generations.get(&id).is_some_and(serves) {
                     self.stuck(now, id, None);
                 }
             }

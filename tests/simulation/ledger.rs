@@ -40,6 +40,8 @@ pub struct Seen {
     pub ready: Option<Moment>,
     /// When it last had reason to be taken to be alive, while it served.
     pub alive: Option<Moment>,
+    /// It has said, while it served, that it is stuck.
+    pub tripped: bool,
     /// The latest moment it has asked to be waited for.
     pub more: Option<Moment>,
     pub exited: Option<Exit>,
@@ -64,6 +66,7 @@ impl Seen {
             not_started: false,
             ready: None,
             alive: None,
+            tripped: false,
             more: None,
             exited: None,
             gone: false,

@@ -117,9 +117,10 @@ impl Ledger {
 
     fn note_word(&mut self, id: GenerationId, word: Word) {
         let now = self.now;
-        let active = self.steered == Some(id);
+        let (active, watched) = (self.steered == Some(id), self.policy.watchdog.is_some());
         let seen = self.seen(id);
         match word {
+            Word::Stuck if seen.serving() && active && watched => seen.tripped = true,
             Word::Alive if seen.serving() && active => seen.alive = Some(now),
             Word::MoreTime(more) if seen.candidate() || seen.retiring().is_some() => {
                 seen.more = seen.more.max(Some(now + more));

@@ -200,11 +200,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// It has the new connections and has not said in time that it is alive.
+    /// It has the new connections, and has not said in time that it is alive, or has said that it is stuck.
     fn stuck(&self, id: GenerationId) -> bool {
         let seen = &self.generations[&id];
         let silent = self.policy.watchdog.zip(seen.alive).is_some_and(|(interval, alive)| self.now >= alive + interval);
-        silent && seen.serving() && self.steered == Some(id)
+        (silent || seen.tripped) && seen.serving() && self.steered == Some(id)
     }
 
     /// The hammer comes when its time has come, when somebody asks for it, or when too many retire.

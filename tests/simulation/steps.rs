@@ -17,6 +17,8 @@ impl Ledger {
         let spins = *event == Event::Tick && deadline.is_some_and(|deadline| deadline <= self.now);
         promise(7, !spins || immediate, || "after a Tick the next deadline is not in the future".into())?;
         self.hammered()?;
+        let stuck = self.generations.iter().find(|(_, seen)| seen.tripped && seen.serving()).map(|(id, _)| id);
+        promise(4, stuck.is_none(), || format!("generation {stuck:?} has said that it is stuck, and is not killed"))?;
         let untold = self.generations.iter().find(|(_, seen)| seen.stop.is_some() && untold(seen));
         promise(4, untold.is_none(), || format!("what is left of {:?} is not told to stop", untold.map(|(id, _)| id)))?;
         if self.stop_maybe() || !self.ever_ready {

@@ -444,6 +444,19 @@ fn a_copy_that_is_stuck_in_its_probation_gives_the_listeners_back() {
 }
 
 #[test]
+fn a_copy_that_says_so_while_it_is_stopped_is_not_started_again() {
+    tell(
+        Lifecycle { watchdog: Some(ms(1000)), ..plain() },
+        "    0 | begin       | spawn 1
+            10 | ready 1     |
+            20 | TERM        | stop 1 stopped
+            30 | stuck 1     |
+            40 | exit 1 0    | stop 1 survived
+            40 | gone 1      | release 1, answer 1 done, finish 0",
+    );
+}
+
+#[test]
 fn a_copy_that_says_so_is_stuck_at_once_when_there_is_a_watchdog() {
     tell(
         plain(),

@@ -77,6 +77,8 @@ pub struct Nature {
     pub silent: Option<u64>,
     /// How much more time it asks for when it was started, and when it was told to stop. None: it does not ask.
     pub more: Option<u64>,
+    /// How long after it began to serve, and after it was told to stop, it says that it is stuck. None: it never does.
+    pub trips: Option<u64>,
     /// What it does with a stop signal.
     pub on_stop: OnStop,
     /// What its children do.
@@ -99,6 +101,7 @@ impl Nature {
             end: None,
             silent: None,
             more: None,
+            trips: None,
             on_stop: OnStop::Ends(dice.below(4) * grid, dice.pick(&[Exit::Code(0), Exit::Signal(Sig::TERM)])),
             rest: Rest::Nobody(dice.below(2) * grid),
             drained: Some(dice.pick(&[0, 0, 1, 2, 5, 100]) * grid),
@@ -121,6 +124,7 @@ impl Nature {
         }
         nature.silent = if dice.chance(30) { Some(delay(dice)) } else { None };
         nature.more = if dice.chance(20) { Some(delay(dice)) } else { None };
+        nature.trips = if dice.chance(10) { Some(delay(dice)) } else { None };
         nature.on_stop = match dice.below(5) {
             0 => OnStop::Ignores,
             1 => OnStop::Stuck(delay(dice)),

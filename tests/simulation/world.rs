@@ -81,6 +81,9 @@ impl World {
         if let Event::Ready(generation, _) | Event::Heard(generation, Word::Alive) = &event {
             self.ping(*generation);
         }
+        if let Event::Ready(generation, _) = &event {
+            self.trip(*generation);
+        }
         Some(event)
     }
 
@@ -92,6 +95,13 @@ impl World {
         let silent = target.nature.silent.is_some_and(|after| self.now >= since + after);
         if !silent && !target.main_ended && !target.told {
             self.owe(self.now + interval / self.grid * self.grid, Event::Heard(generation, Word::Alive));
+        }
+    }
+
+    /// A target says that it is stuck, whatever it has said before.
+    fn trip(&mut self, generation: GenerationId) {
+        if let Some(after) = self.targets.get(&generation).and_then(|target| target.nature.trips) {
+            self.owe(self.now + after, Event::Heard(generation, Word::Stuck));
         }
     }
 
@@ -214,6 +224,7 @@ impl World {
 
     fn stop(&mut self, generation: GenerationId, reason: StopReason) {
         self.ask_for_time(generation);
+        self.trip(generation);
         let Some(target) = self.targets.get_mut(&generation) else { return };
         target.told = true;
         if target.main_ended || reason == StopReason::Survived {
