@@ -3,6 +3,7 @@
 use super::copy::Main;
 use super::status::Decided;
 use super::{Runtime, clock, hooks, watch};
+use crate::listener::Bound;
 use crate::notice::{Level, Notice};
 use crate::plan::KillMode;
 use crate::spawn::ProcessTable;
@@ -28,9 +29,8 @@ impl Runtime {
             Action::Upgrade => self.upgrade(),
             Action::Answer(ticket, outcome) => {
                 // Nobody waits for the answer to a signal: the log has it.
-                if let Some(control) = &mut self.control {
-                    control.answer(ticket, &outcome, clock::now());
-                }
+                let client = self.control.as_mut().and_then(|control| control.answer(ticket, &outcome, clock::now()));
+                client.into_iter().for_each(|client| self.client_goes_on(client));
             }
             Action::Report(notice) => {
                 self.decided = Decided::of(&notice, clock::now()).or(self.decided.take());
@@ -58,8 +58,9 @@ impl Runtime {
         let addresses = &self.held;
         let environment = || {
             let pid = |generation: Option<GenerationId>| generation.and_then(|one| pids.get(&one)).map(i32::to_string);
-            let addresses: Vec<_> =
-                addresses.iter().map(|held| held.address.plain().to_string_lossy().into_owned()).collect();
+            // NUL bytes of abstract names as /proc/net/unix has them.
+            let said = |held: &Bound| held.address.plain().to_string_lossy().replace('\0', "@");
+            let addresses: Vec<_> = addresses.iter().map(said).collect();
             let mut variables: hooks::Environment = std::env::vars_os().collect();
             let mut set = |name: &str, value: Option<String>| {
                 variables.retain(|(known, _)| known != name);

@@ -22,6 +22,11 @@ impl Runtime {
         if let Some(control) = &mut self.control {
             control.hear(id, gone, clock::now());
         }
+        self.client_goes_on(id);
+    }
+
+    /// Takes what a client has asked, as far as it may have asked it by now.
+    pub(super) fn client_goes_on(&mut self, id: ClientId) {
         while let Some(request) = self.control.as_mut().and_then(|control| control.next(id, clock::now())) {
             self.client_asks(id, request);
         }

@@ -84,6 +84,31 @@ fn ctrl_c_ends_the_waiting_and_not_the_restart() {
 }
 
 #[test]
+fn what_a_client_has_asked_is_done_even_if_it_has_gone() {
+    let endless = endless(QUICK).start(&[]);
+    endless.ready(1);
+    endless.freeze();
+    let mut client = endless.control();
+    client.say("{\"version\":1,\"request\":\"status\"}\n{\"version\":1,\"request\":\"restart\"}\n");
+    drop(client);
+    endless.signal(Signal::SIGCONT);
+    endless.ready(2);
+    assert_eq!(endless.ask().0, 2);
+}
+
+#[test]
+fn more_requests_than_are_taken_at_once_are_answered_one_by_one() {
+    let endless = endless(QUICK).start(&[]);
+    endless.ready(1);
+    let mut client = endless.control();
+    client.say(&"{\"version\":1,\"request\":\"restart\"}\n".repeat(150));
+    for number in 1..=150 {
+        let answer = client.hear();
+        assert!(answer.as_ref().is_some_and(|answer| answer["ok"] == true), "{number}: {answer:?}");
+    }
+}
+
+#[test]
 fn a_restart_that_endless_does_not_outlive_is_answered() {
     let mut endless = endless(QUICK).start(&["1:ignore=TERM", "2:wait={dir}/never"]);
     let old = endless.ready(1);

@@ -29,11 +29,15 @@ pub(super) struct Client {
     ended: bool,
     /// It is to be closed once it has read what it was told.
     last: bool,
+    /// It has closed its end: what it said before is still done, and nothing is answered.
+    #[serde(skip)]
+    gone: bool,
 }
 
 impl Client {
     pub(super) fn new(stream: UnixStream) -> Client {
-        Client { stream, said: Vec::new(), told: Vec::new(), deadline: None, pending: 0, ended: false, last: false }
+        let (said, told) = (Vec::new(), Vec::new());
+        Client { stream, said, told, deadline: None, pending: 0, ended: false, last: false, gone: false }
     }
 
     /// What to wait for.
@@ -63,10 +67,30 @@ impl Client {
         self.time(now);
     }
 
+    /// Reads the rest of what was said by one who has closed its end: no more than the kernel keeps for a socket.
+    pub(super) fn hear_last(&mut self) {
+        self.told.clear();
+        self.gone = true;
+        let mut part = [0u8; 16 * 1024];
+        loop {
+            match self.stream.read(&mut part) {
+                Ok(length) if length > 0 => self.said.extend_from_slice(&part[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// True when it has closed its end.
+    pub(super) fn gone(&self) -> bool {
+        self.gone
+    }
+
     /// The next whole line. None while there is none, or while earlier answers are not read. `Some(None)` for a line that is
     /// too long.
     pub(super) fn next_line(&mut self) -> Option<Option<Vec<u8>>> {
-        if !(self.told.is_empty() && self.pending < MOST_PENDING && !self.last) {
+        let waits = !self.told.is_empty() || self.pending >= MOST_PENDING;
+        if self.last || waits && !self.gone {
             return None;
         }
         if let Some(end) = self.said.iter().position(|byte| *byte == b'\n').filter(|end| *end < LONGEST_REQUEST) {
@@ -79,6 +103,9 @@ impl Client {
 
     /// Tells it something; what it does not take at once is kept.
     pub(super) fn tell(&mut self, text: &[u8], now: Moment) {
+        if self.gone {
+            return;
+        }
         self.told.extend_from_slice(text);
         self.speak(now);
     }

@@ -109,21 +109,22 @@ impl Control {
 
     /// Something happened at a client. `gone`: it has closed its end.
     pub fn hear(&mut self, id: ClientId, gone: bool, now: Moment) {
+        let Some(client) = self.clients.get_mut(&id) else { return };
         if gone {
-            self.clients.remove(&id);
-        } else if let Some(client) = self.clients.get_mut(&id) {
+            client.hear_last();
+        } else {
             client.speak(now);
             client.hear(now);
         }
     }
 
-    /// The next request of a client. What is none is answered here.
+    /// The next request of a client. What is none is answered here. One who has closed its end is forgotten after the last.
     pub fn next(&mut self, id: ClientId, now: Moment) -> Option<Request> {
         loop {
             let client = self.clients.get_mut(&id)?;
             let Some(line) = client.next_line() else {
                 client.time(now);
-                if client.over() {
+                if client.over() || client.gone() {
                     self.clients.remove(&id);
                 }
                 return None;
@@ -153,9 +154,10 @@ impl Control {
         }
     }
 
-    /// Gives the supervisor's answer to whoever waits for it; nobody does where the request came by a signal.
-    pub fn answer(&mut self, ticket: Ticket, outcome: &Outcome, now: Moment) {
-        let Some((id, request)) = self.waiting.remove(&ticket) else { return };
+    /// Gives the supervisor's answer to whoever waits for it; nobody does where the request came by a signal. Returns whose
+    /// next request may be taken now.
+    pub fn answer(&mut self, ticket: Ticket, outcome: &Outcome, now: Moment) -> Option<ClientId> {
+        let (id, request) = self.waiting.remove(&ticket)?;
         let answer = match outcome {
             Outcome::Done(generation) => Answer::done(request, generation.map(|generation| generation.0)),
             Outcome::Failed(failure) => Answer::refused(request, failure.to_string()),
@@ -164,6 +166,7 @@ impl Control {
             client.pending -= 1;
         }
         self.tell(id, &answer, now);
+        Some(id)
     }
 
     /// Tells a client something.
