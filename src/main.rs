@@ -90,22 +90,13 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
     let (listeners, notices) = Listeners::bind(&plan.listeners, passed)?;
     let home = Home::read();
     // After the listeners: each has the number then that it has in the copies, and of thousands none has to be moved.
-    let opened =
-        control::open(&plan.control).map_err(Into::into).and_then(|control| Ok((control, watch::open(&plan, &home)?)));
-    let (control, watching) = match opened {
+    let Opened { control, watching, log, output, events } = match open(&plan, &home, waiting.is_some()) {
         Ok(opened) => opened,
         Err(error) => {
             listeners.close();
             return Err(error);
         }
     };
-    let open =
-        |flag: &'static str, path: &Option<PathBuf>| path.as_deref().map(Sink::open).transpose().with_context(|| flag);
-    let (log, output) = (open("--log-file", &plan.files.log)?, open("--output", &plan.files.output)?);
-    let events = plan.files.events.as_ref().map(open_events).transpose().context("--events")?;
-    if waiting.is_some() {
-        detach::let_go()?;
-    }
     let reporter = Reporter::new(plan.output, std::env::var("JOURNAL_STREAM").ok().as_deref());
     let reporter = reporter.into_files(log, events);
     tell_of(&reporter, notices);
@@ -134,6 +125,31 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
     )?;
     runtime.begin(blocked)?;
     Ok(runtime.run())
+}
+
+/// What is opened beside the listeners.
+struct Opened {
+    control: Option<control::Control>,
+    watching: Option<watch::Watching>,
+    log: Option<Sink>,
+    output: Option<Sink>,
+    events: Option<Sink>,
+}
+
+fn open(plan: &Plan, home: &Home, detached: bool) -> Result<Opened> {
+    let sink =
+        |flag: &'static str, path: &Option<PathBuf>| path.as_deref().map(Sink::open).transpose().with_context(|| flag);
+    let opened = Opened {
+        control: control::open(&plan.control)?,
+        watching: watch::open(plan, home)?,
+        log: sink("--log-file", &plan.files.log)?,
+        output: sink("--output", &plan.files.output)?,
+        events: plan.files.events.as_ref().map(open_events).transpose().context("--events")?,
+    };
+    if detached {
+        detach::let_go()?;
+    }
+    Ok(opened)
 }
 
 fn plan(args: &Args, passed: &[listener::Inherited], environment: Environment) -> Result<Plan> {

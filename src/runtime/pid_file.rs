@@ -3,17 +3,18 @@
 use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The lock and the path. Dropping it removes the file.
+/// The lock and the path. Dropping it removes the file, where it still is this one.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PidFile {
     #[serde(with = "crate::sys::carried::own_path")]
     path: PathBuf,
-    _lock: Locked,
+    #[serde(rename = "_lock")]
+    lock: Locked,
 }
 
 /// A lock of flock(2) for life, over an upgrade, too: it belongs to the open file.
@@ -25,6 +26,13 @@ impl Locked {
     /// Takes it, or fails at once.
     pub(super) fn of(file: File) -> std::io::Result<Locked> {
         Flock::lock(file, FlockArg::LockExclusiveNonblock).map(Locked).map_err(|(_, errno)| errno.into())
+    }
+
+    /// Whether the locked file is the one at this path. Somebody may have removed it, and another endless have made one there.
+    pub(super) fn lies_at(&self, path: &Path) -> bool {
+        let number = |file: &Metadata| (file.dev(), file.ino());
+        let (ours, there) = (self.0.metadata(), std::fs::metadata(path));
+        matches!((ours, there), (Ok(ours), Ok(there)) if number(&ours) == number(&there))
     }
 }
 
@@ -39,7 +47,7 @@ impl PidFile {
         let old = lock(path, true).with_context(failed)?;
         let lock = put(path, &format!("{}\n", std::process::id())).with_context(failed)?;
         drop(old);
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 }
 
@@ -67,14 +75,13 @@ pub(super) fn lock(path: &Path, create: bool) -> Result<Option<Locked>> {
             Err(error) if !create && error.kind() == ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|error| anyhow!("{error}\nhint: a path in a directory this user may write"))?,
         };
-        let inode = file.metadata()?.ino();
         let mut text = String::new();
         let _ = file.read_to_string(&mut text);
         let Ok(lock) = Locked::of(file) else {
             let holder = text.trim().parse::<u32>().map_or_else(|_| String::new(), |pid| format!(" by pid {pid}"));
             bail!("it is held{holder}: another endless runs with it\nhint: stop that one, or name another file");
         };
-        if std::fs::metadata(path).is_ok_and(|there| there.ino() == inode) {
+        if lock.lies_at(path) {
             return Ok(Some(lock));
         }
     }
@@ -99,7 +106,9 @@ pub(super) fn put(path: &Path, content: &str) -> std::io::Result<Locked> {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        if self.lock.lies_at(&self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -125,6 +134,19 @@ mod tests {
         drop(held);
         assert!(!path.exists());
         PidFile::claim(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_another_has_made_meanwhile_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.pid");
+        let held = PidFile::claim(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let other = PidFile::claim(&path).unwrap();
+        drop(held);
+        assert!(path.exists());
+        drop(other);
+        assert!(!path.exists());
     }
 
     #[test]

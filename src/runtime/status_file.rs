@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// The path, and the lock of the file there. Dropping it removes the file.
+/// The path, and the lock of the file there. Dropping it removes the file, where it still is this one.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct StatusFile {
     #[serde(with = "crate::sys::carried::own_path")]
@@ -37,7 +37,7 @@ impl StatusFile {
     /// # Errors
     /// When another endless has made one meanwhile, or the directory cannot be written.
     pub(super) fn replace(&mut self, content: String) -> Result<()> {
-        if self.lock.is_none() {
+        if self.lock.as_ref().is_none_or(|lock| !lock.lies_at(&self.path)) {
             self.lock = lock(&self.path, false)?;
         }
         self.lock = Some(put(&self.path, &content)?);
@@ -48,8 +48,32 @@ impl StatusFile {
 
 impl Drop for StatusFile {
     fn drop(&mut self) {
-        if self.lock.is_some() {
+        if self.lock.as_ref().is_some_and(|lock| lock.lies_at(&self.path)) {
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_another_has_made_meanwhile_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("status");
+        let mut ours = StatusFile::claim(&path).unwrap();
+        ours.replace("1".into()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        ours.replace("2".into()).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "2", "somebody had removed it");
+        std::fs::remove_file(&path).unwrap();
+        let mut other = StatusFile::claim(&path).unwrap();
+        other.replace("3".into()).unwrap();
+        assert!(ours.replace("4".into()).is_err());
+        drop(ours);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "3");
+        drop(other);
+        assert!(!path.exists());
     }
 }

@@ -53,6 +53,15 @@ fn a_pid_file_that_cannot_be_made_is_an_error_before_anything_starts() {
     assert!(!said.contains("started") && !said.contains("listening"), "{said}");
 }
 
+#[test]
+fn a_file_that_cannot_be_opened_leaves_no_socket_behind() {
+    let setup = endless("-l {dir}/s --log-file {dir}/log --pid-file {dir}/pid");
+    std::os::unix::fs::symlink("/nowhere/log", setup.dir().join("log")).unwrap();
+    let mut endless = setup.start(&["print=started"]);
+    assert_eq!(endless.ended_clean(), 125);
+    assert_eq!(endless.left(), ["log"], "{:#?}", endless.everything());
+}
+
 /// Reads the file without a pause, until told, and stops at anything that is not a whole status.
 fn watch(path: &Path, end: &Arc<AtomicBool>) -> thread::JoinHandle<usize> {
     let (path, end): (PathBuf, _) = (path.to_owned(), Arc::clone(end));
