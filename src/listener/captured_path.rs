@@ -9,7 +9,7 @@ use super::capturing::{Asker, Verdict, replace};
 use super::listeners::Listeners;
 use super::port::{Listener, Port};
 use super::unbound::is_connected;
-use super::unix_name::{Inode, Named, TRIES, kind_of, private_name, sweep};
+use super::unix_name::{Inode, Named, TRIES, has_room, kind_of, private_name, round, sweep};
 use super::unix_path::{Seat, UnixPath};
 use crate::notice::{Level, Notice};
 use crate::plan::UnixKind;
@@ -104,7 +104,7 @@ impl Listeners {
         path: &Path,
         kind: UnixKind,
     ) -> Option<Notice> {
-        if UnixAddr::new(&private_name(path, u32::MAX)).is_err() {
+        if !has_room(path) {
             let text = format!(
                 "{} is not captured: the path is too long for private names beside it, so a new copy takes it before it \
                  is ready",
@@ -239,7 +239,7 @@ impl UnixPath {
     /// Binds a copy's socket at a private name, with the rights its own call would have given it.
     fn bind_theirs(&mut self, owner: GenerationId, socket: OwnedFd, maker: Maker) -> nix::Result<()> {
         for _try in 0..TRIES {
-            self.serial += 1;
+            self.serial = round(self.serial + 1);
             let private = private_name(&self.public, self.serial);
             let before = umask(Mode::from_bits_truncate(maker.umask));
             let bound = UnixAddr::new(&private).and_then(|address| bind(socket.as_raw_fd(), &address));
@@ -266,7 +266,7 @@ impl UnixPath {
         }
         let mut private = None;
         for _try in 0..TRIES {
-            self.serial += 1;
+            self.serial = round(self.serial + 1);
             let name = private_name(&self.public, self.serial);
             match fs::hard_link(&self.public, &name) {
                 Ok(()) => private = Some(name),

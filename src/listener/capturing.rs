@@ -7,7 +7,7 @@ use super::left::is_connected;
 use super::listeners::Listeners;
 use super::port::{Listener, Port};
 use crate::notice::Notice;
-use crate::sys::socket::{is_nonblocking, listens, set_nonblocking};
+use crate::sys::socket::{is_nonblocking, is_v6only, listens, set_nonblocking};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::sys::socket::{SockType, getsockopt, setsockopt, sockopt};
@@ -47,7 +47,9 @@ impl Listeners {
         asker: Asker<'_>,
     ) -> (Verdict, Option<Notice>) {
         let Some(transport) = transport_of(&socket) else { return (Verdict::GoOn, None) };
-        if let Some(verdict) = self.claim(generation, (transport, at), is_nonblocking(&socket), asker) {
+        if let Some(verdict) =
+            self.claim(generation, (transport, at, is_v6only(&socket)), is_nonblocking(&socket), asker)
+        {
             return (verdict, None);
         }
         let place = Place { transport, at, any: false };

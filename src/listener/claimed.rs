@@ -11,7 +11,7 @@ use super::places::Places;
 use super::port::{Listener, Port};
 use super::unix_path::UnixPath;
 use crate::plan::UnixKind;
-use crate::sys::socket::set_nonblocking;
+use crate::sys::socket::{is_v6only, set_nonblocking};
 use crate::words::GenerationId;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -21,14 +21,18 @@ impl Listeners {
     pub(super) fn claim(
         &self,
         generation: GenerationId,
-        (transport, at): (Transport, SocketAddr),
+        (transport, at, v6only): (Transport, SocketAddr, bool),
         nonblock: bool,
         asker: Asker<'_>,
     ) -> Option<Verdict> {
-        let fits = |listener: &Listener| match listener.bound.address {
-            BoundAddress::Tcp(planned) if transport == Transport::Tcp => distance(planned, at),
-            BoundAddress::Udp(planned) if transport == Transport::Udp => distance(planned, at),
-            _ => None,
+        let fits = |listener: &Listener| {
+            let planned = match listener.bound.address {
+                BoundAddress::Tcp(planned) if transport == Transport::Tcp => planned,
+                BoundAddress::Udp(planned) if transport == Transport::Udp => planned,
+                _ => return None,
+            };
+            let six = planned.is_ipv6() && listener.seat(generation).is_some_and(|seat| is_v6only(&seat));
+            distance((planned, six), (at, v6only))
         };
         let near = |listener: usize| Some((fits(&self.list[listener])?, listener));
         let nearest = self.planned(generation).filter_map(near).min()?.1;
@@ -95,14 +99,17 @@ fn leads_to(planned: &UnixPath, path: &Path) -> bool {
     planned.public.file_name() == path.file_name() && resolved().is_some_and(|resolved| resolved == path)
 }
 
-/// How far a planned address is from the one a copy asks for; None: they have nothing to do with each other.
-fn distance(planned: SocketAddr, asked: SocketAddr) -> Option<u8> {
+/// How far a planned address is from the one a copy asks for; None: they have nothing to do with each other. With each: whether
+/// its socket takes IPv6 alone.
+fn distance((planned, planned_six): (SocketAddr, bool), (asked, asked_six): (SocketAddr, bool)) -> Option<u8> {
     let (ip, wanted) = (planned.ip().to_canonical(), asked.ip().to_canonical());
-    let covers = |one: IpAddr, other: IpAddr| one.is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    let covers = |one: IpAddr, six: bool, other: IpAddr| {
+        one.is_unspecified() && (one.is_ipv4() == other.is_ipv4() || one.is_ipv6() && !six)
+    };
     match () {
         () if planned.port() != asked.port() => None,
         () if ip == wanted => Some(0),
-        () if !covers(ip, wanted) && !covers(wanted, ip) => None,
+        () if !covers(ip, planned_six, wanted) && !covers(wanted, asked_six, ip) => None,
         () if ip.is_ipv4() == wanted.is_ipv4() => Some(1),
         () => Some(2),
     }
@@ -114,7 +121,8 @@ mod tests {
 
     #[test]
     fn an_address_is_near_to_itself_and_to_those_that_cover_it() {
-        let far = |planned: &str, asked: &str| distance(planned.parse().unwrap(), asked.parse().unwrap());
+        let six = |text: &str| (text.trim_end_matches('6').parse().unwrap(), text.ends_with('6'));
+        let far = |planned: &str, asked: &str| distance(six(planned), six(asked));
         assert_eq!(far("127.0.0.1:80", "127.0.0.1:80"), Some(0));
         assert_eq!(far("127.0.0.1:80", "[::ffff:127.0.0.1]:80"), Some(0));
         assert_eq!(far("127.0.0.1:80", "0.0.0.0:80"), Some(1));
@@ -122,11 +130,16 @@ mod tests {
         assert_eq!(far("[::1]:80", "[::]:80"), Some(1));
         assert_eq!(far("127.0.0.1:80", "[::]:80"), Some(2));
         assert_eq!(far("[::]:80", "127.0.0.1:80"), Some(2));
+        assert_eq!(far("[::]:806", "[::1]:80"), Some(1));
+        assert_eq!(far("[::]:80", "[::]:806"), Some(0));
         for (planned, asked) in [
             ("127.0.0.1:80", "127.0.0.1:81"),
             ("127.0.0.1:80", "127.0.0.2:80"),
             ("[::1]:80", "0.0.0.0:80"),
             ("0.0.0.0:80", "[::1]:80"),
+            ("[::]:806", "0.0.0.0:80"),
+            ("[::]:806", "127.0.0.1:80"),
+            ("0.0.0.0:80", "[::]:806"),
         ] {
             assert_eq!(far(planned, asked), None, "{planned} {asked}");
         }

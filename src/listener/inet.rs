@@ -46,7 +46,7 @@ impl Place {
             },
         );
         let mut flags = SockFlag::SOCK_CLOEXEC;
-        flags.set(SockFlag::SOCK_NONBLOCK, options.nonblock);
+        flags.set(SockFlag::SOCK_NONBLOCK, options.nonblocking());
         let made = socket(family, kind, flags, None).during("make a socket")?;
         if self.transport == Transport::Tcp {
             setsockopt(&made, sockopt::ReuseAddr, &true).during("set SO_REUSEADDR")?;

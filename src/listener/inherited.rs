@@ -79,11 +79,11 @@ pub(super) fn adopt(
     Ok((Shared { socket, accepts, foreign: true, nonblock, at }, address))
 }
 
-/// O_NONBLOCK as it is to be: on when typed, else as it was passed in.
+/// O_NONBLOCK as it is to be: as typed, else as it was passed in.
 fn asked_nonblock(socket: &OwnedFd, options: &SocketOptions) -> Result<bool, Fault> {
-    if options.nonblock {
-        set_nonblocking(socket, true).during("set nonblock")?;
-        return Ok(true);
+    if let Some(on) = options.nonblock {
+        set_nonblocking(socket, on).during("set nonblock")?;
+        return Ok(on);
     }
     let flags = fcntl(socket, FcntlArg::F_GETFL).during("read its flags")?;
     Ok(OFlag::from_bits_retain(flags).contains(OFlag::O_NONBLOCK))

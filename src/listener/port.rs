@@ -270,7 +270,8 @@ fn inet(
             First::Steered(steered) => (steered.place(), Port::Steered(Box::new(steered)), Sharing::None),
             First::Plain(socket, place, errno) => {
                 let accepts = place.transport == Transport::Tcp;
-                let shared = Shared { socket, accepts, foreign: false, nonblock: options.nonblock, at: Some(place.at) };
+                let shared =
+                    Shared { socket, accepts, foreign: false, nonblock: options.nonblocking(), at: Some(place.at) };
                 let why = format!("the kernel refused the steering program: {}", errno.desc());
                 (place, Port::Shared(shared), Sharing::Refused(why))
             }

@@ -39,7 +39,7 @@ impl Shared {
         if accepts {
             begin_to_listen(&socket, options)?;
         }
-        Ok((Shared { socket, accepts, foreign: false, nonblock: options.nonblock, at: Some(place.at) }, place))
+        Ok((Shared { socket, accepts, foreign: false, nonblock: options.nonblocking(), at: Some(place.at) }, place))
     }
 
     /// A Unix socket with an abstract name.
@@ -56,13 +56,13 @@ impl Shared {
         if accepts {
             begin_to_listen(&socket, options)?;
         }
-        Ok(Shared { socket, accepts, foreign: false, nonblock: options.nonblock, at: None })
+        Ok(Shared { socket, accepts, foreign: false, nonblock: options.nonblocking(), at: None })
     }
 
     /// A VM socket, which knows no SO_REUSEPORT.
     pub(super) fn vsock(at: Vsock, options: &SocketOptions) -> Result<(Shared, BoundAddress), Problem> {
         let mut flags = SockFlag::SOCK_CLOEXEC;
-        flags.set(SockFlag::SOCK_NONBLOCK, options.nonblock);
+        flags.set(SockFlag::SOCK_NONBLOCK, options.nonblocking());
         let socket = socket(AddressFamily::Vsock, SockType::Stream, flags, None).during(MAKE_VSOCK)?;
         let port = if at.port == 0 { VMADDR_PORT_ANY } else { at.port };
         match bind(socket.as_raw_fd(), &VsockAddr::new(at.cid, port)) {
@@ -73,7 +73,7 @@ impl Shared {
         begin_to_listen(&socket, options)?;
         let bound: VsockAddr = getsockname(socket.as_raw_fd()).during("read its address")?;
         let address = BoundAddress::Vsock(Vsock { port: bound.port(), ..at });
-        Ok((Shared { socket, accepts: true, foreign: false, nonblock: options.nonblock, at: None }, address))
+        Ok((Shared { socket, accepts: true, foreign: false, nonblock: options.nonblocking(), at: None }, address))
     }
 
     /// Puts O_NONBLOCK, the backlog and listening itself back to what was asked. For when no copy uses the socket.
@@ -94,7 +94,7 @@ impl Shared {
 /// A Unix socket with its options, not yet bound.
 pub(super) fn unix_socket(kind: UnixKind, options: &SocketOptions) -> Result<OwnedFd, Fault> {
     let mut flags = SockFlag::SOCK_CLOEXEC;
-    flags.set(SockFlag::SOCK_NONBLOCK, options.nonblock);
+    flags.set(SockFlag::SOCK_NONBLOCK, options.nonblocking());
     let made = socket(AddressFamily::Unix, kind_of(kind), flags, None).during("make a socket")?;
     buffers(&made, options)?;
     Ok(made)

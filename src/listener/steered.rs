@@ -157,7 +157,7 @@ impl Steered {
         self.forget_closed();
         let Some(seat) = self.seats.iter().find(|seat| seat.owner == owner) else { return };
         // Both are best effort: a seat that cannot be put back still is the one with the waiting clients.
-        set_nonblocking(&seat.socket, options.nonblock).ok();
+        set_nonblocking(&seat.socket, options.nonblocking()).ok();
         if self.place.transport == Transport::Tcp && self.listen_again(owner, options) {
             self.attach().ok();
         }

@@ -43,7 +43,8 @@ impl Listeners {
         asker: Asker<'_>,
     ) -> Option<Verdict> {
         let (transport, family) = kind(&theirs.protocol)?;
-        if let Some(verdict) = self.claim(generation, (transport, at), theirs.nonblock, asker) {
+        // Whether the copy has set IPV6_V6ONLY cannot be seen.
+        if let Some(verdict) = self.claim(generation, (transport, at, false), theirs.nonblock, asker) {
             return Some(verdict);
         }
         if transport == Transport::Udp {
@@ -62,7 +63,7 @@ impl Listeners {
                 return Some(Verdict::Answer(answer));
             }
         }
-        // Whether the copy has set IPV6_V6ONLY cannot be seen: one for both families may stand beside one for IPv4.
+        // One for both families may stand beside one for IPv4.
         let beside = self.substitutes.iter().filter(|one| one.owner == generation && one.port == at.port());
         let beside = beside.filter(|one| setsockopt(&one.socket, sockopt::ReusePort, &true).is_ok()).count() > 0;
         let shares = beside || self.shares_port(place, |_| true);

@@ -42,6 +42,8 @@ pub(super) struct Named {
 
 /// How many private names are tried before giving up: others may be in use by an endless of the same pid.
 pub(super) const TRIES: u32 = 64;
+/// The private names are numbered up to here, and then from 1 on again: so it is known from the first how long they become.
+const LAST: u32 = 9999;
 
 /// What lies at a path before it is bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +160,11 @@ impl Named {
     }
 }
 
+/// Whether all private names beside a path are short enough for a socket.
+pub(super) fn has_room(public: &Path) -> bool {
+    UnixAddr::new(&private_name(public, LAST)).is_ok()
+}
+
 /// A private name beside a path.
 pub(super) fn private_name(public: &Path, serial: u32) -> PathBuf {
     let mut name = private_prefix(public);
@@ -172,7 +179,7 @@ pub(super) fn private(
     options: &SocketOptions,
     from: u32,
 ) -> Result<(Named, u32), Fault> {
-    for serial in from..from.saturating_add(TRIES) {
+    for serial in (from..from.saturating_add(TRIES)).map(round) {
         let path = private_name(public, serial);
         if look(&path, kind) == Ok(Lies::Stale) {
             remove(&path);
@@ -184,6 +191,11 @@ pub(super) fn private(
         }
     }
     Err(Fault { step: "find a free private name", errno: Errno::EADDRINUSE })
+}
+
+/// The number of a private name.
+pub(super) fn round(serial: u32) -> u32 {
+    serial.saturating_sub(1) % LAST + 1
 }
 
 /// The name of a Unix socket, a path as it was typed; None for any other, and for one that is not bound.

@@ -8,7 +8,7 @@ use super::error::{BIND, Fault, Problem};
 use super::options::begin_to_listen;
 use super::port::{Made, Sharing};
 use super::steered::NOBODY;
-use super::unix_name::{Inode, Lies, Named, bind_at, busy, look, private, publish, remove, sweep};
+use super::unix_name::{Inode, Lies, Named, bind_at, busy, has_room, look, private, publish, remove, sweep};
 use crate::plan::{SocketOptions, UnixKind};
 use crate::sys::socket::set_nonblocking;
 use crate::words::GenerationId;
@@ -73,7 +73,11 @@ impl UnixPath {
             sweep(public, kind);
         }
         let shared = sharing != Sharing::None;
-        let (named, sharing, serial) = match private(public, kind, options, 1) {
+        let first = match has_room(public) {
+            true => private(public, kind, options, 1),
+            false => Err(Fault { step: "use this path", errno: Errno::ENAMETOOLONG }),
+        };
+        let (named, sharing, serial) = match first {
             Ok((mut named, serial)) => match first_publish(&mut named, public, lies)? {
                 true => (named, sharing, serial),
                 false => (named, refused(sharing, "the file system has no second names for sockets (link(2))"), serial),
@@ -158,7 +162,7 @@ impl UnixPath {
         }
         let Some(at) = self.seats.iter().position(|seat| seat.owner == owner) else { return };
         let socket = &self.seats[at].named.socket;
-        set_nonblocking(socket, options.nonblock).ok();
+        set_nonblocking(socket, options.nonblocking()).ok();
         if self.kind != UnixKind::Datagram {
             begin_to_listen(socket, options).ok();
         }
@@ -177,7 +181,7 @@ impl UnixPath {
     /// Puts the socket all generations share back to what was asked.
     pub(super) fn reset_shared(&self, options: &SocketOptions) {
         if let (true, Some(seat)) = (self.shared, self.seats.first()) {
-            set_nonblocking(&seat.named.socket, options.nonblock).ok();
+            set_nonblocking(&seat.named.socket, options.nonblocking()).ok();
             if self.kind != UnixKind::Datagram {
                 begin_to_listen(&seat.named.socket, options).ok();
             }

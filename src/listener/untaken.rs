@@ -67,7 +67,7 @@ impl Listeners {
         let changed = |at: usize| {
             let seat = self.handed_seat(at, generation, false)?;
             let flags = fcntl(seat, FcntlArg::F_GETFL).ok().map(OFlag::from_bits_retain)?;
-            Some(flags.contains(OFlag::O_NONBLOCK) != self.list[at].options.nonblock)
+            Some(flags.contains(OFlag::O_NONBLOCK) != self.list[at].options.nonblocking())
         };
         self.handed(generation).any(|at| changed(at) == Some(true))
     }

@@ -137,9 +137,17 @@ pub struct SocketOptions {
     #[serde(default)]
     pub congestion: Option<String>,
     /// `nonblock=yes|no`: O_NONBLOCK on the descriptor the target gets; default no, as systemd.
-    pub nonblock: bool,
+    pub nonblock: Option<bool>,
     /// `share=yes`: one socket for all generations.
     pub share: bool,
     /// `fd=N`: its number in the target.
     pub fd: Option<i32>,
+}
+
+impl SocketOptions {
+    /// O_NONBLOCK as a socket that endless makes has it.
+    #[must_use]
+    pub fn nonblocking(&self) -> bool {
+        self.nonblock == Some(true)
+    }
 }

@@ -134,9 +134,10 @@ pub(super) fn apply_to_listeners(applied: Option<&Applied>, listeners: &mut [Lis
     if !applied.is_some_and(|applied| applied.preset.nonblock) {
         return;
     }
-    let silent = |spec: &&mut ListenerSpec| !spec.flag.split(',').skip(1).any(|option| option.starts_with("nonblock"));
+    let silent = |spec: &&mut ListenerSpec| spec.options.nonblock.is_none();
     let bound = |spec: &&mut ListenerSpec| !matches!(spec.address, listener::Address::Inherited(_));
-    listeners.iter_mut().filter(silent).filter(bound).for_each(|spec| Rc::make_mut(&mut spec.options).nonblock = true);
+    let asked = listeners.iter_mut().filter(silent).filter(bound);
+    asked.for_each(|spec| Rc::make_mut(&mut spec.options).nonblock = Some(true));
 }
 
 #[cfg(test)]
@@ -162,7 +163,7 @@ mod tests {
             let Some(applied) = plan.preset else { panic!("{}", preset.name) };
             let all: Vec<&str> = preset.options.iter().map(|(option, _)| *option).collect();
             assert_eq!(applied.set, all, "{}", preset.name);
-            assert_eq!(plan.listeners[0].options.nonblock, preset.nonblock);
+            assert_eq!(plan.listeners[0].options.nonblocking(), preset.nonblock);
         }
     }
 
@@ -170,7 +171,7 @@ mod tests {
     fn every_value_gives_way_to_its_flag() {
         let changed = plan(&["--preset", "nginx", "--stop-signal", "TERM", "-l", "127.0.0.1:81,nonblock=no"]);
         assert_eq!(changed.retirement.stop_signal, crate::words::Sig::TERM);
-        let nonblock: Vec<bool> = changed.listeners.iter().map(|spec| spec.options.nonblock).collect();
+        let nonblock: Vec<bool> = changed.listeners.iter().map(|spec| spec.options.nonblocking()).collect();
         assert_eq!(nonblock, [true, false]);
         assert_eq!(changed.preset.map(|applied| applied.set), Some(vec!["pass"]));
     }

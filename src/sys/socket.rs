@@ -204,6 +204,12 @@ pub fn is_nonblocking(socket: &impl AsFd) -> bool {
     fcntl(socket, FcntlArg::F_GETFL).is_ok_and(|flags| OFlag::from_bits_retain(flags).contains(OFlag::O_NONBLOCK))
 }
 
+/// Whether it is an IPv6 socket that takes no IPv4 (IPV6_V6ONLY, ipv6(7)).
+#[must_use]
+pub fn is_v6only(socket: &impl AsFd) -> bool {
+    option(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY).is_ok_and(|only| only != 0)
+}
+
 /// Sets O_NONBLOCK on the open file (fcntl(2)): for every descriptor of it, the copies' too.
 ///
 /// # Errors

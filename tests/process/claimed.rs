@@ -46,6 +46,21 @@ fn the_queue_of_a_killed_copy_goes_to_the_next_one() {
 }
 
 #[test]
+fn a_listener_for_ipv6_alone_is_none_for_ipv4() {
+    let port = free_port();
+    for (planned, asked, from) in
+        [("[::]", "0.0.0.0", "127.0.0.1"), ("[::]", "127.0.0.1", "127.0.0.1"), ("[::]", "[::]", "[::1]")]
+    {
+        let options = format!("-l {planned}:{port},v6only=yes --capture always");
+        let mut endless = endless(&options).start(&[&format!("bind={asked}:{port}")]);
+        endless.wait("serves");
+        let at: std::net::SocketAddr = format!("{from}:{port}").parse().unwrap();
+        assert!(get(at, "/").unwrap().contains("Hello, world 1"), "{planned} {asked}");
+        assert_eq!(endless.stop(), 0);
+    }
+}
+
+#[test]
 fn who_says_that_it_takes_its_sockets_runs_without_a_filter() {
     let filtered = if geteuid().is_root() { "2" } else { "0" };
     for (options, word, mode) in [

@@ -49,7 +49,7 @@ fn options_are_on_every_seat() {
         options.sndbuf = Some(32768);
         options.defer_accept = Some(3);
         options.fastopen = Some(16);
-        options.nonblock = true;
+        options.nonblock = Some(true);
         let seconds = std::time::Duration::from_secs;
         options.keepalive = Some((seconds(60), seconds(10), 4));
         options.device = Some("lo".into());

@@ -1,3 +1,4 @@
+use super::unix_name::round;
 use super::*;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -235,4 +236,32 @@ fn seats_that_cannot_all_be_made_leave_nothing() {
     assert_eq!(names(directory.path()).len(), before.len());
     assert!(!listeners.has_own_seats(TWO));
     listeners.close();
+}
+
+#[test]
+fn a_path_with_room_for_the_first_private_name_alone_is_shared_from_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let most = 107 - directory.path().as_os_str().len() - 1;
+    let beside = |serial: usize| format!("..endless-{}-{serial}", std::process::id()).len();
+    for (length, shared) in [(most - beside(9999), false), (most - beside(9), true), (most, true)] {
+        let path = directory.path().join("x".repeat(length));
+        let (mut listeners, notices) = Listeners::bind(&[unix(UnixKind::Stream, &path)], &[]).unwrap();
+        assert!(
+            matches!(notices.last(), Some(Notice::Listening { shared: why, .. }) if why.is_some() == shared),
+            "{notices:?}"
+        );
+        for generation in 1..=12 {
+            listeners.make_seats(GenerationId(generation)).unwrap();
+            listeners.steer(GenerationId(generation));
+            listeners.release(GenerationId(generation - 1));
+        }
+        leads_to(&listeners, &path, GenerationId(12), &[]);
+        listeners.close();
+    }
+    assert_eq!(names(directory.path()), [""; 0]);
+}
+
+#[test]
+fn private_names_are_numbered_in_a_circle() {
+    assert_eq!([1, 2, 9999, 10_000, 10_001].map(round), [1, 2, 9999, 1, 2]);
 }

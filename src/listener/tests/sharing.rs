@@ -45,6 +45,19 @@ fn an_inherited_socket_is_adopted_as_it_is() {
 }
 
 #[test]
+fn an_inherited_socket_that_is_to_block_blocks() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let options = SocketOptions { nonblock: Some(false), ..SocketOptions::default() };
+    let (listeners, _) = Listeners::bind(&[passed(socket.as_raw_fd(), options)], &[]).unwrap();
+    let blocks = || !crate::sys::socket::is_nonblocking(&seat(&listeners, ONE));
+    assert!(blocks());
+    crate::sys::socket::set_nonblocking(&seat(&listeners, ONE), true).unwrap();
+    listeners.reset_shared();
+    assert!(blocks());
+}
+
+#[test]
 fn an_inherited_socket_is_found_by_name_and_its_path_never_removed() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("s");

@@ -142,7 +142,7 @@ fn set(options: &mut SocketOptions, name: &str, given: &str) -> Result<(), Fault
         "rcvbuf" => options.rcvbuf = Some(buffer(given)?),
         "sndbuf" => options.sndbuf = Some(buffer(given)?),
         "congestion" => options.congestion = Some(congestion(given)?),
-        "nonblock" => options.nonblock = value::yes_no(given)?,
+        "nonblock" => options.nonblock = Some(value::yes_no(given)?),
         "share" => options.share = value::yes_no(given)?,
         _ => options.fd = Some(descriptor(given)?),
     }

@@ -101,7 +101,8 @@ impl fmt::Display for SocketOptions {
         };
         let yes = |on: bool| on.then_some(&"yes" as &dyn fmt::Display);
         let mode = self.mode.map(|mode| format!("{mode:04o}"));
-        let v6only = self.v6only.map(|only| if only { "yes" } else { "no" });
+        let said = |on: bool| if on { "yes" } else { "no" };
+        let (v6only, nonblock) = (self.v6only.map(said), self.nonblock.map(said));
         let keepalive =
             self.keepalive.map(|(idle, interval, count)| format!("{}/{}/{count}", idle.as_secs(), interval.as_secs()));
         option("backlog", shown(&self.backlog))?;
@@ -120,7 +121,7 @@ impl fmt::Display for SocketOptions {
         option("rcvbuf", shown(&self.rcvbuf))?;
         option("sndbuf", shown(&self.sndbuf))?;
         option("congestion", shown(&self.congestion))?;
-        option("nonblock", yes(self.nonblock))?;
+        option("nonblock", shown(&nonblock))?;
         option("share", yes(self.share))?;
         option("fd", shown(&self.fd))
     }
