@@ -31,6 +31,7 @@ use crate::words::GenerationId;
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 
 /// The longest string execve(2) takes, with its name, `=` and NUL: MAX_ARG_STRLEN, 32 pages of 4 KiB.
 const LONGEST_STRING: usize = 131_072;
@@ -168,6 +169,9 @@ fn offer(
     let value = value.and_then(|value| match variable.len() + value.len() + 2 {
         length if length > LONGEST_STRING => {
             Err(format!("it would have {length} bytes, and the kernel takes {LONGEST_STRING} (execve(2))"))
+        }
+        _ if value.as_bytes().contains(&0) => {
+            Err("a listener's name has a NUL byte, which no variable can have".to_owned())
         }
         _ => Ok(value),
     });

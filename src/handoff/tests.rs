@@ -32,7 +32,14 @@ fn held(specs: &[ListenerSpec]) -> Vec<Bound> {
 }
 
 fn plan(protocols: &[Protocol], explicit: bool) -> HandoffPlan {
-    HandoffPlan { protocols: protocols.to_vec(), explicit, listen_pid: true, fd_store_max: 64, expand: true }
+    HandoffPlan {
+        protocols: protocols.to_vec(),
+        explicit,
+        listen_pid: true,
+        fd_store_max: 64,
+        expand: true,
+        ready_at: None,
+    }
 }
 
 const BOTH: [Protocol; 2] = [Protocol::Systemd, Protocol::ServerStarter];
@@ -102,6 +109,21 @@ fn what_the_kernel_would_refuse_is_left_out_or_an_error() {
     assert!(!env.iter().any(|(name, _)| name == "SERVER_STARTER_PORT"));
     let error = prepare(&plan(&BOTH, true), &specs, &held, GenerationId(1), &[], &mut env).unwrap_err();
     assert!(error.to_string().contains("the kernel takes 131072"), "{error}");
+}
+
+#[test]
+fn a_name_with_a_nul_byte_is_in_no_variable() {
+    let specs = specs(&["unix:@a"]);
+    let mut held = held(&specs);
+    held[0].address = BoundAddress::Abstract { kind: crate::plan::UnixKind::Stream, name: b"a\0".to_vec() };
+    let mut env = Vec::new();
+    let handed = prepare(&plan(&BOTH, false), &specs, &held, GenerationId(1), &[], &mut env).unwrap();
+    assert_eq!((handed.numbers.as_slice(), handed.notices.len()), ([3].as_slice(), 1));
+    assert!(
+        env.iter().any(|(name, _)| name == "LISTEN_FDS") && env.iter().all(|(name, _)| name != "SERVER_STARTER_PORT")
+    );
+    let asked = prepare(&plan(&[Protocol::ServerStarter], true), &specs, &held, GenerationId(1), &[], &mut env);
+    assert!(asked.unwrap_err().to_string().contains("NUL byte"));
 }
 
 #[test]
@@ -216,4 +238,7 @@ fn what_copies_have_left_comes_after_the_listeners() {
     let none = prepare(&plan(&[Protocol::Nginx], true), &specs, &held(&specs), GenerationId(2), &["x"], &mut env);
     assert_eq!(none.unwrap().stored, [0; 0]);
     assert_eq!(plan(&BOTH, false).stored_numbers(&[3, 5], 2), [0; 0]);
+    let beside = HandoffPlan { ready_at: Some(6), ..plan(&BOTH, false) };
+    assert_eq!((beside.stored_numbers(&[3, 4], 1), beside.stored_numbers(&[3, 4], 2)), (vec![5], vec![]));
+    assert_eq!((beside.store_room(&specs), plan(&BOTH, false).store_room(&specs)), (1, 64));
 }

@@ -39,7 +39,9 @@ fn read(args: &Args, around: &Surroundings, preset: Option<presets::Applied>) ->
     let mut listeners = listener::list::read(&args.listeners.listen, around)?;
     presets::apply_to_listeners(preset.as_ref(), &mut listeners);
     let signals = SignalTable::read(&args.signals)?;
-    let handoff = handing::read(args, &listeners)?;
+    let mut handoff = handing::read(args, &listeners)?;
+    let readiness = readiness::read(&args.readiness, &listeners, &handoff, around.ipv6)?;
+    handoff.ready_at = readiness.descriptor();
     let mut hooks = Hooks::read(&args.signals, &signals)?;
     hooks.list.extend(watch::exec(&args.watch)?);
     let name = name(args)?;
@@ -49,7 +51,7 @@ fn read(args: &Args, around: &Surroundings, preset: Option<presets::Applied>) ->
         name,
         command: args.command.clone(),
         capture: capture::read(args.listeners.capture.as_deref(), &listeners, capture::takes_sockets(args, &handoff))?,
-        readiness: readiness::read(&args.readiness, &listeners, &handoff, around.ipv6)?,
+        readiness,
         preset,
         listeners,
         lifecycle: Lifecycle { rereads: args.output.config.is_some(), ..lifecycle },

@@ -25,6 +25,8 @@ pub struct HandoffPlan {
     pub fd_store_max: usize,
     /// False for `--no-expand`: `{fd}` and the like stay as they are.
     pub expand: bool,
+    /// The number that `--ready fd=N` has taken.
+    pub ready_at: Option<i32>,
 }
 
 /// Reads how a copy is told about its listeners.
@@ -38,6 +40,7 @@ pub(super) fn read(args: &Args, listeners: &[ListenerSpec]) -> Result<HandoffPla
             value::number(text, 0, 1024)
         })?,
         expand: !args.listeners.no_expand,
+        ready_at: None,
     };
     if let Some(text) = args.listeners.pass.as_deref() {
         plan.protocols = protocols(text).map_err(|fault| fault.at(FLAG, text))?;
@@ -184,16 +187,25 @@ impl HandoffPlan {
     }
 
     /// The numbers of the descriptors that copies have left: after the row of the listeners from 3 on (sd_listen_fds(3)).
-    /// None where the protocol systemd is not spoken, or `fd=N` has put a listener where they would be.
+    /// None where the protocol systemd is not spoken, or where there is no room for all of them before a number that `fd=N` or
+    /// `--ready fd=N` has taken.
     #[must_use]
     pub fn stored_numbers(&self, listeners: &[i32], count: usize) -> Vec<i32> {
-        if count == 0 || !self.speaks(Protocol::Systemd) {
-            return Vec::new();
-        }
-        let taken: HashSet<i32> = listeners.iter().copied().collect();
-        let end = (3..).find(|number| !taken.contains(number)).unwrap_or(3);
-        let numbers: Vec<i32> = (end..).take(count).collect();
-        if numbers.iter().all(|number| !taken.contains(number)) { numbers } else { Vec::new() }
+        let free = self.storable(listeners, count);
+        if self.speaks(Protocol::Systemd) && free.len() == count { free } else { Vec::new() }
+    }
+
+    /// How many descriptors the copies may leave, by what there is room for behind these listeners.
+    #[must_use]
+    pub fn store_room(&self, listeners: &[ListenerSpec]) -> usize {
+        self.storable(&self.numbers(listeners), self.fd_store_max).len()
+    }
+
+    /// The numbers behind the row of the listeners, so many at most, up to one that is taken.
+    fn storable(&self, listeners: &[i32], most: usize) -> Vec<i32> {
+        let row: HashSet<i32> = listeners.iter().copied().collect();
+        let end = (3..).find(|number| !row.contains(number)).unwrap_or(3);
+        (end..).take_while(|number| !row.contains(number) && self.ready_at != Some(*number)).take(most).collect()
     }
 
     /// For each listener, in `-l` order, the number of its descriptor in the target: where `fd=N` puts it, else the lowest

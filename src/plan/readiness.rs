@@ -18,6 +18,16 @@ pub struct Readiness {
     pub settle: Duration,
 }
 
+impl Readiness {
+    /// The number of the descriptor that the copy writes to (`--ready fd=N`).
+    pub(super) fn descriptor(&self) -> Option<i32> {
+        match self.mode {
+            ReadyMode::Fd(number) => Some(number),
+            _ => None,
+        }
+    }
+}
+
 /// `--ready MODE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadyMode {

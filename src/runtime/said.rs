@@ -45,11 +45,17 @@ impl Runtime {
             Said::MainPid(pid) => self.name_heir(generation, Pid::from_raw(pid)),
             Said::Word(word) => self.events.push_back(Event::Heard(generation, word)),
             Said::Store { name, watched } => {
-                let most = self.plan.handoff.fd_store_max;
+                let handoff = &self.plan.handoff;
+                let most = handoff.store_room(&self.plan.listeners);
                 let refused = self.fd_store.keep(&name, std::mem::take(fds), watched, most);
                 if refused > 0 {
-                    let text =
-                        format!("{refused} descriptors of generation {generation} are not kept: --fd-store-max {most}");
+                    let why = match handoff.ready_at.filter(|_| most < handoff.fd_store_max) {
+                        Some(number) => {
+                            format!("--ready fd={number} leaves room for {most}; another number, such as fd=100")
+                        }
+                        None => format!("--fd-store-max {most}"),
+                    };
+                    let text = format!("{refused} descriptors of generation {generation} are not kept: {why}");
                     self.tell(&Notice::Note { level: Level::Problem, text });
                 }
             }

@@ -81,6 +81,17 @@ fn descriptors_are_kept_for_the_next_generation() {
 }
 
 #[test]
+fn descriptors_for_which_the_ready_pipe_leaves_no_room_are_not_kept() {
+    let words = ["write=5", "1:store=a", "1:store=b", "1:barrier", "2:stored=a"];
+    let mut endless = endless("-l web=127.0.0.1:0 --probation 0 --ready fd=5").start(&words);
+    endless.ready(1);
+    endless.wait_with(&["1 descriptors of generation 1 are not kept: --ready fd=5 leaves room for 1"]);
+    endless.restart(2);
+    endless.wait_with(&["target 2", "names web:a"]);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn no_more_descriptors_are_kept_than_asked_for_and_they_can_be_taken_back() {
     let words = ["store=a", "store=b", "barrier", "2:stored=a", "notify=FDSTOREREMOVE=1\\nFDNAME=a", "3:stored=a"];
     let mut endless = endless("-l web=127.0.0.1:0 --probation 0 --fd-store-max 1").start(&words);
