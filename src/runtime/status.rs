@@ -84,7 +84,7 @@ impl Runtime {
         let starting = self.supervisor.generations().any(|one| matches!(one.state, State::Starting { .. }));
         match self.supervisor.active() {
             _ if self.supervisor.stopping() => "stopping",
-            Some(_) if starting => "restarting",
+            Some(_) if self.supervisor.attempting() => "restarting",
             Some(_) => "serving",
             None if starting => "starting",
             None => "down",

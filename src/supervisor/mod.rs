@@ -127,10 +127,10 @@ impl Supervisor {
         self.active
     }
 
-    /// True from the request for a restart until its new generation is active or has failed.
+    /// True from the request for a restart, which may have to wait, until its new generation is active or has failed.
     #[must_use]
     pub fn attempting(&self) -> bool {
-        self.attempt.is_some()
+        self.attempt.is_some() || !self.remembered.is_empty()
     }
 
     /// True once a stop is carried out.

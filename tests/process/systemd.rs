@@ -36,6 +36,16 @@ impl Manager {
         }
     }
 
+    /// Everything that was said until now.
+    fn hear_all(&mut self) {
+        let mut datagram = [0u8; 4096];
+        self.socket.set_nonblocking(true).unwrap();
+        while let Ok(length) = self.socket.recv(&mut datagram) {
+            self.heard.push(String::from_utf8_lossy(&datagram[..length]).into_owned());
+        }
+        self.socket.set_nonblocking(false).unwrap();
+    }
+
     pub fn count(&self, line: &str) -> usize {
         self.heard.iter().filter(|text| text.lines().any(|one| one == line)).count()
     }
@@ -78,6 +88,27 @@ fn a_reload_lasts_until_the_candidate_is_ready_or_has_failed() {
     manager.hears("RELOADING=1");
     manager.hears("READY=1");
     manager.hears("STATUS=generation 2 serves");
+}
+
+#[test]
+fn a_reload_that_waits_for_room_is_not_over_before_it_has_begun() {
+    let words = ["1:ignore=TERM", "3:wait={dir}/go"];
+    let (mut manager, mut endless) =
+        start("-l 127.0.0.1:0 --probation 0 --max-retiring 1 --hammer never --ready-timeout 60s", &words);
+    endless.ready(1);
+    endless.restart(2);
+    endless.wait("sending SIGTERM to generation 1");
+    manager.hears("STATUS=generation 2 serves");
+    endless.signal(Signal::SIGHUP);
+    manager.hears("RELOADING=1");
+    endless.wait("starting generation 3");
+    let reloads = manager.heard.len();
+    manager.hear_all();
+    assert!(!manager.heard[reloads..].iter().any(|text| text.contains("READY=1")), "{:#?}", manager.heard);
+    endless.touch("go");
+    manager.hears("READY=1");
+    manager.hears("STATUS=generation 3 serves");
+    assert_eq!(endless.stop(), 0);
 }
 
 #[test]
