@@ -92,7 +92,7 @@ impl Manager {
         if self.told.doing == Doing::Serving {
             self.told.doing = Doing::Reloading;
             self.told.more_at = Some(now + EVERY);
-            self.say(&format!("RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=restarting", now.0.as_micros()));
+            self.say(&format!("RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=restarting", clock::monotonic().as_micros()));
         }
     }
 

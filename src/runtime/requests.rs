@@ -127,14 +127,17 @@ impl Runtime {
         self.copies.values_mut().find_map(|copy| is_member(copy).then_some(copy.generation))
     }
 
-    /// Job control: the copies stop, then endless; what continues endless continues them.
+    /// Job control: the copies stop, then endless; what continues endless continues them. For whatever has a deadline the time
+    /// between did not pass.
     fn suspend(&mut self) {
         let generations: Vec<GenerationId> = self.copies.keys().copied().collect();
         for generation in &generations {
             self.signal_tree(*generation, Sig::STOP);
         }
+        let since = clock::now();
         // Returns when somebody has sent SIGCONT.
         let _ = raise(Signal::SIGSTOP);
+        clock::leave_out(since);
         for generation in generations {
             self.signal_tree(generation, Sig::CONT);
         }

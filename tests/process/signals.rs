@@ -127,6 +127,22 @@ fn suspend_stops_everything_and_cont_continues_it() {
     assert_eq!(endless.stop(), 0);
 }
 
+#[test]
+fn nothing_comes_due_while_everything_is_suspended() {
+    let mut endless = endless("-l 127.0.0.1:0 --watchdog 3s --on TSTP=suspend").start(&["alive=100"]);
+    let first = endless.ready(1);
+    endless.signal(Signal::SIGTSTP);
+    until("it is stopped", || state(endless.pid()).starts_with('T').then_some(()));
+    let since = std::time::Instant::now();
+    until("the watchdog's time is over", || (since.elapsed().as_secs() >= 4).then_some(()));
+    endless.signal(Signal::SIGCONT);
+    endless.wait("got SIGCONT");
+    assert_eq!(endless.ask(), (1, first));
+    endless.restart(2);
+    assert_eq!(endless.count("stuck"), 0);
+    assert_eq!(endless.stop(), 0);
+}
+
 /// A hook that prints what it finds in its environment.
 fn telling(setup: Setup, point: &str) -> Setup {
     let variables = "signal=$ENDLESS_SIGNAL gen=$ENDLESS_GENERATION child=$ENDLESS_CHILD_PID old=$ENDLESS_OLD_PID";

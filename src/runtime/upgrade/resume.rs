@@ -11,7 +11,7 @@ use crate::runtime::reload::{Plans, Source};
 use crate::runtime::signals::Signals;
 use crate::runtime::{Runtime, requests};
 use crate::supervisor::Event;
-use crate::sys::{carried, signals};
+use crate::sys::{carried, clock, signals};
 use crate::words::version;
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeSet;
@@ -45,6 +45,7 @@ pub fn rehearse(number: i32) -> String {
 /// What [`rehearse`] would have said.
 pub fn resume(text: &[u8]) -> Result<Runtime> {
     let (before, mut values) = state::read(text).map_err(|why| anyhow!(why))?;
+    clock::leave_out_more(values.left_out);
     let source = source(&mut values);
     source.passed.iter().for_each(|passed| carried::leave(passed.number));
     let there = values.home.enter();

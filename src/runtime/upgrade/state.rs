@@ -23,10 +23,12 @@ use crate::report::{Pids, Reporter};
 use crate::runtime::Runtime;
 use crate::spawn::Inherited;
 use crate::supervisor::Supervisor;
+use crate::sys::clock;
 use crate::words::{GenerationId, Moment, version};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
+use std::time::Duration;
 
 /// The version of the state. Another one is refused before anything else of it is read.
 const FORMAT: u32 = 2;
@@ -91,6 +93,8 @@ state! {
     status_file: Option<StatusFile> = runtime.status_file,
     #[serde(default)]
     home: Home = runtime.home,
+    #[serde(default)]
+    left_out: Duration = clock::left_out(),
     began: Moment = runtime.began,
     decided: Option<Decided> = runtime.decided,
     last_ticket: u64 = runtime.last_ticket,
