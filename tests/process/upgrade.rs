@@ -374,3 +374,29 @@ fn a_descriptor_it_was_started_with_is_kept_for_as_long_as_a_generation_has_it()
     assert_eq!(endless.order("hammer target").code, 0);
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn an_upgrade_asks_for_the_plans_of_those_on_their_way_out_too() {
+    let setup = Setup::own(two_builds, "-l 127.0.0.1:0 --probation 0 --hammer never --config {dir}/config");
+    let home = setup.dir().to_owned();
+    let change = |to: &str| {
+        fs::create_dir_all(home.join(to)).unwrap();
+        fs::write(home.join("config"), format!("--chdir {}", home.join(to).display())).unwrap();
+    };
+    change("r1");
+    let mut endless = setup.start(&["1:ignore=TERM"]);
+    let first = endless.ready(1);
+    change("r2");
+    endless.restart(2);
+    endless.wait("sending SIGTERM to generation 1");
+    fs::remove_dir(home.join("r1")).unwrap();
+    let said = endless.order("upgrade target");
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("--chdir"), "{said:?}");
+    assert_eq!(endless.ask().0, 2);
+    fs::create_dir(home.join("r1")).unwrap();
+    upgrade(&endless);
+    nix::sys::signal::kill(first, Signal::SIGKILL).unwrap();
+    endless.gone(1);
+    assert_eq!(endless.stop(), 0);
+}

@@ -28,13 +28,15 @@ pub fn rehearse(number: i32) -> String {
     };
     let answer = state::read(&text).and_then(|(_, mut values)| {
         let _there = values.home.enter();
-        let plan = source(&mut values).remake(&values.plan);
+        let source = source(&mut values);
+        let made =
+            [&values.plan].into_iter().chain(values.plans.values()).try_for_each(|one| source.remake(one).map(drop));
         // Nothing of this is ours.
         forget(values);
-        plan
+        made
     });
     match answer {
-        Ok(_) => format!("{YES}\n"),
+        Ok(()) => format!("{YES}\n"),
         Err(why) => format!("{NO}{}\n", why.replace('\n', "; ")),
     }
 }
