@@ -29,7 +29,7 @@ pub(super) struct Sets {
 }
 
 /// How to go back to the plan before.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Change {
     plan: Places,
     before: Vec<(usize, Bound, Rc<SocketOptions>)>,

@@ -92,10 +92,15 @@ impl Listeners {
         self.list.iter().any(|listener| !listener.is_captured())
     }
 
-    /// What is bound, in `-l` order.
+    /// What is bound, in `-l` order; then what copies have bound.
     pub fn addresses(&self) -> impl Iterator<Item = &Bound> {
         let captured = self.list.iter().filter(|listener| listener.is_captured() && !listener.is_vacant());
-        self.sets.plan.iter().map(|at| &self.list[at]).chain(captured).map(|listener| &listener.bound)
+        self.planned_addresses().chain(captured.map(|listener| &listener.bound))
+    }
+
+    /// What the plan has bound, in `-l` order.
+    pub fn planned_addresses(&self) -> impl Iterator<Item = &Bound> {
+        self.sets.plan.iter().map(|at| &self.list[at].bound)
     }
 
     /// Makes a seat for a generation at every listener. The first generation takes the sockets that were bound; a later

@@ -30,7 +30,7 @@ impl Runtime {
         let seed = clock::now().0.subsec_nanos();
         let mut runtime = Self {
             supervisor: Supervisor::new(plan.lifecycle.clone(), u64::from(seed)),
-            held: means.listeners.addresses().cloned().collect(),
+            held: means.listeners.planned_addresses().cloned().collect(),
             plan: Rc::new(plan),
             plans: Plans::new(means.source),
             listeners: means.listeners,

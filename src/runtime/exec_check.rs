@@ -1,7 +1,6 @@
 //! `--ready exec=CMD`: a command of the operator's that exits with 0 when the copy serves.
 
 use super::{Runtime, clock};
-use crate::plan::ReadyMode;
 use crate::spawn;
 use crate::supervisor::Event;
 use crate::words::{Exit, GenerationId, Moment, ReadySign};
@@ -19,6 +18,7 @@ pub type Environment = Vec<(OsString, OsString)>;
 /// The check of one candidate.
 #[derive(Debug)]
 pub struct ExecCheck {
+    command: String,
     environment: Environment,
     running: Option<Pid>,
     next: Moment,
@@ -28,12 +28,12 @@ impl ExecCheck {
     /// A check that was not tried yet. The descriptors of the copy are not there, nor is its notify socket any business of
     /// the check's. ENDLESS_REASON tells it from the processes of the copy.
     #[must_use]
-    pub fn new(mut environment: Environment, main: Pid) -> ExecCheck {
+    pub fn new(command: String, mut environment: Environment, main: Pid) -> ExecCheck {
         let of_the_copy = ["LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC"];
         environment.retain(|(name, _)| !of_the_copy.iter().any(|known| name == known));
         environment.push(("ENDLESS_REASON".into(), "ready".into()));
         environment.push(("ENDLESS_CHILD_PID".into(), main.to_string().into()));
-        ExecCheck { environment, running: None, next: Moment::default() }
+        ExecCheck { command, environment, running: None, next: Moment::default() }
     }
 
     /// When it is to be tried next.
@@ -55,13 +55,12 @@ impl Drop for ExecCheck {
 impl Runtime {
     /// Runs the checks that are due.
     pub(super) fn run_checks(&mut self, now: Moment) {
-        let ReadyMode::Exec(command) = &self.plan.readiness.mode else { return };
         for copy in self.copies.values_mut().filter(|copy| copy.executes()) {
             let Some(check) = copy.check.as_mut().filter(|check| check.next().is_some_and(|next| next <= now)) else {
                 continue;
             };
             let _there = self.home.enter();
-            match spawn::launch_shell(command, &check.environment, &self.inherited) {
+            match spawn::launch_shell(&check.command, &check.environment, &self.inherited) {
                 Ok(pid) => {
                     check.running = Some(pid);
                     self.checks.insert(pid);

@@ -28,8 +28,8 @@ pub struct Image {
     pub stored: Vec<RawFd>,
     /// Whether LISTEN_PID is added.
     pub listen_pid: bool,
-    /// The environment once more, where a check is to be run in it.
-    pub environment: Option<Variables>,
+    /// The command that says when the copy serves, and the environment once more, in which it is run.
+    pub check: Option<(String, Variables)>,
     /// What could not be said to the target.
     pub left_out: Vec<Notice>,
 }
@@ -46,11 +46,14 @@ impl Runtime {
             .map_err(|error| not_told(&error))?;
         environment.extend(extra);
         let program = self.program(&environment)?;
-        let checks = matches!(self.plan.readiness.mode, ReadyMode::Exec(_));
+        let check = match &self.plan.readiness.mode {
+            ReadyMode::Exec(command) => Some((command.clone(), environment.clone())),
+            _ => None,
+        };
         Ok(Image {
             program: c_string(program.into_os_string().into_vec())?,
             argv: command.iter().map(|arg| c_string(template.expand(arg).into_vec())).collect::<Result<_, _>>()?,
-            environment: checks.then(|| environment.clone()),
+            check,
             envp: environment.into_iter().map(variable).collect::<Result<_, _>>()?,
             numbers: handed.numbers,
             stored: handed.stored,

@@ -1,12 +1,14 @@
 //! `--config`: the command line and its file are read again at a restart; the candidate is started under the new plan, and
 //! everything else goes by it once that generation is active.
 
-use super::Runtime;
+use super::notify_place::NotifyPlace;
+use super::{Runtime, requests};
 use crate::cli::{self, Args, Invocation};
 use crate::listener::{self, Change, Inherited};
 use crate::notice::{Level, Notice};
 use crate::plan::{Capture, Control, InheritedSocket, Lifecycle, ListenerSpec, Plan, ReadyMode, Sign, Surroundings};
 use crate::supervisor::Event;
+use crate::sys::signals::hear;
 use crate::words::GenerationId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -54,6 +56,11 @@ impl Plans {
         Plans { source, next: None, of: BTreeMap::new(), word_before: None }
     }
 
+    /// All of them, with the one in force.
+    pub(super) fn all<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a Plan> {
+        self.of.values().chain(self.next.iter().map(|(next, _)| next)).map(Rc::as_ref).chain([plan])
+    }
+
     /// Those of the generations.
     pub(super) fn remade(&self) -> BTreeMap<GenerationId, Remade> {
         self.of.iter().map(|(generation, plan)| (*generation, Remade::of(plan))).collect()
@@ -61,8 +68,7 @@ impl Plans {
 
     /// The descriptors endless was started with that a plan names, this one or a generation's.
     pub(super) fn descriptors<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = i32> + 'a {
-        let plans = self.of.values().map(Rc::as_ref).chain([plan]);
-        plans.flat_map(|plan| plan.listeners.iter().filter_map(ListenerSpec::descriptor))
+        self.all(plan).flat_map(|plan| plan.listeners.iter().filter_map(ListenerSpec::descriptor))
     }
 
     /// Makes them again.
@@ -179,11 +185,19 @@ impl Runtime {
         let there = self.home.enter();
         let plan = plans.source.read(&self.plan)?;
         drop(there);
+        // Before anything is changed: signals that nobody means have handlers then, and do nothing.
+        let handled = requests::handled(&plan);
+        self.inherited.will_change(&handled);
+        self.signals.install(&handled).map_err(|error| format!("a signal cannot have a handler: {error}"))?;
+        hear(&self.inherited);
         let changed = self.listeners.change(&plan.listeners, &plans.source.passed);
         let (change, notices) = changed.map_err(|error| error.to_string().replace("\nhint: ", "; "))?;
         let lifecycle = plan.lifecycle.clone();
         // What another program did is not expected of this one.
         plans.word_before = if same_target(&self.plan, &plan) { None } else { self.expects.take() };
+        if self.plan.process.identity.is_none() && plan.process.identity.is_some() {
+            self.notify_place = NotifyPlace::find(true).ok().or(self.notify_place.take());
+        }
         plans.next = Some((Rc::new(plan), change));
         self.hold();
         self.tell_all(notices);
@@ -219,10 +233,23 @@ impl Runtime {
             }
             Notice::HandedBack { to, .. } => {
                 let Some(plan) = plans.of.get(to) else { return };
-                self.expects = plans.word_before.take().or(self.expects);
                 self.plan = Rc::clone(plan);
-                // All of them are open: the generation has them.
-                if let Err(error) = self.listeners.change(&self.plan.listeners, &plans.source.passed) {
+                let word = plans.word_before.take();
+                // All of them are open: the generation has them. Where a candidate is on its way, those of its plan are the next
+                // ones again, and what its failure leads back to is this.
+                let mut changed = self.listeners.change(&self.plan.listeners, &plans.source.passed);
+                match &mut plans.next {
+                    Some((next, change)) if changed.is_ok() => {
+                        changed =
+                            self.listeners.change(&next.listeners, &plans.source.passed).map(|(again, notices)| {
+                                *change = again;
+                                (Change::default(), notices)
+                            });
+                    }
+                    Some(_) => {}
+                    None => self.expects = word.or(self.expects),
+                }
+                if let Err(error) = changed {
                     self.tell(&Notice::Note { level: Level::Problem, text: error.to_string() });
                 }
                 self.hold();
@@ -234,6 +261,6 @@ impl Runtime {
 
     /// The listeners as the hand-off and the hooks see them.
     fn hold(&mut self) {
-        self.held = self.listeners.addresses().cloned().collect();
+        self.held = self.listeners.planned_addresses().cloned().collect();
     }
 }

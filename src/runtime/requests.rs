@@ -68,17 +68,19 @@ impl Runtime {
 
     /// Whether this signal, sent by a copy, is something else than a command.
     fn may_be_a_word(&self, signal: Sig) -> bool {
-        ready_signals(&self.plan).chain(self.plan.handoff.noise()).any(|known| known == signal)
+        self.plans
+            .all(&self.plan)
+            .any(|plan| ready_signals(plan).chain(plan.handoff.noise()).any(|known| known == signal))
             || self.plan.signals.0.get(&signal) == Some(&SignalAction::Stop)
     }
 
     /// What a copy says by a signal: that it serves, or nothing. It is never a command: programs of several libraries send
     /// their parent SIGTERM when they begin to serve, and endless is not stopped by what it runs.
     fn copy_signalled(&mut self, generation: GenerationId, pid: i32, signal: Sig) {
-        if ready_signals(&self.plan).any(|known| known == signal) {
+        if self.plans.all(&self.plan).any(|plan| ready_signals(plan).any(|known| known == signal)) {
             return self.said_ready(generation, Sign::Signal(signal));
         }
-        if self.plan.handoff.noise().all(|known| known != signal) {
+        if self.plans.all(&self.plan).all(|plan| plan.handoff.noise().all(|known| known != signal)) {
             let text = format!(
                 "{signal} from pid {pid}, which belongs to generation {generation}: a copy does not stop endless"
             );
@@ -112,7 +114,8 @@ impl Runtime {
         for generation in hidden {
             let known = self.known_of(generation);
             if let Some(watch) = self.copies.get_mut(&generation).and_then(|copy| copy.watch.as_mut()) {
-                watch.accept_too(&self.plan.readiness.mode, known, &mut self.listeners, clock::now());
+                let plan = self.plans.next.as_ref().map_or(&self.plan, |(next, _)| next);
+                watch.accept_too(&plan.readiness.mode, known, &mut self.listeners, clock::now());
             }
         }
     }

@@ -96,7 +96,7 @@ impl Runtime {
         if let Some(report) = launched.calls {
             self.captures.insert(generation, Capture::Awaited(report));
         }
-        let check = image.environment.map(|environment| ExecCheck::new(environment, launched.pid));
+        let check = image.check.map(|(command, environment)| ExecCheck::new(command, environment, launched.pid));
         let tree = Tree::new(launched.pid, generation);
         let look_closer = (!self.plan.listeners.is_empty()).then(|| clock::now() + LOOK_AFTER);
         Ok(Copy { notify, channels, check, look_closer, ..Copy::new(generation, tree, launched.report) })

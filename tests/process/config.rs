@@ -1,10 +1,13 @@
 //! `--config`: read again at every restart; listeners come and go, the command and the environment change.
 
+use crate::support::asking::Said;
 use crate::support::client::get;
 use crate::support::load::{Kind, Load};
-use crate::support::{Endless, endless, example, free_address, until};
+use crate::support::{Endless, copy_program, endless, example, free_address, processes, until};
+use nix::unistd::geteuid;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 
 const START: &str = "--probation 0 --config {dir}/config";
 
@@ -170,5 +173,110 @@ fn a_port_moves_under_load_and_the_other_listener_loses_nothing() {
     }
     let count = load.finish();
     assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_candidate_is_asked_for_by_the_command_of_its_own_file() {
+    let mut endless = start("", "-l 127.0.0.1:0");
+    endless.ready(1);
+    write(&endless, &format!("-l 127.0.0.1:0 --ready 'exec=test -e {}'", endless.file("good").display()));
+    let waiting = endless.client("restart");
+    endless.wait("starting generation 2");
+    assert_eq!(endless.ask().0, 1);
+    endless.touch("good");
+    assert_eq!(waiting.end().code, 0);
+    write(&endless, "-l 127.0.0.1:0 --ready exec=false --ready-timeout 1s");
+    assert_eq!(endless.order("restart").code, 1);
+    assert_eq!(endless.ask().0, 2);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_signal_that_a_new_protocol_brings_is_heard() {
+    let setup = endless(START);
+    let target = example("target").display().to_string();
+    fs::write(setup.dir().join("config"), format!("-l 127.0.0.1:0 -- {target}")).unwrap();
+    let mut endless = setup.start_command(&[]);
+    endless.ready(1);
+    write(&endless, &format!("-l 127.0.0.1:0 --pass goagain -- {target} as=goagain"));
+    for generation in 2..=3 {
+        let said = endless.order("restart");
+        assert_eq!(said.code, 0, "{said:?}");
+        endless.wait_with(&[&format!("generation {generation} "), "is ready", "it sent SIGRTMIN+15"]);
+    }
+    assert_eq!(endless.stop(), 0);
+}
+
+/// Generation 2 crashes in its probation, and 1 serves again, while 3, whose file has one more listener, is starting.
+fn a_crash_beside_a_candidate(end: &str) -> (Endless, SocketAddr, Said) {
+    let [a, b] = two_addresses();
+    let setup = endless("--probation 1h --config {dir}/config");
+    fs::write(setup.dir().join("config"), format!("-l {a}")).unwrap();
+    let endless = setup.start(&["2:crash={dir}/now", "3:wait={dir}/go", end]);
+    endless.ready(1);
+    assert_eq!(endless.order("restart --active").code, 0);
+    write(&endless, &format!("-l {a} -l {b}"));
+    let waiting = endless.client("restart --active");
+    endless.wait("starting generation 3");
+    endless.touch("now");
+    endless.wait("serves again");
+    assert!(get(a, "/").unwrap().contains("Hello, world 1"));
+    endless.touch("go");
+    (endless, b, waiting.end())
+}
+
+#[test]
+fn a_candidate_keeps_its_listeners_when_an_older_one_has_to_serve_again_meanwhile() {
+    let (mut endless, b, said) = a_crash_beside_a_candidate("print=good");
+    assert_eq!(said.code, 0, "{said:?}");
+    let status = endless.status();
+    let addresses: Vec<&str> =
+        status["listeners"].as_array().unwrap().iter().map(|one| one["address"].as_str().unwrap()).collect();
+    assert_eq!((addresses.len(), addresses[1]), (2, b.to_string().as_str()), "{status}");
+    assert!(get(b, "/").unwrap().contains("Hello, world 3"));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_candidate_that_fails_then_leaves_the_listeners_of_the_one_that_serves_again() {
+    let (mut endless, b, said) = a_crash_beside_a_candidate("3:exit=3");
+    assert_eq!(said.code, 1, "{said:?}");
+    assert_eq!(endless.status()["listeners"].as_array().unwrap().len(), 1);
+    until("what was bound for it is closed", || TcpListener::bind(b).ok());
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn what_copies_bind_is_in_no_template_of_the_next_ones() {
+    let setup = endless(&format!("{START} --capture always"));
+    fs::write(setup.dir().join("config"), "").unwrap();
+    let mut endless = setup.start(&["print={port}", &format!("bind={}", free_address())]);
+    endless.ready(1);
+    endless.wait_with(&["target 1 ", ": {port}"]);
+    endless.restart(2);
+    endless.wait_with(&["target 2 ", ": {port}"]);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_user_that_comes_with_the_file_can_say_ready() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let setup = endless(START);
+    let dir = setup.dir().to_owned();
+    let runtime = dir.join("runtime");
+    fs::create_dir(&runtime).unwrap();
+    fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
+    copy_program(&example("target"), &dir.join("target"));
+    fs::write(dir.join("config"), "-l 127.0.0.1:0 --ready notify").unwrap();
+    let mut endless =
+        setup.env("XDG_RUNTIME_DIR", runtime.to_str().unwrap()).start_command(&["{dir}/target", "notify"]);
+    endless.ready(1);
+    write(&endless, "-l 127.0.0.1:0 --ready notify --ready-timeout 5s --user 65534 --group 65534 --supplementary none");
+    let second = endless.restart(2);
+    assert!(processes::status(second, "Uid").unwrap().starts_with("65534"));
     assert_eq!(endless.stop(), 0);
 }

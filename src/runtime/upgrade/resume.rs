@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::mem::forget;
 use std::rc::Rc;
 
-/// Answers the program that runs whether this one can take its place: reads a state and makes the plan, and does nothing.
+/// Answers the program that runs whether this one can take its place: reads a state and makes the plans, and does nothing.
 #[must_use]
 pub fn rehearse(number: i32) -> String {
     let text = match carried::rehearse(number) {
@@ -83,7 +83,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         manager.resume(told);
     }
     Ok(Runtime {
-        held: listeners.addresses().cloned().collect(),
+        held: listeners.planned_addresses().cloned().collect(),
         plan: Rc::new(plan),
         plans,
         listeners,
