@@ -69,7 +69,7 @@ pub enum Unseen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields say it")]
 pub enum Notice {
-    /// A listener is open. `address` is the address really bound.
+    /// A listener is open; of more than 32 only their number is told. `address` is the address really bound.
     Listening { name: String, address: String, shared: Option<String> },
     /// A generation was started: its main process exists.
     Starting { generation: GenerationId },
@@ -105,7 +105,7 @@ pub enum Notice {
     Stuck { generation: GenerationId, silence: Option<Duration> },
     /// The hammer: SIGKILL to all of it.
     Hammered { generation: GenerationId },
-    /// The main process of a generation ended.
+    /// The main process of a generation ended; a problem where it was not expected.
     Exited { generation: GenerationId, exit: Exit, expected: bool },
     /// Its main process is gone and these processes of it live on.
     Survivors { generation: GenerationId, pids: Vec<(i32, String)> },

@@ -130,6 +130,8 @@ const READINESS: &[Wrong] = &[
     (&["--ready", "probe=http:x"], "--ready probe=http:x", "does not begin with `/`", "probe=http:/x"),
     (&["--ready", "probe=http://host/x"], "--ready probe=http://host/x", "a host has no place", "probe=http:/PATH"),
     (&["--ready", "probe=http:/a b"], "--ready probe=http:/a b", "a blank in the path", "%20"),
+    (&["-l", ":9,share=yes", "--ready", "probe=http:/"], "--ready probe=http:/", "the new copy alone", "http=URL"),
+    (&["-l", ":9,device=lo", "--ready", "probe=http:/"], "--ready probe=http:/", "is not reached from here", "notify"),
     (&["-l", "/run/x", "--ready", "probe=http:/"], "--ready probe=http:/", "needs a TCP listener", "--listen"),
     (&["-l", "udp:1", "--ready", "accept"], "--ready accept", "only TCP and Unix stream listeners", "notify"),
     (&["--ready", "signal"], "--ready signal", "which signal", "signal=USR1"),

@@ -137,6 +137,11 @@ fn probe_path(path: &str) -> Result<String, Fault> {
     Ok(path.to_owned())
 }
 
+/// Whether a connection can be made to one copy's socket alone.
+fn asked_alone(spec: &ListenerSpec) -> bool {
+    matches!(spec.address, Address::Tcp { .. }) && !spec.options.share && spec.options.device.is_none()
+}
+
 fn refuse_without_listener(mode: &ReadyMode, listeners: &[ListenerSpec]) -> Result<(), Fault> {
     let has = |fits: fn(&Address) -> bool| listeners.iter().any(|spec| fits(&spec.address));
     match mode {
@@ -146,6 +151,11 @@ fn refuse_without_listener(mode: &ReadyMode, listeners: &[ListenerSpec]) -> Resu
                 "add one with --listen, or choose another mode: notify, signal=SIG or delay=DUR",
             ))
         }
+        ReadyMode::ProbeHttp(_) if !listeners.iter().any(asked_alone) => Err(Fault::new(
+            "the probe cannot ask the new copy alone: all copies have one socket where it was passed in or has share=yes, and one \
+             that is bound to a device is not reached from here",
+            "a TCP listener with an address of its own, or another mode: notify, exec=CMD or http=URL",
+        )),
         ReadyMode::Accept if !has(accepts) => Err(Fault::new(
             "only TCP and Unix stream listeners accept connections, and there is none",
             "add one with --listen, or choose another mode: notify, signal=SIG or delay=DUR",

@@ -2,7 +2,7 @@
 
 use super::{
     Address, Capture, Control, Drain, DrainMode, EnvChange, EventsTo, Identity, InheritedRef, KillMode, ListenerSpec,
-    Orphans, Plan, ProcessSpec, Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, presets, process,
+    LogFormat, Orphans, Plan, ProcessSpec, Protocol, Respawn, Rlimit, StdinFrom, UnixKind, UnixName, presets, process,
 };
 use crate::words::HookPoint;
 use std::ffi::OsString;
@@ -28,6 +28,8 @@ pub fn render(plan: &Plan, environment: &[(OsString, OsString)]) -> String {
     target(&mut page, &plan.process);
     page.optional("pid file", plan.pid_file.as_ref().map(|path| path.display()));
     page.optional("status file", plan.status_file.as_ref().map(|path| path.display()));
+    let format = if plan.output.format == LogFormat::Json { "json" } else { "text" };
+    page.line("log", format_args!("{format}, {}", verbosity(plan.output.verbosity)));
     page.optional("log file", plan.files.log.as_ref().map(|path| path.display()));
     page.optional("output", plan.files.output.as_ref().map(|path| path.display()));
     match &plan.files.events {
@@ -93,6 +95,7 @@ fn listeners(page: &mut Page, plan: &Plan) {
     if plan.handoff.protocols.contains(&Protocol::Systemd) && !plan.handoff.listen_pid {
         page.line("listen pid", "none");
     }
+    page.line("kept", format_args!("at most {} descriptors of copies", plan.handoff.fd_store_max));
     if !plan.handoff.expand {
         page.line("templates", "left as they are");
     }
@@ -149,7 +152,7 @@ fn readiness(page: &mut Page, plan: &Plan) {
     page.line("ready timeout", never(life.ready_timeout));
     page.line("settle", length(plan.readiness.settle));
     page.line("probation", length(life.probation));
-    page.optional("watchdog", life.watchdog.map(length));
+    page.line("watchdog", life.watchdog.map_or_else(|| "none".to_owned(), length));
     page.line("supersede", never(life.supersede));
     page.line("max retiring", life.max_retiring);
     let limit = match life.respawn_limit {
@@ -241,6 +244,14 @@ fn words(command: &[OsString]) -> String {
         }
     };
     command.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn verbosity(verbosity: i8) -> &'static str {
+    match verbosity {
+        ..0 => "only what went wrong",
+        0 => "what happens",
+        1.. => "every detail",
+    }
 }
 
 fn length(length: Duration) -> String {

@@ -141,6 +141,24 @@ fn every_option_of_a_listener_is_described() {
 }
 
 #[test]
+fn the_status_it_shows_is_what_the_program_prints() {
+    let page = read(PAGE);
+    let (_, part) = page.split_once(".SS What it prints as JSON").expect("it has that part");
+    let (text, _) = part.split_once(".nf\n").and_then(|(_, rest)| rest.split_once(".fi")).expect("with an example");
+    let shown: serde_json::Value = serde_json::from_str(text).expect("which is JSON");
+    let status: endless::control::Status = serde_json::from_value(shown.clone()).expect("of a status");
+    assert_eq!(serde_json::to_value(&status).expect("a status is JSON"), shown, "no more and no fewer fields");
+    let source = read("src/runtime/status.rs");
+    for function in ["fn state(", "fn name("] {
+        let body =
+            source.split_once(function).and_then(|(_, rest)| rest.split_once("\n    }\n")).expect("it is there").0;
+        for state in body.split('"').skip(1).step_by(2) {
+            assert!(part.contains(state), "{PAGE} does not say that a state can be {state}");
+        }
+    }
+}
+
+#[test]
 fn every_hook_is_described() {
     let described = tags(section(&read(PAGE), "HOOKS"));
     for point in ["pre:SIGNAL", "post:SIGNAL", "begin", "ready", "retired", "failed", "exit"] {

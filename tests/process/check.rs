@@ -32,6 +32,9 @@ fn it_prints_the_plan_and_touches_nothing() {
         "umask 0022",
         "env A=b",
         "on HUP restart",
+        "watchdog none",
+        "kept at most 64 descriptors of copies",
+        "log text, what happens",
         &format!("pid file {}", endless.file("pid").display()),
     ] {
         assert!(words.iter().any(|one| one == line), "no {line:?} in {out}");
