@@ -49,8 +49,12 @@ RUNS ?= 50
 flaky:
 	sh .ci/flaky $(TEST) $(RUNS) $(ONLY)
 
+# sudo seldom finds cargo: then what was built before is installed.
+target/release/endless:
+	cargo build --release
+
 PREFIX ?= /usr/local
-install: build
+install: $(if $(shell command -v cargo),build,target/release/endless)
 	install -D -m 755 target/release/endless $(DESTDIR)$(PREFIX)/bin/endless
 	install -D -m 644 man/endless.1 $(DESTDIR)$(PREFIX)/share/man/man1/endless.1
 	install -D -m 644 completions/endless.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/endless

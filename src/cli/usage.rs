@@ -45,9 +45,9 @@ Exit status:
 Examples:
   endless -l localhost:4242 --hammer 60s -- ./simple_server
   endless -l :80 --ready probe=http:/health --check './server -t' -- ./server
-  endless -l /run/app.sock,mode=0660,group=www-data -- gunicorn app:app
+  endless -l /run/app.sock,mode=0660 --preset gunicorn -- gunicorn app:app
   endless -l localhost:4242 --pass none -- uvicorn --fd {fd} app:app
-  endless -l :8000 -- uv run endless exec -- gunicorn app:app";
+  endless -l :8000 --preset gunicorn -- uv run endless exec -- gunicorn app:app";
 
 /// A command line that does not have the shape of one. Its exit status is 2.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,7 +161,7 @@ const EXEC_HELP: &str = "\
 Usage: endless exec -- COMMAND [ARG]...
 
 Sets LISTEN_PID to the own pid and becomes COMMAND. For the inside of a wrapper that starts the server as its child:
-  endless -l :8000 -- uv run endless exec -- gunicorn app:app
+  endless -l :8000 --preset gunicorn -- uv run endless exec -- gunicorn app:app
 ";
 
 /// Words before `--` are never the target, so they are an error that says what was probably meant.
