@@ -12,6 +12,7 @@ use super::places::Places;
 use super::port::{Circumstances, Listener, Port};
 use super::programs::Programs;
 use super::said;
+use super::steered::NOBODY;
 use crate::notice::Notice;
 use crate::plan::{Address, ListenerSpec, SocketOptions};
 use crate::words::GenerationId;
@@ -26,6 +27,9 @@ pub(super) struct Sets {
     pub(super) plan: Places,
     /// Those of each generation that has any seats.
     pub(super) of: BTreeMap<GenerationId, Places>,
+    /// Those of the plan before, while it is not certain that this one stays.
+    #[serde(default)]
+    pub(super) back: Places,
 }
 
 /// How to go back to the plan before.
@@ -45,6 +49,7 @@ impl Listeners {
         let crowded = !limit::room_for_seats(self.list.len() + specs.len(), limit::hard());
         let around = Circumstances { passed, crowded, programs: Rc::new(Programs::new(specs.len())) };
         let mut change = Change { plan: std::mem::take(&mut self.sets.plan), before: Vec::new() };
+        self.sets.back = change.plan.clone();
         let mut notices = Vec::new();
         let mut open = self.open();
         for spec in specs {
@@ -88,10 +93,33 @@ impl Listeners {
     /// Goes back: what was bound for the change is closed, as soon as no generation has it.
     pub fn undo(&mut self, change: Change) {
         self.sets.plan = change.plan;
+        self.sets.back = Places::default();
         for (at, bound, options) in change.before.into_iter().rev() {
             (self.list[at].bound, self.list[at].options) = (bound, options);
         }
         self.close_unused();
+    }
+
+    /// There is no way back from the last change any more.
+    pub fn settle(&mut self) {
+        self.sets.back = Places::default();
+        self.close_unused();
+    }
+
+    /// Gives up a generation's seat. Where the plan before is to find its clients again, and no other generation has the
+    /// listener, the seat is nobody's for now.
+    pub(super) fn give_up(&mut self, at: usize, generation: GenerationId) {
+        let others = self.sets.of.iter().filter(|(other, _)| **other != generation);
+        let listener = &mut self.list[at];
+        if self.sets.back.contains(at)
+            && listener.seat(NOBODY).is_none()
+            && !others.clone().any(|(_, set)| set.contains(at))
+        {
+            listener.rename(generation, NOBODY);
+            listener.restore(NOBODY);
+        } else {
+            listener.release(generation);
+        }
     }
 
     /// Puts a listener where one was that is closed, or that copies bound and nobody uses any more.
@@ -111,7 +139,8 @@ impl Listeners {
     /// Closes what neither the plan nor a generation has.
     pub(super) fn close_unused(&mut self) {
         for (at, listener) in self.list.iter_mut().enumerate().filter(|(_, listener)| listener.address.is_some()) {
-            let used = self.sets.plan.contains(at) || self.sets.of.values().any(|set| set.contains(at));
+            let sets = [&self.sets.plan, &self.sets.back].into_iter().chain(self.sets.of.values());
+            let used = sets.into_iter().any(|set| set.contains(at));
             if !used {
                 listener.address = None;
                 if let Port::Path(path) = std::mem::replace(&mut listener.port, Port::Closed) {

@@ -167,7 +167,7 @@ impl Listeners {
                     let made = listener.make().map_err(|problem| SeatError::new(&listener.bound.flag, &problem))?;
                     listener.give(to, made);
                 }
-                (false, true) => listener.release(from),
+                (false, true) => self.give_up(at, from),
                 (false, false) => {}
             }
         }
@@ -250,7 +250,7 @@ impl Listeners {
 
     /// Closes a generation's own seats and removes their private names. Does nothing when it has none.
     pub fn release(&mut self, generation: GenerationId) {
-        self.list.iter_mut().for_each(|listener| listener.release(generation));
+        (0..self.list.len()).for_each(|at| self.give_up(at, generation));
         self.asked.retain(|(asker, _)| *asker != generation);
         self.substitutes.retain(|one| one.owner != generation);
         self.unbound.retain(|one| one.owner != generation);

@@ -6,7 +6,7 @@ use super::hooks::RunningHooks;
 use super::manager::{Manager, Variables};
 use super::notify_place::NotifyPlace;
 use super::output::Output;
-use super::reload::Plans;
+use super::plans::Plans;
 use super::signals::Signals;
 use super::upgrade::Upgrade;
 use super::{Means, Runtime, clock, control, drain, requests};
@@ -60,7 +60,7 @@ impl Runtime {
             last_ticket: 0,
             fd_store: FdStore::default(),
             checks: BTreeSet::new(),
-            expects: None,
+            expects: BTreeMap::new(),
             forget: None,
             look_again: None,
             told: drain::ToldOnce::default(),

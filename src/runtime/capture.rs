@@ -35,7 +35,7 @@ impl Runtime {
             Capture::Awaited(report) => match seccomp::receive(report.as_fd()) {
                 None => Some(Capture::Awaited(report)),
                 Some(Ok((calls, bound))) => {
-                    self.captured_under(bound);
+                    self.captured_under(generation, bound);
                     if let Some(copy) = self.copies.get_mut(&generation) {
                         copy.filtered = true;
                     }
@@ -65,8 +65,8 @@ impl Runtime {
     }
 
     /// Tells that the target pays for it.
-    fn captured_under(&mut self, no_new_privs: bool) {
-        if no_new_privs && !self.plan.process.no_new_privs {
+    fn captured_under(&mut self, generation: GenerationId, no_new_privs: bool) {
+        if no_new_privs && !self.plan_of(generation).process.no_new_privs {
             let text = "the target runs under no_new_privs, so that its sockets can be captured without root: \
                         setuid programs get no rights by it (--capture never)";
             self.tell_of_capture(Level::Detail, text.into());
@@ -91,7 +91,7 @@ impl Runtime {
             Errno::EPERM => "the profile of this container forbids it".into(),
             other => other.desc().to_owned(),
         };
-        let free = self.plan.capture == Wanted::IfFree;
+        let free = self.plan_of(generation).capture == Wanted::IfFree;
         let level = if free { Level::Detail } else { Level::Problem };
         let text = format!("sockets the target binds by itself are not captured: {why}");
         self.tell_of_capture(level, text);

@@ -95,8 +95,8 @@ impl Runtime {
             self.end_drain(generation);
         }
         self.begin_progress(generation);
+        let retirement = self.plan_at_end(generation).retirement;
         let Some(copy) = self.copies.get_mut(&generation) else { return };
-        let retirement = self.plan.retirement;
         let signal = match reason {
             StopReason::Retired => retirement.retire_signal,
             StopReason::Stopped | StopReason::Survived => retirement.stop_signal,
@@ -120,7 +120,7 @@ impl Runtime {
     /// The main process is gone; what it left behind is named and told to stop, by the signal the main process got if it
     /// got one. With `--kill-mode group` it got that one itself, and many servers take a second one for "at once".
     fn stop_survivors(&mut self, generation: GenerationId, signal: Sig) {
-        let kill_mode = self.plan.retirement.kill_mode;
+        let kill_mode = self.plan_at_end(generation).retirement.kill_mode;
         let Some(copy) = self.copies.get_mut(&generation).filter(|_| kill_mode != KillMode::Process) else { return };
         if !copy.tree.alive() {
             return;
@@ -140,9 +140,10 @@ impl Runtime {
     }
 
     fn kill(&mut self, generation: GenerationId) {
+        let kill_mode = self.plan_at_end(generation).retirement.kill_mode;
         let Some(copy) = self.copies.get_mut(&generation) else { return };
         copy.killed = true;
-        match self.plan.retirement.kill_mode {
+        match kill_mode {
             KillMode::Process => self.signal_main(generation, Sig::KILL),
             KillMode::Mixed | KillMode::Group => self.signal_tree(generation, Sig::KILL),
         }

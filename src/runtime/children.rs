@@ -7,7 +7,7 @@ use crate::spawn;
 use crate::supervisor::{Action, Event};
 use crate::words::{Exit, Failure, GenerationId, Sig};
 use nix::unistd::Pid;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 /// A tree whose main process is gone is looked at this often, should no SIGCHLD come when the rest of it ends.
@@ -80,12 +80,13 @@ impl Runtime {
 
     /// Tells which generations are gone with all of their tree, and kills what shows up in one that was killed.
     pub(super) fn look_for_gone(&mut self) {
-        let process_only = self.plan.retirement.kill_mode == KillMode::Process;
+        let main_only = |one: GenerationId| self.plan_at_end(one).retirement.kill_mode == KillMode::Process;
+        let main_only: BTreeSet<GenerationId> = self.copies.keys().copied().filter(|one| main_only(*one)).collect();
         let mut gone = Vec::new();
         let mut late = Vec::new();
         let mut left = false;
         for copy in self.copies.values_mut().filter(|copy| copy.main_ended()) {
-            if process_only || !copy.tree.alive() {
+            if main_only.contains(&copy.generation) || !copy.tree.alive() {
                 gone.push(copy.generation);
             } else {
                 left = true;

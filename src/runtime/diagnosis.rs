@@ -45,13 +45,14 @@ impl Runtime {
             return;
         };
         let captured = copy.filtered || self.captures.contains_key(&copy.generation);
+        let plan = self.plan_of(generation);
         let trouble = match exit {
             Exit::Code(0) => self.daemonized(generation),
-            Exit::Code(_) if !self.plan.listeners.is_empty() => match closer(&self.plan) {
+            Exit::Code(_) if !plan.listeners.is_empty() => match closer(&plan) {
                 Some(wrapper) => Some(Trouble::Closed { wrapper, server: None }),
                 None => self.binds_itself(generation, captured),
             },
-            Exit::Code(_) => self.bound_unseen(captured),
+            Exit::Code(_) => self.bound_unseen(generation, captured),
             Exit::Signal(..) => None,
         };
         if let Some(trouble) = trouble {
@@ -63,7 +64,8 @@ impl Runtime {
     pub(super) fn not_executed(&mut self, generation: GenerationId, step: &str, errno: i32) {
         let Some(file) = step.strip_prefix("execute ") else { return };
         let _there = self.home.enter();
-        let seen = self.plan.process.chdir.as_deref().map_or_else(|| file.into(), |dir| dir.join(file));
+        let plan = self.plan_of(generation);
+        let seen = plan.process.chdir.as_deref().map_or_else(|| file.into(), |dir| dir.join(file));
         if let Some(why) = wrong_with(&seen, errno) {
             self.diagnose(generation, Trouble::NotExecutable { file: file.to_owned(), why });
         }
@@ -86,19 +88,19 @@ impl Runtime {
         if !said.unwrap_or(!captured) || self.listeners.touched(generation) {
             return None;
         }
-        let address = in_use::named(&self.plan, &self.held)?.plain().to_string_lossy().into_owned();
+        let address = in_use::named(&self.plan_of(generation), &self.held)?.plain().to_string_lossy().into_owned();
         Some(Trouble::BindsItself { address, said: said.is_some(), captured })
     }
 
     /// The active copy listens on a port at a socket that is not known here.
-    fn bound_unseen(&mut self, captured: bool) -> Option<Trouble> {
+    fn bound_unseen(&mut self, generation: GenerationId, captured: bool) -> Option<Trouble> {
         let active = self.supervisor.active()?;
         let open = self.copies.get_mut(&active)?.tree.open_sockets()?;
         let known: Vec<u16> = self.listeners.addresses().filter_map(|one| Some(one.address.inet()?.port())).collect();
         let ports = listening_ports(&open);
         let port = ports.into_iter().find(|port| !known.contains(port))?;
         let why = match captured {
-            _ if self.plan.capture == Capture::Never => Unseen::NotAsked,
+            _ if self.plan_of(generation).capture == Capture::Never => Unseen::NotAsked,
             true => Unseen::Passed,
             false => Unseen::Refused,
         };
@@ -111,14 +113,16 @@ impl Runtime {
         seats.extend(self.listeners.own_sockets(generation).into_iter().map(socket));
         let members = self.copies.get_mut(&generation)?.tree.members(&ProcessTable::read());
         let holder = members.iter().find(|member| holds(member.pid, &seats))?;
-        let program = Path::new(self.plan.command.first()?).file_name()?.to_string_lossy().into_owned();
+        let plan = self.plan_of(generation);
+        let program = Path::new(plan.command.first()?).file_name()?.to_string_lossy().into_owned();
         let flag = presets::foreground(&program).map(str::to_owned);
         Some(Trouble::Daemonized { name: holder.name.clone(), pid: holder.pid.as_raw(), flag })
     }
 
     /// The main process runs another program as its child, which does not get what it needs.
     fn in_the_way(&mut self, generation: GenerationId) -> Option<Trouble> {
-        if !self.plan.handoff.speaks(Protocol::Systemd) || !self.plan.handoff.listen_pid {
+        let handoff = &self.plan_of(generation).handoff;
+        if !handoff.speaks(Protocol::Systemd) || !handoff.listen_pid {
             return None;
         }
         let seats = self.seat_inodes(generation);

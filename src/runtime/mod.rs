@@ -30,6 +30,7 @@ mod notify_place;
 mod output;
 mod outside;
 pub mod pid_file;
+mod plans;
 mod readiness;
 pub mod reload;
 mod requests;
@@ -62,7 +63,8 @@ use manager::Manager;
 use notify_place::NotifyPlace;
 use output::Output;
 use pid_file::PidFile;
-use reload::{Plans, Source};
+use plans::Plans;
+use reload::Source;
 use signals::Signals;
 use status::Decided;
 use status_file::StatusFile;
@@ -145,7 +147,7 @@ pub struct Runtime {
     /// What runs for `--ready exec=`, and what was killed of it and has not ended.
     checks: BTreeSet<nix::unistd::Pid>,
     /// How a generation has said that it serves, so the next ones are expected to.
-    expects: Option<Sign>,
+    expects: BTreeMap<String, Sign>,
     /// A generation whose end is being told.
     forget: Option<GenerationId>,
     /// When trees without a main process are looked at again.

@@ -2,18 +2,16 @@
 //! everything else goes by it once that generation is active.
 
 use super::notify_place::NotifyPlace;
+use super::plans::Remade;
 use super::{Runtime, requests};
 use crate::cli::{self, Args, Invocation};
 use crate::listener::{self, Change, Inherited};
 use crate::notice::{Level, Notice};
-use crate::plan::{Capture, Control, InheritedSocket, Lifecycle, ListenerSpec, Plan, ReadyMode, Sign, Surroundings};
+use crate::plan::{Capture, InheritedSocket, Lifecycle, ListenerSpec, Plan, ReadyMode, Surroundings};
 use crate::supervisor::Event;
 use crate::sys::signals::hear;
 use crate::words::GenerationId;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::ffi::OsString;
 use std::rc::Rc;
 
 /// What a plan is made from.
@@ -23,61 +21,6 @@ pub struct Source {
     pub args: Vec<OsString>,
     /// The sockets endless was started with.
     pub passed: Vec<Inherited>,
-}
-
-/// What a plan can be made of again, beside the command line: it may have been read from files that say something else now.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Remade {
-    name: String,
-    control: Control,
-    configuration: Option<Vec<u8>>,
-}
-
-impl Remade {
-    pub(super) fn of(plan: &Plan) -> Remade {
-        Remade { name: plan.name.clone(), control: plan.control.clone(), configuration: plan.configuration.clone() }
-    }
-}
-
-/// The plans beside the one in force.
-#[derive(Debug)]
-pub(super) struct Plans {
-    pub(super) source: Source,
-    /// The candidate's.
-    pub(super) next: Option<(Rc<Plan>, Change)>,
-    /// That of each generation that was active.
-    of: BTreeMap<GenerationId, Rc<Plan>>,
-    /// The word that was expected of the program of the plan before.
-    word_before: Option<Sign>,
-}
-
-impl Plans {
-    pub(super) fn new(source: Source) -> Plans {
-        Plans { source, next: None, of: BTreeMap::new(), word_before: None }
-    }
-
-    /// All of them, with the one in force.
-    pub(super) fn all<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = &'a Plan> {
-        self.of.values().chain(self.next.iter().map(|(next, _)| next)).map(Rc::as_ref).chain([plan])
-    }
-
-    /// Those of the generations.
-    pub(super) fn remade(&self) -> BTreeMap<GenerationId, Remade> {
-        self.of.iter().map(|(generation, plan)| (*generation, Remade::of(plan))).collect()
-    }
-
-    /// The descriptors endless was started with that a plan names, this one or a generation's.
-    pub(super) fn descriptors<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = i32> + 'a {
-        self.all(plan).flat_map(|plan| plan.listeners.iter().filter_map(ListenerSpec::descriptor))
-    }
-
-    /// Makes them again.
-    pub(super) fn remake(&mut self, all: &BTreeMap<GenerationId, Remade>) -> Result<(), String> {
-        for (generation, one) in all {
-            self.of.insert(*generation, Rc::new(self.source.remake(one)?));
-        }
-        Ok(())
-    }
 }
 
 impl Source {
@@ -168,12 +111,6 @@ fn fixed(before: &Plan, after: &Plan) -> Option<&'static str> {
     changed.into_iter().find(|(_, changed)| *changed).map(|(option, _)| option)
 }
 
-/// Whether both start a program of the same name, which they tell about its sockets in the same way.
-fn same_target(one: &Plan, other: &Plan) -> bool {
-    let program = |plan: &Plan| plan.command.first().and_then(|path| Path::new(path).file_name().map(OsStr::to_owned));
-    program(one) == program(other) && one.handoff.protocols == other.handoff.protocols
-}
-
 impl Runtime {
     pub(super) fn reread(&mut self) {
         let result = self.read_again();
@@ -193,8 +130,6 @@ impl Runtime {
         let changed = self.listeners.change(&plan.listeners, &plans.source.passed);
         let (change, notices) = changed.map_err(|error| error.to_string().replace("\nhint: ", "; "))?;
         let lifecycle = plan.lifecycle.clone();
-        // What another program did is not expected of this one.
-        plans.word_before = if same_target(&self.plan, &plan) { None } else { self.expects.take() };
         if self.plan.process.identity.is_none() && plan.process.identity.is_some() {
             self.notify_place = NotifyPlace::find(true).ok().or(self.notify_place.take());
         }
@@ -205,10 +140,20 @@ impl Runtime {
     }
 
     /// Exchanges the plan in force and the candidate's, where there is one: around its start.
-    pub(super) fn swap_plans(&mut self) {
+    fn swap_plans(&mut self) {
         if let Some((next, _)) = &mut self.plans.next {
             std::mem::swap(&mut self.plan, next);
         }
+    }
+
+    /// Starts a generation under the plan that is to be its own.
+    pub(super) fn start_under_its_plan(&mut self, generation: GenerationId, start: impl FnOnce(&mut Runtime)) {
+        self.swap_plans();
+        if self.plan.lifecycle.rereads {
+            self.plans.of.insert(generation, Rc::clone(&self.plan));
+        }
+        start(self);
+        self.swap_plans();
     }
 
     /// What a notice means for the plans.
@@ -222,11 +167,11 @@ impl Runtime {
                 if let Some((next, _)) = plans.next.take() {
                     self.plan = next;
                 }
-                plans.of.insert(*generation, Rc::clone(&self.plan));
+                plans.of.retain(|one, _| one == generation || self.copies.contains_key(one));
+                self.listeners.settle();
             }
             Notice::Failed { .. } | Notice::Refused { what: "restart", .. } => {
                 if let Some((_, change)) = plans.next.take() {
-                    self.expects = plans.word_before.take().or(self.expects);
                     self.listeners.undo(change);
                     self.hold();
                 }
@@ -234,7 +179,6 @@ impl Runtime {
             Notice::HandedBack { to, .. } => {
                 let Some(plan) = plans.of.get(to) else { return };
                 self.plan = Rc::clone(plan);
-                let word = plans.word_before.take();
                 // All of them are open: the generation has them. Where a candidate is on its way, those of its plan are the next
                 // ones again, and what its failure leads back to is this.
                 let mut changed = self.listeners.change(&self.plan.listeners, &plans.source.passed);
@@ -247,7 +191,7 @@ impl Runtime {
                             });
                     }
                     Some(_) => {}
-                    None => self.expects = word.or(self.expects),
+                    None => self.listeners.settle(),
                 }
                 if let Err(error) = changed {
                     self.tell(&Notice::Note { level: Level::Problem, text: error.to_string() });

@@ -90,7 +90,7 @@ impl Runtime {
 
     /// A copy said that it serves. What one generation has said the next ones are expected to say.
     pub(super) fn said_ready(&mut self, generation: GenerationId, sign: Sign) {
-        self.expects.get_or_insert(sign);
+        self.expect(generation, sign);
         let watch = self.copies.get(&generation).and_then(|copy| copy.watch.as_ref());
         if watch.is_some_and(|watch| watch.counts(sign)) {
             let sign = match sign {
@@ -112,9 +112,8 @@ impl Runtime {
         let waits = |copy: &&Copy| copy.generation != by && copy.watch.as_ref().is_some_and(|watch| watch.counts(sign));
         let hidden: Vec<GenerationId> = self.copies.values().filter(waits).map(|copy| copy.generation).collect();
         for generation in hidden {
-            let known = self.known_of(generation);
+            let (known, plan) = (self.known_of(generation), self.plan_of(generation));
             if let Some(watch) = self.copies.get_mut(&generation).and_then(|copy| copy.watch.as_mut()) {
-                let plan = self.plans.next.as_ref().map_or(&self.plan, |(next, _)| next);
                 watch.accept_too(&plan.readiness.mode, known, &mut self.listeners, clock::now());
             }
         }

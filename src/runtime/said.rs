@@ -45,8 +45,9 @@ impl Runtime {
             Said::MainPid(pid) => self.name_heir(generation, Pid::from_raw(pid)),
             Said::Word(word) => self.events.push_back(Event::Heard(generation, word)),
             Said::Store { name, watched } => {
-                let handoff = &self.plan.handoff;
-                let most = handoff.store_room(&self.plan.listeners);
+                let plan = self.plan_of(generation);
+                let handoff = &plan.handoff;
+                let most = handoff.store_room(&plan.listeners);
                 let refused = self.fd_store.keep(&name, std::mem::take(fds), watched, most);
                 if refused > 0 {
                     let why = match handoff.ready_at.filter(|_| most < handoff.fd_store_max) {

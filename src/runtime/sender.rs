@@ -29,7 +29,9 @@ impl Runtime {
         let table = ProcessTable::read();
         let members = copy.tree.members(&table);
         let lives = || table.entries().iter().any(|entry| entry.pid == pid && entry.living);
-        if members.iter().any(|member| member.pid == pid) || (!lives() && self.runs_as(&members, sender.uid)) {
+        if members.iter().any(|member| member.pid == pid)
+            || (!lives() && self.runs_as(generation, &members, sender.uid))
+        {
             return true;
         }
         let Sender { pid, uid } = sender;
@@ -39,8 +41,9 @@ impl Runtime {
         false
     }
 
-    fn runs_as(&self, members: &[Member], uid: u32) -> bool {
-        let asked = self.plan.process.identity.as_ref().map(|identity| identity.uid);
+    fn runs_as(&self, generation: GenerationId, members: &[Member], uid: u32) -> bool {
+        let plan = self.plan_of(generation);
+        let asked = plan.process.identity.as_ref().map(|identity| identity.uid);
         let owner = |member: &Member| std::fs::metadata(format!("/proc/{}", member.pid)).map(|entry| entry.uid());
         uid == 0
             || uid == geteuid().as_raw()

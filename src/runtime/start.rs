@@ -22,9 +22,7 @@ use std::path::Path;
 impl Runtime {
     /// Starts a generation, or says why not; both come back as events.
     pub(super) fn start(&mut self, generation: GenerationId, seats: Seats) {
-        self.swap_plans();
-        self.start_planned(generation, seats);
-        self.swap_plans();
+        self.start_under_its_plan(generation, |runtime| runtime.start_planned(generation, seats));
     }
 
     fn start_planned(&mut self, generation: GenerationId, seats: Seats) {
@@ -50,7 +48,11 @@ impl Runtime {
 
     /// What is known when a generation begins to be watched.
     pub(super) fn known_of(&self, generation: GenerationId) -> Known {
-        Known { expects: self.expects, captures: self.captures(generation), alone: self.supervisor.active().is_none() }
+        Known {
+            expects: self.expected_of(generation),
+            captures: self.captures(generation),
+            alone: self.supervisor.active().is_none(),
+        }
     }
 
     fn try_start(&mut self, generation: GenerationId, seats: Seats) -> Result<Copy, Failure> {

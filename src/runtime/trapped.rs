@@ -44,7 +44,7 @@ impl Runtime {
             bytes => bytes.ok()?,
         };
         let at = match unix(&bytes) {
-            Some(UnixName::Path(path)) if self.plan.captures_paths() => Target::Path(caller.path(None, &path)?),
+            Some(UnixName::Path(path)) if self.plan_of(of).captures_paths() => Target::Path(caller.path(None, &path)?),
             Some(UnixName::Path(_)) => return None,
             Some(UnixName::Abstract(name)) => Target::Name(name),
             None => Target::Inet(inet(&bytes).filter(|at| at.port() != 0)?),
@@ -104,7 +104,7 @@ impl Runtime {
         self.copies.get_mut(&of)?.deserted.soon();
         if let Some(name) = name_of(&socket) {
             let notice = match name {
-                UnixName::Path(_) if !self.plan.captures_paths() => None,
+                UnixName::Path(_) if !self.plan_of(of).captures_paths() => None,
                 UnixName::Path(path) => {
                     self.listeners.path_listen_asked(of, socket, &caller.path(None, &path)?, backlog)
                 }

@@ -82,6 +82,105 @@ fn another_program_need_not_say_what_the_one_before_said() {
 }
 
 #[test]
+fn what_a_program_has_said_that_failed_is_not_expected_of_the_old_one() {
+    let setup = endless(&format!("{START} -l 127.0.0.1:0 --name target"));
+    let (target, other) = (example("target"), setup.dir().join("other"));
+    std::os::unix::fs::symlink(&target, &other).unwrap();
+    let plain = format!("--ready-timeout 10s -- {}", other.display());
+    fs::write(setup.dir().join("config"), &plain).unwrap();
+    let mut endless = setup.start_command(&[]);
+    endless.ready(1);
+    write(&endless, &format!("--ready exec=false --ready-timeout 1s -- {} notify", target.display()));
+    assert_eq!(endless.order("restart").code, 1);
+    write(&endless, &plain);
+    let said = endless.order("restart");
+    assert_eq!(said.code, 0, "{said:?} {:#?}", endless.said());
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn an_old_copy_of_another_program_gets_its_own_stop_signal() {
+    let setup = endless(&format!("{START} -l 127.0.0.1:0"));
+    let (target, other) = (example("target").display().to_string(), setup.dir().join("other"));
+    std::os::unix::fs::symlink(&target, &other).unwrap();
+    fs::write(setup.dir().join("config"), format!("--stop-signal INT -- {}", other.display())).unwrap();
+    let mut endless = setup.start_command(&[]);
+    endless.ready(1);
+    write(&endless, &format!("-- {target}"));
+    endless.restart(2);
+    endless.wait("sending SIGINT to generation 1");
+    write(&endless, &format!("--stop-signal QUIT -- {target}"));
+    endless.restart(3);
+    // The file says it anew about the same program.
+    endless.wait("sending SIGQUIT to generation 2");
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn clients_of_the_old_listeners_wait_when_it_dies_and_the_candidate_fails() {
+    let [a, b] = two_addresses();
+    let setup = endless(START);
+    fs::write(setup.dir().join("config"), format!("-l {a} -l {b}")).unwrap();
+    let mut endless = setup.start(&["1:crash={dir}/now", "2:wait={dir}/go", "2:exit=3"]);
+    endless.ready(1);
+    write(&endless, &format!("-l {b}"));
+    let waiting = endless.client("restart");
+    endless.wait("starting generation 2");
+    endless.touch("now");
+    endless.gone(1);
+    let client = std::thread::spawn(move || get(a, "/").unwrap());
+    until("it waits", || connected(a).then_some(()));
+    endless.touch("go");
+    assert_eq!(waiting.end().code, 1);
+    assert!(client.join().unwrap().contains("Hello, world 3"));
+    assert!(get(b, "/").unwrap().contains("Hello, world 3"));
+    assert_eq!(endless.stop(), 0);
+}
+
+/// Somebody who has connected there waits to be accepted.
+fn connected(at: SocketAddr) -> bool {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    table.lines().any(|line| line.contains(&format!(":{:04X} 00000000:0000 0A 00000000:00000001", at.port())))
+}
+
+#[test]
+fn after_an_upgrade_an_older_plan_still_counts_for_its_generation() {
+    let setup = endless("--probation 1h --config {dir}/config -l 127.0.0.1:0");
+    let (target, other) = (example("target").display().to_string(), setup.dir().join("other"));
+    std::os::unix::fs::symlink(&target, &other).unwrap();
+    fs::write(setup.dir().join("config"), format!("--pass goagain -- {target} as=goagain")).unwrap();
+    let mut endless = setup.start_command(&[]);
+    let first = endless.ready(1);
+    write(&endless, &format!("-- {} crash={}", other.display(), endless.file("now").display()));
+    assert_eq!(endless.order("restart --active").code, 0);
+    crate::upgrade::upgrade(&endless);
+    endless.touch("now");
+    endless.wait("serves again");
+    endless.gone(2);
+    nix::sys::signal::kill(first, nix::sys::signal::Signal::SIGKILL).unwrap();
+    endless.wait_with(&["generation 3 ", "is ready", "it sent SIGRTMIN+15"]);
+    assert_eq!(endless.ask().0, 3);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_path_that_a_candidate_binds_by_itself_is_known_by_its_own_file() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let setup = endless(START);
+    let script = setup.dir().join("server.py");
+    fs::write(&script, crate::claimed::AT_A_PATH).unwrap();
+    fs::write(setup.dir().join("config"), format!("-l 127.0.0.1:0 -- {}", example("target").display())).unwrap();
+    let mut endless = setup.start_command(&[]);
+    endless.ready(1);
+    write(&endless, &format!("-l {} -- python3 {} s", endless.file("s").display(), script.display()));
+    endless.restart(2);
+    assert!(get(endless.file("s").as_path(), "/").unwrap().contains("Hello, world 2"));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn a_broken_file_stops_the_restart_and_hurts_nothing() {
     let endless = start("", "-l 127.0.0.1:0");
     let first = endless.ready(1);
@@ -203,8 +302,10 @@ fn a_signal_that_a_new_protocol_brings_is_heard() {
     for generation in 2..=3 {
         let said = endless.order("restart");
         assert_eq!(said.code, 0, "{said:?}");
-        endless.wait_with(&[&format!("generation {generation} "), "is ready", "it sent SIGRTMIN+15"]);
+        endless.wait_count("sends signal 49", generation - 1);
     }
+    // The next one is expected to send it, too.
+    endless.wait_with(&["generation 3 ", "is ready", "it sent SIGRTMIN+15"]);
     assert_eq!(endless.stop(), 0);
 }
 

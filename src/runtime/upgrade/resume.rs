@@ -7,12 +7,13 @@ use crate::notice::Notice;
 use crate::plan::Plan;
 use crate::runtime::begin::find_manager;
 use crate::runtime::hooks::RunningHooks;
-use crate::runtime::reload::{Plans, Source};
+use crate::runtime::plans::Plans;
+use crate::runtime::reload::Source;
 use crate::runtime::signals::Signals;
 use crate::runtime::{Runtime, requests};
 use crate::supervisor::Event;
 use crate::sys::{carried, clock, signals};
-use crate::words::version;
+use crate::words::{Sig, version};
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeSet;
 use std::collections::VecDeque;
@@ -74,7 +75,9 @@ fn source(values: &mut Values) -> Source {
 
 fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime> {
     let (mut inherited, mut listeners) = (values.inherited, values.listeners);
-    let (signals, handled) = (Signals::prepare()?, requests::handled(&plan));
+    let signals = Signals::prepare()?;
+    // A generation of another plan may serve again.
+    let handled: Vec<Sig> = plans.all(&plan).flat_map(requests::handled).collect();
     inherited.will_change(&handled);
     signals.install(&handled)?;
     listeners.resume();
@@ -114,7 +117,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         last_ticket: values.last_ticket,
         fd_store: values.fd_store,
         checks: BTreeSet::new(),
-        expects: values.expects,
+        expects: values.expected,
         forget: None,
         look_again: values.look_again,
         told: values.told,

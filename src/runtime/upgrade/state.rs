@@ -14,7 +14,7 @@ use super::super::manager::{Manager, Told};
 use super::super::notify_place::NotifyPlace;
 use super::super::output::Output;
 use super::super::pid_file::PidFile;
-use super::super::reload::Remade;
+use super::super::plans::Remade;
 use super::super::status::Decided;
 use super::super::status_file::StatusFile;
 use crate::listener::{Inherited as Passed, Listeners};
@@ -99,7 +99,8 @@ state! {
     decided: Option<Decided> = runtime.decided,
     last_ticket: u64 = runtime.last_ticket,
     fd_store: FdStore = runtime.fd_store,
-    expects: Option<Sign> = runtime.expects,
+    #[serde(default)]
+    expected: BTreeMap<String, Sign> = runtime.expects,
     look_again: Option<Moment> = runtime.look_again,
     told: ToldOnce = runtime.told,
     failed: bool = runtime.failed,
