@@ -55,6 +55,7 @@ fn split(text: &[u8]) -> Result<Vec<OsString>, String> {
                     line += usize::from(next == b'\n');
                     match next {
                         end if end == byte => break,
+                        b'\\' if byte == b'"' && bytes.next_if_eq(&b'\n').is_some() => line += 1,
                         b'\\' if byte == b'"' => {
                             let special = |next: &u8| matches!(next, b'"' | b'\\' | b'$' | b'`');
                             word.push(bytes.next_if(special).unwrap_or(b'\\'));
@@ -87,6 +88,7 @@ mod tests {
         let expected = ["-l", "web=:80", "--env", "A=b c'd", "--hook", "ready=echo \"$x\" \\n", "a#b", ""];
         assert_eq!(config.options, expected.map(OsString::from));
         assert_eq!(config.command, ["./server", "-x y"].map(OsString::from));
+        assert_eq!(read(b"--env \"A=b\\\nc\"").unwrap().options, ["--env", "A=bc"].map(OsString::from));
         assert_eq!(read(b"").unwrap(), Config::default());
     }
 

@@ -3,7 +3,7 @@
 //!
 //! A restart is over when the status file shows nothing older than the generation that was to come, so one that was
 //! skipped by a failed attempt, or overtaken by another restart, ends the waiting too. endless writes the file again,
-//! unchanged, when a restart has failed and no other follows.
+//! unchanged, some time after any change, when a restart has failed and no other follows.
 
 use super::connection::poll_timeout;
 use super::{Error, tell};
@@ -35,18 +35,19 @@ pub(super) fn run(starter: &Starter, timeout: Option<Duration>) -> Result<(), Er
         launcher.signal(Sig::TERM)?;
         return if launcher.ended(until) { print_done("it has stopped") } else { Err(late("stop")) };
     };
-    let before = Look::at(status_file)?;
-    let target = before.newest + 1;
+    let mut last = Look::at(status_file)?;
+    let target = last.newest + 1;
     launcher.signal(Sig::HUP)?;
     loop {
-        let now = Look::at(status_file).unwrap_or(Look { inode: before.inode, ..before.clone() });
+        let now = Look::at(status_file).unwrap_or_else(|_| last.clone());
         let reached = if starter.until == Until::Active { now.newest } else { now.oldest };
         if reached >= target {
             return print_done(&format!("generation {} serves", now.newest));
         }
-        if now.inode != before.inode && now.lines == before.lines {
+        if now.inode != last.inode && now.lines == last.lines {
             return Err(Error::not_done("restart failed: the new copy did not come to serve; the log says why"));
         }
+        last = now;
         if until.is_some_and(|until| until <= clock::now()) {
             return Err(late("restart"));
         }

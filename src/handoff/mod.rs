@@ -34,7 +34,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 /// The longest string execve(2) takes, with its name, `=` and NUL: MAX_ARG_STRLEN, 32 pages of 4 KiB.
-const LONGEST_STRING: usize = 131_072;
+pub const LONGEST_STRING: usize = 131_072;
 
 /// What one copy is handed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

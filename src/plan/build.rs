@@ -19,9 +19,22 @@ impl Plan {
     /// # Errors
     /// The first value that is wrong, that contradicts another, or that names what is not there.
     pub fn new(args: &Args, around: &Surroundings) -> Result<Plan, Error> {
+        Plan::made(args, around, files::check_own)
+    }
+
+    /// The same once endless runs: the files it writes itself are open, wherever it is by now.
+    ///
+    /// # Errors
+    /// As for [`Plan::new`].
+    pub fn again(args: &Args, around: &Surroundings) -> Result<Plan, Error> {
+        Plan::made(args, around, |_| Ok(()))
+    }
+
+    fn made(args: &Args, around: &Surroundings, own: fn(&Plan) -> Result<(), Error>) -> Result<Plan, Error> {
         let (filled, preset) = presets::apply(args)?.unzip();
         let args = filled.as_ref().unwrap_or(args);
         let plan = read(args, around, preset).and_then(|plan| {
+            own(&plan)?;
             check(&plan, args)?;
             find_command(&plan, around)?;
             Ok(plan)
@@ -86,19 +99,14 @@ fn name(args: &Args) -> Result<String, Error> {
     Ok(command.to_string_lossy().chars().map(keep).take(255).collect())
 }
 
-/// A file endless is going to write: its directory must be there.
+/// A file endless is going to write.
 pub(super) fn file(flag: &str, path: Option<&Path>) -> Result<Option<PathBuf>, Error> {
-    let Some(path) = path else { return Ok(None) };
-    let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
-    let fault = match parent {
-        _ if path.as_os_str().is_empty() => Fault::new("there is no file name", "/run/app.pid, for example"),
-        _ if path.is_dir() => Fault::new("this is a directory", "the file to write in it"),
-        Some(parent) if !parent.is_dir() => {
-            Fault::new(format!("there is no directory {}", parent.display()), "make it, or another path")
+    match path {
+        Some(path) if path.as_os_str().is_empty() => {
+            Err(Fault::new("there is no file name", "/run/app.pid, for example").at(flag, ""))
         }
-        _ => return Ok(Some(path.to_path_buf())),
-    };
-    Err(fault.at(flag, path.to_string_lossy()))
+        path => Ok(path.map(Path::to_path_buf)),
+    }
 }
 
 /// The longest path a socket can have: sun_path holds 108 bytes with the final NUL (unix(7)).

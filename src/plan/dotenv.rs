@@ -108,7 +108,7 @@ impl Reader<'_> {
     fn bare(&mut self) -> Vec<u8> {
         let start = self.at;
         while let Some(byte) = self.peek() {
-            let comment = byte == b'#' && (self.at == start || matches!(self.text[self.at - 1], b' ' | b'\t'));
+            let comment = byte == b'#' && matches!(self.text[self.at - 1], b' ' | b'\t');
             if byte == b'\n' || comment {
                 break;
             }
@@ -191,6 +191,7 @@ mod tests {
         assert_eq!(value("A="), "");
         assert_eq!(value("A= # nothing"), "");
         assert_eq!(value("A=a#b=c"), "a#b=c");
+        assert_eq!(value("A=#fff # a colour"), "#fff");
         assert_eq!(value("A='a\\n # $b' # more"), "a\\n # $b");
         assert_eq!(value(r#"A="a\n\"b\" \x \$HOME""#), "a\n\"b\" \\x $HOME");
         assert_eq!(value("A=\"two\nlines\""), "two\nlines");

@@ -1,5 +1,6 @@
 //! The files endless appends to: its log, its events, the target's output.
 
+use super::build::file;
 use super::error::{Error, Fault};
 use super::{Address, Control, Plan, UnixName, value};
 use crate::cli::OutputArgs;
@@ -33,8 +34,8 @@ pub enum EventsTo {
 }
 
 pub(super) fn read(args: &OutputArgs) -> Result<Files, Error> {
-    let log = writable("--log-file", args.log_file.as_deref())?;
-    let output = writable("--output", args.output.as_deref())?;
+    let log = file("--log-file", args.log_file.as_deref())?;
+    let output = file("--output", args.output.as_deref())?;
     let events = match args.events.as_deref() {
         None => None,
         Some(path) if path == Path::new("-") => Some(EventsTo::Descriptor(1)),
@@ -48,7 +49,7 @@ pub(super) fn read(args: &OutputArgs) -> Result<Files, Error> {
                 }
                 Some(EventsTo::Descriptor(number))
             }
-            None => writable("--events", Some(path))?.map(EventsTo::File),
+            None => file("--events", Some(path))?.map(EventsTo::File),
         },
     };
     if args.detach && log.is_none() {
@@ -58,15 +59,37 @@ pub(super) fn read(args: &OutputArgs) -> Result<Files, Error> {
     Ok(Files { output: output.or_else(|| log.clone().filter(|_| args.detach)), log, events, detach: args.detach })
 }
 
+/// The files endless writes: their directories must be there, and lines must be such that they can be appended.
+pub(super) fn check_own(plan: &Plan) -> Result<(), Error> {
+    for (flag, path) in own_paths(plan) {
+        has_place(flag, path)?;
+        if is_for_lines(flag) {
+            writable(flag, path)?;
+        }
+    }
+    Ok(())
+}
+
+fn has_place(flag: &str, path: &Path) -> Result<(), Error> {
+    let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    let fault = match parent {
+        _ if path.is_dir() => Fault::new("this is a directory", "the file to write in it"),
+        Some(parent) if !parent.is_dir() => {
+            Fault::new(format!("there is no directory {}", parent.display()), "make it, or another path")
+        }
+        _ => return Ok(()),
+    };
+    Err(fault.at(flag, path.to_string_lossy()))
+}
+
 /// A file that lines can be appended to. It is made only once something is to run.
-fn writable(flag: &str, path: Option<&Path>) -> Result<Option<PathBuf>, Error> {
-    let Some(path) = super::build::file(flag, path)? else { return Ok(None) };
-    let reason = match OpenOptions::new().append(true).custom_flags(nix::libc::O_NONBLOCK).open(&path) {
-        Ok(_) => return Ok(Some(path)),
+fn writable(flag: &str, path: &Path) -> Result<(), Error> {
+    let reason = match OpenOptions::new().append(true).custom_flags(nix::libc::O_NONBLOCK).open(path) {
+        Ok(_) => return Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             match eaccess(parent, AccessFlags::W_OK) {
-                Ok(()) => return Ok(Some(path)),
+                Ok(()) => return Ok(()),
                 Err(errno) => format!("it cannot be made in {}: {}", parent.display(), errno.desc()),
             }
         }
@@ -78,12 +101,12 @@ fn writable(flag: &str, path: Option<&Path>) -> Result<Option<PathBuf>, Error> {
     Err(Fault::new(reason, "a file this user can append to").at(flag, path.to_string_lossy()))
 }
 
-/// Nothing that endless makes at a path may lie where something else of it does. Lines may go where other lines go.
-pub(super) fn check_paths(plan: &Plan) -> Result<(), Error> {
-    let listeners = plan.listeners.iter().filter_map(|spec| match &spec.address {
-        Address::Unix { name: UnixName::Path(path), .. } => Some(("--listen", path.as_path())),
-        _ => None,
-    });
+fn is_for_lines(flag: &str) -> bool {
+    matches!(flag, "--log-file" | "--output" | "--events")
+}
+
+/// What endless makes itself, and the flags.
+fn own_paths(plan: &Plan) -> impl Iterator<Item = (&'static str, &Path)> {
     let control = if let Control::At(path) = &plan.control { Some(path) } else { None };
     let events = if let Some(EventsTo::File(path)) = &plan.files.events { Some(path) } else { None };
     let own = [
@@ -94,10 +117,18 @@ pub(super) fn check_paths(plan: &Plan) -> Result<(), Error> {
         ("--output", plan.files.output.as_ref()),
         ("--events", events),
     ];
-    let own = own.into_iter().filter_map(|(flag, path)| Some((flag, path?.as_path())));
+    own.into_iter().filter_map(|(flag, path)| Some((flag, path?.as_path())))
+}
+
+/// Nothing that endless makes at a path may lie where something else of it does. Lines may go where other lines go.
+pub(super) fn check_paths(plan: &Plan) -> Result<(), Error> {
+    let listeners = plan.listeners.iter().filter_map(|spec| match &spec.address {
+        Address::Unix { name: UnixName::Path(path), .. } => Some(("--listen", path.as_path())),
+        _ => None,
+    });
     let mut seen: Vec<(&str, &Path)> = listeners.collect();
-    for (flag, path) in own {
-        let lines = |flag: &str| matches!(flag, "--log-file" | "--output" | "--events");
+    let lines = is_for_lines;
+    for (flag, path) in own_paths(plan) {
         if let Some((other, _)) = seen.iter().find(|(other, known)| *known == path && !(lines(flag) && lines(other))) {
             let fault = Fault::new(format!("this is the path of {other} as well"), "another path for one of them");
             return Err(fault.at(flag, path.to_string_lossy()));

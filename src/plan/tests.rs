@@ -71,10 +71,12 @@ listener        -80: TCP [::]:80, descriptor 4
 listener        /run/a.sock: Unix stream /run/a.sock (fd=9), descriptor 9
 capture         never
 pass            systemd, server-starter
+kept            at most 64 descriptors of copies
 ready           probe=http:/up
 ready timeout   1m 30s
 settle          1s
 probation       2s
+watchdog        none
 supersede       5s
 max retiring    8
 respawn         on-failure, at most 5 in 1m
@@ -97,6 +99,7 @@ umask           0022
 limit           nofile 1024 hard unlimited
 stdin           inherit
 orphans         stop
+log             text, what happens
 control         none
 ";
 

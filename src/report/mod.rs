@@ -84,25 +84,40 @@ impl Reporter {
         if !self.shows(text::level(notice)) {
             return;
         }
-        let now = SystemTime::now();
-        let line = match self.output.format {
-            LogFormat::Text => {
-                let stamp = self.stamped.then(|| format!("{} ", humantime::format_rfc3339_seconds(now)));
-                format!("{}endless[{}]: {}\n", stamp.unwrap_or_default(), self.pid, text::render(notice, pids))
-            }
-            LogFormat::Json => format!("{}\n", json::render(notice, pids, self.pid, now)),
-        };
+        let line = self.line(notice, pids);
         match &self.log {
-            None => self.voice.say(line.as_bytes(), &self.stderr),
+            None => self.say(&line),
             Some(log) => {
                 if let Err(error) = log.write(line.as_bytes()) {
-                    let pid = self.pid;
-                    let text = "the log is lost until it can be";
-                    let line = format!("endless[{pid}]: --log-file cannot be written: {error}; {text}\n");
-                    self.voice.say(line.as_bytes(), &self.stderr);
+                    let text = format!("--log-file cannot be written: {error}; the log is lost until it can be");
+                    self.say(&self.problem(text));
                 }
             }
         }
+    }
+
+    fn line(&self, notice: &Notice, pids: &Pids) -> String {
+        let now = SystemTime::now();
+        match self.output.format {
+            LogFormat::Text => {
+                let stamp = self.stamped.then(|| format!("{} ", humantime::format_rfc3339_seconds(now)));
+                let said = one_line(&text::render(notice, pids));
+                format!("{}endless[{}]: {said}\n", stamp.unwrap_or_default(), self.pid)
+            }
+            LogFormat::Json => format!("{}\n", json::render(notice, pids, self.pid, now)),
+        }
+    }
+
+    fn problem(&self, text: String) -> String {
+        self.line(&Notice::Note { level: Level::Problem, text }, &Pids::new())
+    }
+
+    fn say(&self, line: &str) {
+        self.voice.say(line.as_bytes(), &self.stderr, |count| self.lost(count));
+    }
+
+    fn lost(&self, count: usize) -> String {
+        self.problem(format!("{count} lines are lost: nobody read them"))
     }
 
     /// The descriptor where there is no room for what is still to be said.
@@ -113,12 +128,12 @@ impl Reporter {
 
     /// There may be room now.
     pub fn go_on(&self) {
-        self.voice.go_on(&self.stderr);
+        self.voice.go_on(&self.stderr, |count| self.lost(count));
     }
 
     /// Nothing more will be said. Whoever reads slowly has a second for each part.
     pub fn finish(&self) {
-        self.voice.finish(&self.stderr);
+        self.voice.finish(&self.stderr, |count| self.lost(count));
     }
 
     /// Whatever changes is an event; a note is not.
@@ -140,9 +155,29 @@ impl Reporter {
     }
 }
 
+/// Names of files and of processes are what others have made of them.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| match c {
+        '\n' | '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(plain).collect()
+}
+
 /// JOURNAL_STREAM is `DEVICE:INODE` of the stream that goes to the journal; it may be another one than our stderr.
 fn is_stderr(journal: Option<&str>) -> bool {
     let Some((device, inode)) = journal.and_then(|stream| stream.split_once(':')) else { return false };
     let Ok(stat) = nix::sys::stat::fstat(stderr()) else { return false };
     device.parse() == Ok(stat.st_dev) && inode.parse() == Ok(stat.st_ino)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_makes_no_line_of_its_own() {
+        assert_eq!(one_line("a\nendless[1]: b\u{1b}[2J\tc"), "a endless[1]: b\u{fffd}[2J c");
+    }
 }

@@ -3,12 +3,15 @@
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+/// Where a pipe has room at all, it has it for this much (PIPE_BUF, pipe(7)).
+const AT_ONCE: usize = 4096;
 
 /// An open file, and the path by which it is opened again.
 #[derive(Debug, Serialize, Deserialize)]
@@ -18,6 +21,9 @@ pub struct Sink {
     #[serde(with = "crate::words::path::optional")]
     path: Option<PathBuf>,
     failed: Cell<bool>,
+    /// The end of a line whose beginning is written.
+    #[serde(default)]
+    rest: RefCell<Vec<u8>>,
 }
 
 impl Sink {
@@ -26,27 +32,59 @@ impl Sink {
     /// # Errors
     /// What open(2) answers.
     pub fn open(path: &Path) -> Result<Sink> {
-        Ok(Sink { file: append(path)?, path: Some(path.to_owned()), failed: Cell::new(false) })
+        Ok(Sink { path: Some(path.to_owned()), ..Sink::on(append(path)?) })
     }
 
     /// A descriptor endless was started with.
     #[must_use]
     pub fn of(descriptor: OwnedFd) -> Sink {
-        Sink { file: File::from(descriptor), path: None, failed: Cell::new(false) }
+        Sink::on(File::from(descriptor))
     }
 
-    /// Writes it. Never blocks: what a pipe nobody reads has no room for is lost.
+    fn on(file: File) -> Sink {
+        Sink { file, path: None, failed: Cell::new(false), rest: RefCell::default() }
+    }
+
+    /// Writes it, whole or not at all. Never blocks: what a pipe nobody reads has no room for is lost. What has been begun is
+    /// gone on with the next time.
     ///
     /// # Errors
     /// The first failure since it could be written.
     pub fn write(&self, text: &[u8]) -> Result<()> {
-        let written = if self.has_room() { (&self.file).write_all(text) } else { Err(ErrorKind::WouldBlock.into()) };
+        let mut rest = self.rest.borrow_mut();
+        let written = self.put(&mut rest).and_then(|()| {
+            rest.extend_from_slice(text);
+            let put = self.put(&mut rest);
+            if rest.len() == text.len() {
+                rest.clear();
+            }
+            put
+        });
         match written {
             Ok(()) => self.failed.set(false),
             Err(error) if !self.failed.replace(true) => return Err(said(error)),
             Err(_) => {}
         }
         Ok(())
+    }
+
+    /// Takes from it what can be written.
+    fn put(&self, text: &mut Vec<u8>) -> Result<()> {
+        let most = if self.file.metadata().is_ok_and(|file| file.is_file()) { usize::MAX } else { AT_ONCE };
+        let mut done = 0;
+        let result = loop {
+            match text.len() - done {
+                0 => break Ok(()),
+                _ if !self.has_room() => break Err(ErrorKind::WouldBlock.into()),
+                left => match (&self.file).write(&text[done..done + left.min(most)]) {
+                    Ok(length) => done += length,
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) => break Err(error),
+                },
+            }
+        };
+        text.drain(..done);
+        result
     }
 
     fn has_room(&self) -> bool {
@@ -62,6 +100,7 @@ impl Sink {
     pub fn reopen(&mut self) -> Result<()> {
         if let Some(path) = &self.path {
             self.file = append(path)?;
+            self.rest.get_mut().clear();
             self.failed.set(false);
         }
         Ok(())
@@ -97,6 +136,27 @@ mod tests {
         assert_eq!(told, 1);
         drop(read);
         assert!(sink.write(b"x").is_ok(), "it is still the same failure");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_for_the_room_there_is_goes_on_later() {
+        use std::io::Read;
+        let (mut read, write) = std::io::pipe().unwrap();
+        let sink = Sink::of(write.into());
+        // The descriptor blocks, and 65,536 bytes are what a pipe holds.
+        let long = |byte: u8| [vec![byte; 30_000], vec![b'\n']].concat();
+        let told: Vec<bool> = [b'a', b'b', b'c', b'd'].map(|byte| sink.write(&long(byte)).is_err()).into();
+        assert_eq!(told, [false, false, true, false]);
+        let mut part = vec![0; 65_536];
+        let length = read.read(&mut part).unwrap();
+        sink.write(&long(b'e')).unwrap();
+        drop(sink);
+        part.truncate(length);
+        read.read_to_end(&mut part).unwrap();
+        let lines: Vec<&[u8]> = part.split_inclusive(|byte| *byte == b'\n').collect();
+        assert!(lines.iter().all(|line| **line == long(line[0])), "each is whole");
+        let first: Vec<u8> = lines.iter().map(|line| line[0]).filter(|byte| *byte != b'c').collect();
+        assert_eq!(first, b"abe", "of one there was no room for all, or for anything");
     }
 
     #[test]

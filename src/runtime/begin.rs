@@ -65,6 +65,7 @@ impl Runtime {
             look_again: None,
             told: drain::ToldOnce::default(),
             failed: false,
+            status_told: clock::now(),
             finish: None,
             awake: true,
             rested: None,

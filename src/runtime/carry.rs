@@ -3,6 +3,7 @@
 use super::copy::Main;
 use super::status::Decided;
 use super::{Runtime, clock, hooks, watch};
+use crate::handoff::LONGEST_STRING;
 use crate::listener::Bound;
 use crate::notice::{Level, Notice};
 use crate::plan::KillMode;
@@ -26,6 +27,8 @@ impl Runtime {
             Action::Kill(generation) => self.kill(generation),
             Action::Release(generation) => self.listeners.release(generation),
             Action::Forward(generation, signal) => self.forward(generation, signal),
+            Action::Reopen => self.reopen(),
+            Action::Suspend => self.suspend(),
             Action::Upgrade => self.upgrade(),
             Action::Answer(ticket, outcome) => {
                 // Nobody waits for the answer to a signal: the log has it.
@@ -35,7 +38,7 @@ impl Runtime {
             Action::Report(notice) => {
                 self.decided = Decided::of(&notice, clock::now()).or(self.decided.take());
                 let refused = matches!(notice, Notice::Refused { what: "restart", .. });
-                self.failed |= refused || matches!(notice, Notice::Failed { .. });
+                self.failed |= refused || matches!(notice, Notice::Failed { .. } | Notice::HandedBack { .. });
                 self.settle_plans(&notice);
                 if matches!(notice, Notice::Ready { .. } | Notice::HandedBack { .. }) {
                     self.watch_as_planned();
@@ -60,7 +63,9 @@ impl Runtime {
             let pid = |generation: Option<GenerationId>| generation.and_then(|one| pids.get(&one)).map(i32::to_string);
             // NUL bytes of abstract names as /proc/net/unix has them.
             let said = |held: &Bound| held.address.plain().to_string_lossy().replace('\0', "@");
-            let addresses: Vec<_> = addresses.iter().map(said).collect();
+            let addresses = addresses.iter().map(said).collect::<Vec<_>>().join(" ");
+            // A longer one would keep the hook from being run (execve(2)).
+            let addresses = Some(addresses).filter(|all| all.len() + "ENDLESS_ADDR=".len() < LONGEST_STRING);
             let mut variables: hooks::Environment = std::env::vars_os().collect();
             let mut set = |name: &str, value: Option<String>| {
                 variables.retain(|(known, _)| known != name);
@@ -71,7 +76,7 @@ impl Runtime {
             set("ENDLESS_PID", Some(std::process::id().to_string()));
             set("ENDLESS_CHILD_PID", pid(context.generation));
             set("ENDLESS_OLD_PID", pid(context.old));
-            set("ENDLESS_ADDR", Some(addresses.join(" ")));
+            set("ENDLESS_ADDR", addresses);
             set("ENDLESS_REASON", Some(context.reason.clone()));
             variables
         };

@@ -1,7 +1,7 @@
 //! What clients of the control socket ask: how things are, or something for the supervisor.
 
 use super::control::ClientId;
-use super::requests::name;
+use super::requests::{name, what};
 use super::{Runtime, clock};
 use crate::control::{Answer, Ask, Request, Until};
 use crate::notice::Notice;
@@ -88,7 +88,7 @@ impl Runtime {
         match self.plan.signals.0.get(&signal).copied() {
             Some(action) => {
                 self.tell_asked(client, Some(signal), name(action));
-                Ok((self.begin_action(action), Some(signal), Wait::Done))
+                Ok((what(action), Some(signal), Wait::Done))
             }
             None => Err(Answer::refused(id, format!("endless does nothing on {signal} (--on)"))),
         }

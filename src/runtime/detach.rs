@@ -3,6 +3,7 @@
 use super::Runtime;
 use crate::notice::Notice;
 use crate::sys::process;
+use crate::words::CODE_FAILURE;
 use anyhow::{Context, Result};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -38,8 +39,8 @@ pub fn detach(go_on: impl FnOnce(OwnedFd) -> u8) -> Result<u8> {
             Ok(*code)
         }
         None => match waitpid(child, None) {
-            Ok(WaitStatus::Exited(_, code)) => Ok(u8::try_from(code).unwrap_or(crate::words::CODE_FAILURE)),
-            _ => Ok(crate::words::CODE_FAILURE),
+            Ok(WaitStatus::Exited(_, code)) => Ok(u8::try_from(code).unwrap_or(CODE_FAILURE)),
+            _ => Ok(CODE_FAILURE),
         },
     }
 }
@@ -63,11 +64,11 @@ impl Runtime {
         }
     }
 
-    /// It never did.
+    /// It never did: also where somebody has stopped endless before, which is no failure of endless, but is one of the start.
     pub(super) fn tell_waiting_failed(&mut self, code: u8) {
         if let Some(waiting) = self.waiting.take() {
             let reason = self.decided.as_ref().map_or("it did not come to serve", |decided| &*decided.reason);
-            let mut text = vec![code];
+            let mut text = vec![if code == 0 { CODE_FAILURE } else { code }];
             text.extend_from_slice(format!("endless: the first copy failed: {reason}\n").as_bytes());
             let _ = File::from(waiting).write_all(&text);
         }

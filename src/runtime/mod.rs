@@ -155,6 +155,8 @@ pub struct Runtime {
     told: drain::ToldOnce,
     /// A restart has failed since then.
     failed: bool,
+    /// When the status file was written last.
+    status_told: Moment,
     finish: Option<u8>,
     /// Something has happened since memory was given back.
     awake: bool,

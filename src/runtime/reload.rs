@@ -80,7 +80,7 @@ impl Source {
         let socket = |one: &Inherited| InheritedSocket { fd: one.number, name: one.name.clone() };
         let around =
             Surroundings { inherited: self.passed.iter().map(socket).collect(), ipv6: listener::has_ipv6, environment };
-        let plan = Plan::new(&args, &around).map_err(|error| one_line(error.to_string()))?;
+        let plan = Plan::again(&args, &around).map_err(|error| one_line(error.to_string()))?;
         Ok((args, plan))
     }
 }

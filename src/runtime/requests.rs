@@ -42,28 +42,11 @@ impl Runtime {
         }
         let Some(action) = self.plan.signals.0.get(&received.signal).copied() else { return };
         self.tell(&Notice::Asked { signal: Some(received.signal), sender: received.sender, what: name(action) });
-        let what = self.begin_action(action);
+        let what = what(action);
         self.last_ticket += 1;
         let request =
             Request { ticket: Ticket(self.last_ticket), what, signal: Some(received.signal), wait: Wait::Nobody };
         self.events.push_back(Event::Request(request));
-    }
-
-    /// Does what is no decision of the supervisor, and says what is.
-    pub(super) fn begin_action(&mut self, action: SignalAction) -> What {
-        match action {
-            SignalAction::Suspend => self.suspend(),
-            SignalAction::Reopen => self.reopen(),
-            _ => {}
-        }
-        match action {
-            SignalAction::Restart => What::Restart,
-            SignalAction::Stop => What::Stop,
-            SignalAction::Hammer => What::Hammer,
-            SignalAction::Upgrade => What::Upgrade,
-            SignalAction::Forward(signal) => What::Forward(signal),
-            SignalAction::Suspend | SignalAction::Reopen | SignalAction::Ignore => What::Nothing,
-        }
     }
 
     /// Whether this signal, sent by a copy, is something else than a command.
@@ -131,7 +114,7 @@ impl Runtime {
 
     /// Job control: the copies stop, then endless; what continues endless continues them. For whatever has a deadline the time
     /// between did not pass.
-    fn suspend(&mut self) {
+    pub(super) fn suspend(&mut self) {
         let generations: Vec<GenerationId> = self.copies.keys().copied().collect();
         for generation in &generations {
             self.signal_tree(*generation, Sig::STOP);
@@ -143,6 +126,20 @@ impl Runtime {
         for generation in generations {
             self.signal_tree(generation, Sig::CONT);
         }
+    }
+}
+
+/// What an action asks the supervisor for.
+pub(super) fn what(action: SignalAction) -> What {
+    match action {
+        SignalAction::Restart => What::Restart,
+        SignalAction::Stop => What::Stop,
+        SignalAction::Hammer => What::Hammer,
+        SignalAction::Upgrade => What::Upgrade,
+        SignalAction::Forward(signal) => What::Forward(signal),
+        SignalAction::Reopen => What::Reopen,
+        SignalAction::Suspend => What::Suspend,
+        SignalAction::Ignore => What::Nothing,
     }
 }
 

@@ -204,6 +204,7 @@ impl Runtime {
             self.upgrade_deadline(),
             self.watching.as_ref().and_then(Watching::next_deadline),
             self.suspect_due(),
+            self.status_again(),
             self.deserted_due(),
         ];
         let checks = self.copies.values().filter(|copy| copy.executes()).filter_map(|copy| copy.check.as_ref()?.next());

@@ -53,6 +53,10 @@ pub enum What {
     Forward(Sig),
     /// Replace endless itself by the program that is at its path now.
     Upgrade,
+    /// Open the files of the log and the output again.
+    Reopen,
+    /// Stop the copies, then endless itself, until somebody continues it.
+    Suspend,
     /// Nothing of endless' own: only the hooks run.
     Nothing,
 }
@@ -182,6 +186,10 @@ pub enum Action {
     Release(GenerationId),
     /// Send this signal to its main process.
     Forward(GenerationId, Sig),
+    /// Open the files of the log and the output again.
+    Reopen,
+    /// Job control: it comes back when endless is continued.
+    Suspend,
     /// Replace endless itself as soon as [`super::Supervisor::calm`]; answered by [`Event::Upgraded`], which may come from the
     /// supervisor's other life.
     Upgrade,

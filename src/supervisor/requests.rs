@@ -13,7 +13,7 @@ impl Supervisor {
         match request.what {
             What::Restart => self.restart_asked(now, request),
             What::Stop => self.stop_asked(now, request),
-            What::Hammer | What::Forward(_) | What::Upgrade | What::Nothing => match request.signal {
+            _ => match request.signal {
                 Some(signal) => self.ask_hooks(signal, request),
                 None => self.carry_out(request),
             },
@@ -59,8 +59,15 @@ impl Supervisor {
                 let reason = if hammered.is_empty() { NOTHING_RETIRES } else { DONE };
                 self.done(request, hammered, reason);
             }
+            What::Reopen => self.act(request, Action::Reopen),
+            What::Suspend => self.act(request, Action::Suspend),
             _ => self.done(request, Vec::new(), DONE),
         }
+    }
+
+    fn act(&mut self, request: Request, action: Action) {
+        self.out.push(action);
+        self.done(request, Vec::new(), DONE);
     }
 
     fn done(&mut self, request: Request, hammered: Vec<GenerationId>, reason: &str) {
@@ -113,6 +120,8 @@ impl What {
             What::Hammer => "hammer",
             What::Forward(_) => "forward",
             What::Upgrade => "upgrade",
+            What::Reopen => "reopen",
+            What::Suspend => "suspend",
             What::Nothing => "hooks",
         }
     }

@@ -421,3 +421,21 @@ fn the_files_of_server_starter_are_enough_for_restart_and_stop() {
     let said = endless.order("stop --pid-file pid");
     assert_eq!(said.code, 1, "{said:?}");
 }
+
+#[test]
+fn a_restart_by_files_that_fails_while_an_older_one_goes_is_told() {
+    let files = format!("{QUICK} --control none --pid-file {{dir}}/pid --status-file {{dir}}/status");
+    let mut endless = endless(&files).start(&["1:ignore=TERM", "3:wait={dir}/go", "3:exit=1"]);
+    let first = endless.ready(1);
+    endless.restart(2);
+    endless.wait("sending SIGTERM to generation 1");
+    let waiting = endless.client("restart --pid-file pid --status-file status --timeout 20s");
+    endless.wait("starting generation 3");
+    kill(first, Signal::SIGKILL).unwrap();
+    endless.gone(1);
+    endless.touch("go");
+    let said = waiting.end();
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("did not come to serve"), "{said:?}");
+    assert_eq!(endless.stop(), 0);
+}

@@ -61,6 +61,26 @@ fn the_log_and_the_output_go_to_files_that_are_opened_again() {
 }
 
 #[test]
+fn the_files_are_opened_again_after_the_hooks_that_come_before_and_not_when_these_fail() {
+    let setup = endless("-l 127.0.0.1:0 --probation 0 --log-file {dir}/log --on USR1=reopen");
+    let setup = setup.option("--hook", "pre:USR1=test -e {dir}/ok && mv {dir}/log {dir}/log.1");
+    let mut endless = setup.start(&[]);
+    let (log, old) = (endless.file("log"), endless.file("log.1"));
+    let has = |path: &std::path::Path, part: &str| fs::read_to_string(path).is_ok_and(|text| text.contains(part));
+    until("it serves", || has(&log, "is ready").then_some(()));
+    fs::rename(&log, endless.file("elsewhere")).unwrap();
+    assert_eq!(endless.order("signal USR1").code, 1);
+    assert!(!log.exists(), "it was opened again");
+    fs::rename(endless.file("elsewhere"), &log).unwrap();
+    endless.touch("ok");
+    assert_eq!(endless.order("signal USR1").code, 0);
+    assert_eq!(endless.order("restart").code, 0);
+    until("the new file has it", || has(&log, "generation 2 (pid").then_some(()));
+    assert!(!has(&old, "generation 2 (pid"));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn a_disk_that_is_full_stops_nothing_and_is_said_once() {
     let endless =
         endless("-l 127.0.0.1:0 --probation 0 --log-file /dev/full --output /dev/full").start(&["print=hello"]);
@@ -105,4 +125,18 @@ fn detach_returns_when_the_first_copy_serves_or_has_failed() {
     assert!(said.contains(&format!("held by pid {pid}")), "{said}");
     kill(pid, Signal::SIGTERM).unwrap();
     until("it has ended", || (!processes::alive(pid)).then_some(()));
+}
+
+#[test]
+fn detach_is_no_success_where_the_first_copy_was_stopped_before_it_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    let waiting = std::thread::spawn(move || detached(&path, "wait=never"));
+    let begins = || fs::read_to_string(dir.path().join("log")).is_ok_and(|log| log.contains("begins")).then_some(());
+    until("the copy runs", begins);
+    let pid = fs::read_to_string(dir.path().join("pid")).unwrap().trim().parse().unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    let (code, said) = waiting.join().unwrap();
+    assert_eq!(code, 125, "{said}");
+    assert!(said.contains("did not come to serve"), "{said}");
 }

@@ -212,7 +212,7 @@ fn in_current(options: &str) -> Endless {
     let script = "for n in 1 2; do
             mkdir $n && cp \"$TARGET\" $n/server && echo WHO=env$n >$n/env && echo --env CONF=$n >$n/config
         done
-        ln -s 1 current && cd current && export PWD";
+        mkdir 1/run && ln -s 1 current && cd current && export PWD";
     let setup = after(script, options).env("TARGET", &example("target").display().to_string());
     let setup = setup.option("--hook", "begin=echo hook in $(pwd -P)");
     setup.start_command(&["./server"])
@@ -252,6 +252,21 @@ fn a_working_directory_that_leads_elsewhere_is_followed() {
     let fourth = endless.restart(4);
     runs_in(&endless, fourth, "2");
     assert_eq!(endless.count("leads to another directory"), 1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn what_endless_writes_itself_stays_where_it_is_when_the_working_directory_leads_elsewhere() {
+    let files = "--pid-file run/pid --status-file run/status";
+    let mut endless = in_current(&format!("--name target -l 127.0.0.1:0 --probation 0 --config config {files}"));
+    endless.ready(1);
+    deploy(&endless, "2");
+    endless.restart(2);
+    upgrade(&endless);
+    endless.restart(3);
+    until("the status is written", || {
+        fs::read_to_string(endless.file("1/run/status")).is_ok_and(|text| text.contains("3:")).then_some(())
+    });
     assert_eq!(endless.stop(), 0);
 }
 

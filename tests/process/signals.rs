@@ -128,6 +128,15 @@ fn suspend_stops_everything_and_cont_continues_it() {
 }
 
 #[test]
+fn hooks_run_where_there_are_too_many_addresses_to_tell() {
+    let options: String = (0..8300).map(|number| format!("-l l{number}=127.0.0.1:0 ")).collect();
+    let mut endless = endless(&options).option("--hook", "begin=echo addresses are \"$ENDLESS_ADDR\".").start(&[]);
+    endless.wait("addresses are .");
+    endless.ready(1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn nothing_comes_due_while_everything_is_suspended() {
     let mut endless = endless("-l 127.0.0.1:0 --watchdog 3s --on TSTP=suspend").start(&["alive=100"]);
     let first = endless.ready(1);

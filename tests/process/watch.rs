@@ -126,6 +126,19 @@ fn a_directory_counts_with_all_that_comes_into_it_but_what_gitignore_names() {
 }
 
 #[test]
+fn a_socket_that_takes_a_path_is_no_change() {
+    let mut endless = watches_src("");
+    let beside = endless.file("beside");
+    let _listener = std::os::unix::net::UnixListener::bind(&beside).unwrap();
+    fs::rename(&beside, endless.file("src/ipc")).unwrap();
+    write(&endless.file("src/deep/main.c"), "x");
+    endless.ready(2);
+    endless.settle();
+    assert_eq!(changed(&endless), ["src/deep/main.c"], "{:#?}", endless.said());
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn a_command_runs_first_and_its_failure_keeps_the_old_copy() {
     let setup = endless(&format!("{START} --watch {{dir}}/src"));
     write(&setup.dir().join("src/main.c"), "");

@@ -86,6 +86,8 @@ impl Life {
             70..80 => (What::Hammer, Sig::USR2),
             80..86 => (What::Forward(Sig::USR1), Sig::USR1),
             86..92 => (What::Upgrade, Sig(30)),
+            92..94 => (What::Reopen, Sig::USR1),
+            94..96 => (What::Suspend, Sig::TSTP),
             _ => (What::Nothing, Sig::TSTP),
         };
         let signal = Some(signal).filter(|_| dice.chance(60));

@@ -45,7 +45,7 @@ impl Ledger {
                 }
             }
             What::Hammer => self.hammer_now = request.signal.is_none(),
-            What::Restart | What::Forward(_) | What::Upgrade | What::Nothing => {}
+            What::Restart | What::Forward(_) | What::Upgrade | What::Reopen | What::Suspend | What::Nothing => {}
         }
     }
 

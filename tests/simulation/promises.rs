@@ -22,7 +22,7 @@ impl Ledger {
             Action::Release(id) => self.release(*id),
             Action::Forward(id, _) => self.forward(*id),
             Action::Answer(ticket, outcome) => self.answer(*ticket, outcome),
-            Action::Report(_) | Action::Reread | Action::Upgrade => Ok(()),
+            Action::Report(_) | Action::Reread | Action::Upgrade | Action::Reopen | Action::Suspend => Ok(()),
             Action::Finish(code) => self.finish(*code),
         }
     }

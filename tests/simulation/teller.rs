@@ -139,6 +139,8 @@ fn words(action: &Action) -> Option<String> {
         Action::Kill(id) => format!("kill {id}"),
         Action::Release(id) => format!("release {id}"),
         Action::Forward(id, signal) => format!("forward {id} {}", signal.name()),
+        Action::Reopen => "reopen".to_owned(),
+        Action::Suspend => "suspend".to_owned(),
         Action::Answer(ticket, outcome) => format!("answer {} {}", ticket.0, outcome_words(outcome)),
         Action::Finish(code) => format!("finish {code}"),
         Action::RunHooks { .. } | Action::Reread | Action::Upgrade | Action::Report(_) => return None,

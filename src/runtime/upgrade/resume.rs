@@ -7,6 +7,7 @@ use crate::notice::Notice;
 use crate::plan::Plan;
 use crate::runtime::begin::find_manager;
 use crate::runtime::hooks::RunningHooks;
+use crate::runtime::manager::{Manager, Told};
 use crate::runtime::plans::Plans;
 use crate::runtime::reload::Source;
 use crate::runtime::signals::Signals;
@@ -69,22 +70,25 @@ pub fn resume(text: &[u8]) -> Result<Runtime> {
     Ok(runtime)
 }
 
+fn manager(told: Option<Told>) -> Option<Manager> {
+    let mut manager = find_manager()?;
+    if let Some(told) = told {
+        manager.resume(told);
+    }
+    Some(manager)
+}
+
 fn source(values: &mut Values) -> Source {
     Source { args: std::mem::take(&mut values.args), passed: std::mem::take(&mut values.passed) }
 }
 
+/// A generation of another plan may serve again, so the signals of all are heard.
 fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime> {
-    let (mut inherited, mut listeners) = (values.inherited, values.listeners);
-    let signals = Signals::prepare()?;
-    // A generation of another plan may serve again.
+    let (mut inherited, mut listeners, signals) = (values.inherited, values.listeners, Signals::prepare()?);
     let handled: Vec<Sig> = plans.all(&plan).flat_map(requests::handled).collect();
     inherited.will_change(&handled);
     signals.install(&handled)?;
     listeners.resume();
-    let mut manager = find_manager();
-    if let (Some(manager), Some(told)) = (&mut manager, values.manager) {
-        manager.resume(told);
-    }
     Ok(Runtime {
         held: listeners.planned_addresses().cloned().collect(),
         plan: Rc::new(plan),
@@ -103,7 +107,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         hooks: RunningHooks::default(),
         control: values.control,
         output: values.output,
-        manager,
+        manager: manager(values.manager),
         waiting: None,
         pid_file: values.pid_file,
         status_file: values.status_file,
@@ -122,6 +126,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         look_again: values.look_again,
         told: values.told,
         failed: values.failed,
+        status_told: clock::now(),
         finish: None,
         awake: true,
         rested: None,

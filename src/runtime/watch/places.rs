@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 /// What is asked of the kernel for every directory.
@@ -167,7 +167,10 @@ impl Places {
         if !counts || self.own.contains(&path) {
             return Ok(None);
         }
-        if is_directory && has(AddWatchFlags::IN_ATTRIB) || has(AddWatchFlags::IN_CREATE) && unfinished(&path) {
+        // A socket that is moved is one that a new copy has taken the path with.
+        let empty =
+            has(AddWatchFlags::IN_CREATE) && unfinished(&path) || has(AddWatchFlags::IN_MOVED_TO) && is_socket(&path);
+        if is_directory && has(AddWatchFlags::IN_ATTRIB) || empty {
             return Ok(None);
         }
         let anew = on_the_way || name == OsStr::new(".gitignore");
@@ -207,6 +210,10 @@ fn unfinished(path: &Path) -> bool {
         Ok(found) => !found.is_dir() && !found.is_symlink(),
         Err(_) => true,
     }
+}
+
+fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
 }
 
 fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
