@@ -85,14 +85,17 @@ impl Captured {
     /// Listens on a socket for its copy: from then on it is the last of the group, and gets connections as steering says.
     pub(super) fn listen(&mut self, owner: GenerationId, socket: OwnedFd, backlog: i32) -> nix::Result<()> {
         self.forget_closed();
+        let shares = getsockopt(&socket, sockopt::ReusePort)?;
         setsockopt(&socket, sockopt::ReusePort, &true)?;
         if is_mptcp(&socket) && self.carrier.is_none() {
             self.add_carrier(&socket);
         }
         if self.group.is_empty() {
-            // Before anybody can come, so that a stranger who joins later gets nothing.
+            // Before anybody can come, so that a stranger who joins later gets nothing. Where the copy has set the flag itself,
+            // another of its sockets may be bound there, and listen(2) refuses one that has a program then.
             let program = Steering::default();
-            self.attached = steer(socket.as_fd(), &program.program()).ok().map(|()| program);
+            let alone = !shares && steer(socket.as_fd(), &program.program()).is_ok();
+            self.attached = alone.then_some(program);
         }
         listen(socket.as_fd(), backlog)?;
         self.join(owner, socket);
@@ -127,10 +130,16 @@ impl Captured {
     }
 
     fn join(&mut self, owner: GenerationId, socket: OwnedFd) {
-        self.last += 1;
-        self.group.join(self.last);
         let inode = fstat(&socket).map_or(0, |file| file.st_ino);
-        self.members.push(Member { number: self.last, owner, socket, inode, waits: false });
+        // One that was shut down and listens again is the same.
+        let known = self.members.iter().find(|member| member.owner == owner && member.inode == inode && inode != 0);
+        if let Some(number) = known.map(|member| member.number) {
+            self.group.join(number);
+        } else {
+            self.last += 1;
+            self.group.join(self.last);
+            self.members.push(Member { number: self.last, owner, socket, inode, waits: false });
+        }
         self.attach().ok();
     }
 

@@ -6,16 +6,19 @@ use super::left;
 use super::servers::{self, Server};
 use nix::errno::Errno;
 use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 /// With more listeners than this no census is taken: it would cost more than making their seats does.
 pub(super) const MOST: usize = 1000;
 
-/// The members of every SO_REUSEPORT group of this machine, counted by address.
+/// Sockets that differ in one of these are in different groups.
+type Key = (IpAddr, u16, i32);
+
+/// The members of every SO_REUSEPORT group of this machine, counted by address and the interface they are bound to.
 #[derive(Debug, Default)]
 pub(super) struct Census {
-    tcp: Option<HashMap<SocketAddr, usize>>,
-    udp: Option<HashMap<SocketAddr, usize>>,
+    tcp: Option<HashMap<Key, usize>>,
+    udp: Option<HashMap<Key, usize>>,
 }
 
 impl Census {
@@ -33,23 +36,25 @@ impl Census {
         Census { tcp: count(&tcp, Transport::Tcp), udp: count(&udp, Transport::Udp) }
     }
 
-    /// How many sockets there are; None where the kernel does not tell.
-    pub(super) fn members(&self, place: Place) -> Option<usize> {
+    /// How many sockets there are that are bound to this interface, 0 for none; None where the kernel does not tell.
+    pub(super) fn members(&self, place: Place, interface: i32) -> Option<usize> {
         let table = match place.transport {
             Transport::Tcp => &self.tcp,
             Transport::Udp => &self.udp,
         };
-        Some(table.as_ref()?.get(&place.at).copied().unwrap_or(0))
+        Some(table.as_ref()?.get(&(place.at.ip(), place.at.port(), interface)).copied().unwrap_or(0))
     }
 }
 
-fn counted(families: &BTreeSet<u8>, transport: Transport) -> Result<HashMap<SocketAddr, usize>, Errno> {
+fn counted(families: &BTreeSet<u8>, transport: Transport) -> Result<HashMap<Key, usize>, Errno> {
     let (diag, mut table) = (Diag::open()?, HashMap::new());
     for &family in families {
         servers::each(&diag, family, transport, |Server { id, .. }| {
-            // The interface: of those that were let go, and live on with somebody, none is in a group.
-            if id.bytes[36..40] != left::NOWHERE.to_ne_bytes() {
-                *table.entry(id.server()).or_insert(0) += 1;
+            let [.., a, b, c, d, _, _, _, _, _, _, _, _] = id.bytes;
+            let (at, interface) = (id.server(), i32::from_ne_bytes([a, b, c, d]));
+            // Of those that were let go, and live on with somebody, none is in a group.
+            if interface != left::NOWHERE {
+                *table.entry((at.ip(), at.port(), interface)).or_insert(0) += 1;
             }
         })?;
     }
@@ -69,7 +74,7 @@ mod tests {
         let place = Place { transport: Transport::Tcp, at: sockets[0].local_addr().unwrap(), any: false };
         for _ in 0..3 {
             let begin = std::time::Instant::now();
-            assert_eq!(Census::take(std::iter::once(place)).members(place), Some(1));
+            assert_eq!(Census::take(std::iter::once(place)).members(place, 0), Some(1));
             println!("{:?} with {} listeners", begin.elapsed(), sockets.len());
         }
     }
@@ -82,10 +87,11 @@ mod tests {
             let places =
                 [place(Transport::Tcp, tcp.local_addr().unwrap()), place(Transport::Udp, udp.local_addr().unwrap())];
             let census = Census::take(places.into_iter());
-            assert_eq!(places.map(|place| census.members(place)), [Some(1), Some(1)]);
+            assert_eq!(places.map(|place| census.members(place, 0)), [Some(1), Some(1)]);
+            assert_eq!(places.map(|place| census.members(place, 1)), [Some(0), Some(0)]);
             drop((tcp, udp));
             let census = Census::take(places.into_iter());
-            assert_eq!(places.map(|place| census.members(place)), [Some(0), Some(0)]);
+            assert_eq!(places.map(|place| census.members(place, 0)), [Some(0), Some(0)]);
         }
     }
 }

@@ -39,6 +39,16 @@ pub struct Change {
     before: Vec<(usize, Bound, Rc<SocketOptions>)>,
 }
 
+/// What new sockets cannot have differently beside the old ones: the kernel would put them into another group.
+fn fixed(before: &SocketOptions, after: &SocketOptions) -> Option<&'static str> {
+    let changed = [
+        ("share", before.share != after.share),
+        ("device", before.device != after.device),
+        ("v6only", before.v6only != after.v6only),
+    ];
+    changed.into_iter().find(|(_, changed)| *changed).map(|(option, _)| option)
+}
+
 impl Listeners {
     /// Makes these the listeners of the next generations: what is not open yet is bound, and the names and options of the
     /// others are the new ones. What is not among them stays open for the generations that have it.
@@ -54,9 +64,9 @@ impl Listeners {
         let mut open = self.open();
         for spec in specs {
             let known = open.get_mut(&spec.address).and_then(Vec::pop);
-            let at = match known {
-                Some(at) if self.list[at].options.share != spec.options.share => Err(Problem::Fixed("share")),
-                Some(at) => {
+            let at = match known.map(|at| (at, fixed(&self.list[at].options, &spec.options))) {
+                Some((_, Some(option))) => Err(Problem::Fixed(option)),
+                Some((at, None)) => {
                     let one = &mut self.list[at];
                     change.before.push((at, one.bound.clone(), one.options.clone()));
                     one.bound = one.bound.renamed(spec);

@@ -21,6 +21,12 @@ impl Listeners {
         theirs.flat_map(move |(at, one)| one.own_seats(generation).map(move |seat| (at, seat)))
     }
 
+    /// Whether a generation has more than one socket at a listener.
+    #[must_use]
+    pub fn has_several(&self, at: usize, generation: GenerationId) -> bool {
+        self.list.get(at).is_some_and(|one| one.own_seats(generation).nth(1).is_some())
+    }
+
     /// The numbers of the sockets only this generation has, made by itself or not.
     #[must_use]
     pub fn own_sockets(&self, generation: GenerationId) -> HashSet<u64> {

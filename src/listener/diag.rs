@@ -150,8 +150,9 @@ fn lookup(ends: Ends) -> Vec<u8> {
             IpAddr::V6(ip) => body.extend(ip.octets()),
         }
     }
-    // Any interface; no cookie.
-    body.extend([0; 4]);
+    // The interface, which a link-local address has; no cookie.
+    let interface = if let SocketAddr::V6(server) = ends.server { server.scope_id() } else { 0 };
+    body.extend(interface.to_ne_bytes());
     body.extend([0xff; 8]);
     message(SOCK_DIAG_BY_FAMILY, 0, &body)
 }

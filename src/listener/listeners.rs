@@ -141,7 +141,7 @@ impl Listeners {
         }
         let census = Census::take(all.iter().map(|steered| steered.place()));
         for steered in &mut all {
-            if let Some(members) = census.members(steered.place()) {
+            if let Some(members) = census.members(steered.place(), steered.interface()) {
                 steered.recount(members);
             }
         }

@@ -85,7 +85,11 @@ fn can_be_probed(listener: &Listener, generation: GenerationId) -> bool {
     let streams = match &listener.port {
         Port::Shared(_) | Port::Name(_) | Port::Closed => false,
         Port::Steered(steered) => steered.place().transport == Transport::Tcp && listener.options.device.is_none(),
-        Port::Captured(captured) => captured.place().transport == Transport::Tcp && captured.has(generation),
+        Port::Captured(captured) => {
+            let device = |seat| option(seat, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX).is_ok_and(|at| at != 0);
+            let reached = captured.place().at.is_ipv6() || !captured.sockets(generation).any(device);
+            captured.place().transport == Transport::Tcp && captured.has(generation) && reached
+        }
         Port::Path(path) => path.kind() == UnixKind::Stream && path.private_name(generation).is_some(),
     };
     streams && listener.own_seat(generation).is_some()

@@ -16,6 +16,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LOOKS: u8 = 3;
 /// Where clients are taken, or wait for a server that is busy, the next look is put off, twice as long each time.
 const LONGEST: Duration = Duration::from_secs(16);
+/// So long at most where it has several sockets: some are served, and those who come to another one go on coming.
+const SEVERAL: Duration = Duration::from_secs(1);
 
 /// What is seen at the sockets a copy made.
 #[derive(Debug, Default)]
@@ -72,9 +74,10 @@ impl Runtime {
 
     /// Somebody has come to one of them.
     pub(super) fn somebody_came(&mut self, at: usize) {
-        let active = self.supervisor.active().and_then(|active| self.copies.get_mut(&active));
-        if let Some(deserted) = active.map(|copy| &mut copy.deserted) {
-            deserted.come.insert(at, Come { next: clock::now() + deserted.rest.max(PAUSE), looks: 0 });
+        let Some(active) = self.supervisor.active() else { return };
+        let longest = if self.listeners.has_several(at, active) { SEVERAL } else { LONGEST };
+        if let Some(deserted) = self.copies.get_mut(&active).map(|copy| &mut copy.deserted) {
+            deserted.come.insert(at, Come { next: clock::now() + deserted.rest.clamp(PAUSE, longest), looks: 0 });
         }
     }
 

@@ -38,17 +38,30 @@ impl Runtime {
         }
     }
 
-    fn bind_trapped(&mut self, of: GenerationId, calls: &Calls, call: &Call, caller: Caller) -> Option<Verdict> {
+    /// What it is about to bind, where that is any business of ours.
+    fn target(&mut self, of: GenerationId, call: &Call, caller: Caller) -> Option<Target> {
         let bytes = match address(caller, call) {
-            Err(errno) if forbidden(errno) => return self.not_seen(of, "what it binds to", errno, caller),
+            Err(errno) if forbidden(errno) => {
+                self.not_seen(of, "what it binds to", errno, caller);
+                return None;
+            }
             bytes => bytes.ok()?,
         };
-        let at = match unix(&bytes) {
+        let target = match unix(&bytes) {
             Some(UnixName::Path(path)) if self.plan_of(of).captures_paths() => Target::Path(caller.path(None, &path)?),
             Some(UnixName::Path(_)) => return None,
             Some(UnixName::Abstract(name)) => Target::Name(name),
             None => Target::Inet(inet(&bytes).filter(|at| at.port() != 0)?),
         };
+        if !matches!(target, Target::Path(_)) && caller.is_elsewhere() {
+            self.elsewhere(of, caller);
+            return None;
+        }
+        Some(target)
+    }
+
+    fn bind_trapped(&mut self, of: GenerationId, calls: &Calls, call: &Call, caller: Caller) -> Option<Verdict> {
+        let at = self.target(of, call, caller)?;
         let number = descriptor_number(call);
         let early = self.copies.get(&of).is_some_and(|copy| copy.watch.is_some());
         // Where the main process ends alone (--kill-mode process), what it leaves behind is left alone.
@@ -148,6 +161,15 @@ impl Runtime {
             watch.without_capture(clock::now());
         }
         None
+    }
+
+    /// A process in another network namespace: nothing of it can be reached from here.
+    fn elsewhere(&mut self, of: GenerationId, caller: Caller) {
+        if let Some(watch) = self.copies.get_mut(&of).and_then(|copy| copy.watch.as_mut()) {
+            watch.without_capture(clock::now());
+        }
+        let text = format!("sockets of {} are not captured: it is in another network namespace", caller.program());
+        self.tell_of_capture(Level::Problem, text);
     }
 
     /// A process that does not let endless look at what it needs to see: its call goes on.

@@ -32,6 +32,15 @@ impl Caller {
         Some(Caller { thread, process: Pid::from_raw(process) })
     }
 
+    /// Whether it is in another network namespace (network_namespaces(7)), whose addresses have nothing to do with ours. False
+    /// where that cannot be seen.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        let network = |process: &str| fs::read_link(format!("/proc/{process}/ns/net"));
+        let theirs = network(&self.thread.to_string());
+        matches!((network("self"), theirs), (Ok(ours), Ok(theirs)) if ours != theirs)
+    }
+
     /// Bytes of its memory. Some sandboxes refuse process_vm_readv(2), others /proc/PID/mem (proc(5)): both are tried.
     ///
     /// # Errors

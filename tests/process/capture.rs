@@ -353,3 +353,87 @@ fn a_pid_file_of_the_new_copy_survives_the_end_of_the_old_one() {
     assert_eq!(endless.stop(), 0);
     assert!(!endless.file("nginx.pid").exists(), "its own end removes it");
 }
+
+#[test]
+fn a_socket_that_was_shut_down_and_listens_again_is_one() {
+    let port = free_port();
+    let script = "import os, socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('127.0.0.1', int(sys.argv[1])))
+s.listen()
+s.shutdown(socket.SHUT_RDWR)
+s.listen()
+while True:
+    c, _ = s.accept()
+    c.recv(4096)
+    text = 'Hello, world %s %d!' % (os.environ['ENDLESS_GENERATION'], os.getpid())
+    c.sendall(('HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n%s' % (len(text), text)).encode())
+    c.close()
+";
+    let mut endless = endless("--probation 0").start_command(&["python3", "-c", script, &port]);
+    let first = endless.ready(1);
+    let at: std::net::SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    assert_eq!(greeting(&get(at, "/").unwrap()).0, 1);
+    kill(first, Signal::SIGKILL).unwrap();
+    endless.ready(2);
+    for _ in 0..5 {
+        assert_eq!(greeting(&get(at, "/").unwrap()).0, 2);
+    }
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_server_in_another_network_namespace_is_left_alone() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let script = "ip link set lo up; exec python3 -m http.server 8080 --bind 127.0.0.1";
+    let mut endless =
+        endless("--ready-timeout 20s --probation 0").start_command(&["unshare", "-n", "sh", "-c", script]);
+    endless.ready(1);
+    endless.wait("are not captured: it is in another network namespace");
+    endless.restart(2);
+    assert_eq!(endless.count("Address already in use"), 0);
+    endless.stop();
+}
+
+#[test]
+fn clients_of_a_worker_that_has_ended_wait_for_the_others_shortly() {
+    let port = free_port();
+    let script = "import os, socket, sys, signal
+workers = []
+for number in range(2):
+    pid = os.fork()
+    if pid == 0: break
+    workers.append(pid)
+else:
+    os.write(1, b'workers %d %d\\n' % tuple(workers))
+    signal.pause()
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+s.bind(('127.0.0.1', int(sys.argv[1])))
+s.listen()
+while True:
+    c, _ = s.accept()
+    c.recv(4096)
+    c.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nhi')
+    c.close()
+";
+    let endless = endless("").start_command(&["python3", "-c", script, &port]);
+    let workers = endless.wait("workers ");
+    endless.ready(1);
+    let at: std::net::SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    // Until the looks at who waits are as seldom as they become.
+    let since = std::time::Instant::now();
+    while since.elapsed().as_secs() < 8 {
+        get(at, "/").unwrap_or_else(|error| panic!("{error}; {:#?}", endless.said()));
+    }
+    let last = workers.split(' ').next_back().unwrap().parse().unwrap();
+    kill(Pid::from_raw(last), Signal::SIGKILL).unwrap();
+    let since = std::time::Instant::now();
+    let answers: Vec<_> = (0..20).map(|_| get(at, "/").map(drop)).collect();
+    let answered = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert!(answered >= 15, "{answers:?} {:#?}", endless.said());
+    assert!(since.elapsed().as_secs() < 4, "{:?}", since.elapsed());
+}

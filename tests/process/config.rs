@@ -193,6 +193,7 @@ fn a_broken_file_stops_the_restart_and_hurts_nothing() {
         ("-l 127.0.0.1:0 --pid-file p", "--pid-file cannot change while endless runs"),
         ("-l 127.0.0.1:0 --name other", "--name cannot change while endless runs"),
         ("-l 127.0.0.1:0,share=yes", "share cannot change while the listener is open"),
+        ("-l 127.0.0.1:0,device=lo", "device cannot change while the listener is open"),
         (&busy, "the address is in use"),
         ("-l 127.0.0.1:0 -l own=fd:3", "--listen own=fd:3: this descriptor was neither passed in nor a listener"),
     ] {

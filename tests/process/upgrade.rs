@@ -184,7 +184,7 @@ fn a_captured_copy_is_still_captured() {
 
 #[test]
 fn whoever_waits_for_a_restart_is_answered_by_the_new_endless_and_the_hammer_falls() {
-    let options = "-l 127.0.0.1:0 --probation 0 --drain off --hammer 4s";
+    let options = "-l 127.0.0.1:0 --probation 0 --drain off --hammer 7s";
     let mut endless = Setup::own(two_builds, options).start(&["1:ignore=TERM"]);
     let first = endless.ready(1);
     let mut waiting = endless.client("restart --drained");
@@ -197,7 +197,7 @@ fn whoever_waits_for_a_restart_is_answered_by_the_new_endless_and_the_hammer_fal
     assert!(waiting.waits() && processes::alive(first), "{:#?}", endless.said());
     let status = endless.status();
     let hammer = status["generations"].as_array().unwrap().iter().find(|one| one["generation"] == 1).unwrap();
-    assert!(hammer["hammer_ms"].as_u64().unwrap() < 4000, "{status}");
+    assert!(hammer["hammer_ms"].as_u64().unwrap() < 7000, "{status}");
     endless.wait(&format!("[STOP - Hammer Time] Forcefully shutting down generation 1 (pid {first})"));
     let said = waiting.end();
     assert_eq!((said.code, said.out.as_str()), (0, "target: generation 2 serves\n"), "{said:?}");

@@ -131,6 +131,9 @@ fn a_socket_that_takes_a_path_is_no_change() {
     let beside = endless.file("beside");
     let _listener = std::os::unix::net::UnixListener::bind(&beside).unwrap();
     fs::rename(&beside, endless.file("src/ipc")).unwrap();
+    let since = std::time::Instant::now();
+    until("a restart would have come", || (since.elapsed().as_secs() >= 2).then_some(()));
+    assert_eq!(changed(&endless), [""; 0], "{:#?}", endless.said());
     write(&endless.file("src/deep/main.c"), "x");
     endless.ready(2);
     endless.settle();

@@ -116,3 +116,20 @@ fn sockets_that_clients_have_for_themselves_get_nobody_else() {
         }
     }
 }
+
+#[test]
+fn workers_that_have_all_bound_before_the_first_one_listens_are_captured() {
+    let at = TcpListener::bind("127.45.0.3:0").unwrap().local_addr().unwrap();
+    let mut captured = Captured::new(Place { transport: Transport::Tcp, at, any: false }, ONE);
+    let workers = [0, 1].map(|_| {
+        let worker = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
+        setsockopt(&worker, sockopt::ReusePort, &true).unwrap();
+        nix::sys::socket::bind(worker.as_raw_fd(), &SockaddrStorage::from(at)).unwrap();
+        worker
+    });
+    for worker in &workers {
+        captured.listen(ONE, worker.try_clone().unwrap(), 128).unwrap();
+    }
+    let clients: Vec<_> = (0..40).map(|_| TcpStream::connect(at).unwrap()).collect();
+    assert!(workers.iter().all(|worker| waits(worker.as_fd(), 0)), "both get some of {}", clients.len());
+}

@@ -110,7 +110,7 @@ fn no_datagram_goes_astray_while_seats_leave() {
 /// How many sockets are bound to the address of the only listener.
 fn members(listeners: &Listeners) -> usize {
     let place = Place { transport: Transport::Udp, at: address(listeners), any: false };
-    Census::take(std::iter::once(place)).members(place).unwrap()
+    Census::take(std::iter::once(place)).members(place, 0).unwrap()
 }
 
 #[test]

@@ -291,3 +291,27 @@ fn many_listeners_at_once() {
         accept(seat);
     }
 }
+
+#[test]
+fn a_stranger_that_is_bound_to_another_interface_is_in_another_group() {
+    let mut listeners = open(tcp("127.0.0.1:0"), &[ONE]);
+    let at = address(&listeners);
+    let stranger = nix::sys::socket::socket(
+        nix::sys::socket::AddressFamily::Inet,
+        nix::sys::socket::SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .unwrap();
+    nix::sys::socket::setsockopt(&stranger, nix::sys::socket::sockopt::ReusePort, &true).unwrap();
+    let elsewhere = 12_345;
+    crate::sys::socket::set_option(stranger.as_fd(), nix::libc::SOL_SOCKET, nix::libc::SO_BINDTOIFINDEX, elsewhere)
+        .unwrap();
+    nix::sys::socket::bind(stranger.as_raw_fd(), &nix::sys::socket::SockaddrStorage::from(at)).unwrap();
+    nix::sys::socket::listen(&stranger, nix::sys::socket::Backlog::new(1).unwrap()).unwrap();
+    listeners.make_seats(TWO).unwrap();
+    listeners.steer(TWO);
+    for _ in 0..20 {
+        goes_to(&listeners, at, TWO, &[ONE]);
+    }
+}
