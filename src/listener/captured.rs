@@ -3,20 +3,21 @@
 //! endless makes none of these sockets. It sets the flag on one that is about to listen, listens in its copy's place, so
 //! that the order of the group is known, and keeps a descriptor of it. A generation may have several here.
 
+mod order;
+
 use super::carrier::{self, Carrier, is_mptcp};
 use super::group::Group;
 use super::hushed::Hushed;
 use super::inet::{Place, Transport};
 use super::left::{self, is_connected};
 use super::program::Steering;
-use crate::sys::socket::{listen, listens, steer};
+use crate::sys::socket::{listen, steer};
 use crate::words::GenerationId;
 use nix::errno::Errno;
-use nix::sys::socket::{Shutdown, getsockopt, setsockopt, shutdown, sockopt};
-use nix::sys::stat::fstat;
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A copy's socket.
 #[derive(Debug, Serialize, Deserialize)]
@@ -129,20 +130,6 @@ impl Captured {
         Ok(())
     }
 
-    fn join(&mut self, owner: GenerationId, socket: OwnedFd) {
-        let inode = fstat(&socket).map_or(0, |file| file.st_ino);
-        // One that was shut down and listens again is the same.
-        let known = self.members.iter().find(|member| member.owner == owner && member.inode == inode && inode != 0);
-        if let Some(number) = known.map(|member| member.number) {
-            self.group.join(number);
-        } else {
-            self.last += 1;
-            self.group.join(self.last);
-            self.members.push(Member { number: self.last, owner, socket, inode, waits: false });
-        }
-        self.attach().ok();
-    }
-
     /// Lets go of those datagram sockets of a generation that turned out to be clients: closed soon, or connected.
     pub(super) fn drop_clients(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
         if self.place.transport == Transport::Udp {
@@ -251,58 +238,11 @@ impl Captured {
         // Until the program is right again nobody is to get a connection but the active generation.
         let others = self.members.iter().filter(|member| member.owner != self.active && self.members.len() > 2);
         let hushed = Hushed::all(others.map(|member| member.socket.as_fd()));
-        for member in self.members.iter().filter(|member| which(member)) {
-            shutdown(member.socket.as_raw_fd(), Shutdown::Both).ok();
-            self.group.leave(member.number);
+        let leaving: Vec<u64> = self.members.iter().filter(|member| which(member)).map(|one| one.number).collect();
+        for number in leaving {
+            self.leave_one(number);
         }
         self.attach().ok();
         hushed.end();
-    }
-
-    /// A copy may have shut its socket down, which takes it out of the group.
-    fn forget_closed(&mut self) {
-        let closed = |member: &&Member| self.place.transport == Transport::Tcp && !listens(&member.socket);
-        for member in self.members.iter().filter(closed) {
-            self.group.leave(member.number);
-        }
-    }
-
-    /// Where a generation's sockets are in the group: those it asked for, or, as long as there is none, those that wait.
-    fn indices(&self, owner: GenerationId) -> Vec<usize> {
-        let index = |member: &Member| Some((member.waits, self.group.index(member.number)?));
-        let own: Vec<_> = self.members.iter().filter(|member| member.owner == owner).filter_map(index).collect();
-        let asked_for = own.iter().any(|(waits, _)| !waits);
-        own.into_iter().filter(|(waits, _)| !(*waits && asked_for)).map(|(_, index)| index).collect()
-    }
-
-    /// Puts the program wanted now on the group. Where the active generation has no socket, its newest neighbour serves.
-    fn attach(&mut self) -> nix::Result<()> {
-        self.attach_but(None)
-    }
-
-    /// The same without one of the members everybody goes to, unless it is the only one.
-    fn attach_but(&mut self, avoided: Option<usize>) -> nix::Result<()> {
-        let in_group = |member: &&Member| self.group.index(member.number).is_some();
-        let mut everybody = self.indices(self.active);
-        if everybody.is_empty() {
-            let newest = self.members.iter().filter(in_group).map(|member| member.owner).max();
-            everybody = newest.map(|newest| self.indices(newest)).unwrap_or_default();
-        }
-        if everybody.len() > 1 {
-            everybody.retain(|index| Some(*index) != avoided);
-        }
-        let probe = self.probe.filter(|(_, to)| *to != self.active);
-        let probe = probe.and_then(|(client, to)| Some((client, *self.indices(to).first()?)));
-        let wanted = Steering { everybody, sticky: self.place.transport == Transport::Udp, probe };
-        if self.attached.as_ref() == Some(&wanted) {
-            return Ok(());
-        }
-        let Some(member) = self.members.iter().find(in_group) else { return Ok(()) };
-        match &self.carrier {
-            Some(carrier) => carrier.steer(&wanted.program())?,
-            None => steer(member.socket.as_fd(), &wanted.program())?,
-        }
-        self.attached = Some(wanted);
-        Ok(())
     }
 }

@@ -124,6 +124,8 @@ impl Listeners {
         let Some(captured) = self.captured_at(place) else { return (Verdict::GoOn, None) };
         let known = !captured.is_empty();
         captured.drop_closed(generation, open);
+        self.recount_captured(|captured| captured.place() == place);
+        let Some(captured) = self.captured_at(place) else { return (Verdict::GoOn, None) };
         let answer = captured.listen(generation, socket, backlog);
         let notice = (answer.is_ok() && !known).then(|| listening(place));
         (Verdict::Answer(answer), notice)

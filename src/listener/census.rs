@@ -1,15 +1,23 @@
 //! How many sockets there really are at the addresses of the listeners: ours, and those of strangers that joined them.
 
+use super::captured::Captured;
 use super::diag::{AF_INET, AF_INET6, Diag};
 use super::inet::{Place, Transport};
 use super::left;
+use super::listeners::Listeners;
+use super::port::Port;
 use super::servers::{self, Server};
+use super::steered::Steered;
+use crate::plan::SocketOptions;
 use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// With more listeners than this no census is taken: it would cost more than making their seats does.
 pub(super) const MOST: usize = 1000;
+/// The same for addresses that copies bind, each of which is counted by itself when a copy listens there.
+pub(super) const MOST_CAPTURED: usize = 64;
 
 /// Sockets that differ in one of these are in different groups.
 type Key = (IpAddr, u16, i32);
@@ -44,6 +52,53 @@ impl Census {
         };
         Some(table.as_ref()?.get(&(place.at.ip(), place.at.port(), interface)).copied().unwrap_or(0))
     }
+}
+
+impl Listeners {
+    /// Strangers may have joined some of our groups, or left them. Of very many listeners this is not looked at.
+    pub(super) fn recount(&mut self, which: fn(&Steered) -> bool) {
+        let mut all: Vec<(i32, &mut Steered)> = Vec::new();
+        for listener in &mut self.list {
+            if let Port::Steered(steered) = &mut listener.port
+                && which(steered)
+            {
+                all.push((interface(steered.place(), &listener.options), steered));
+            }
+        }
+        if all.is_empty() || all.len() > MOST {
+            return;
+        }
+        let census = Census::take(all.iter().map(|(_, steered)| steered.place()));
+        for (interface, steered) in &mut all {
+            if let Some(members) = census.members(steered.place(), *interface) {
+                steered.recount(members);
+            }
+        }
+    }
+
+    /// The same at addresses that copies bind by themselves.
+    pub(super) fn recount_captured(&mut self, which: impl Fn(&Captured) -> bool) {
+        if self.list.len() > MOST_CAPTURED {
+            return;
+        }
+        for listener in &mut self.list {
+            let Port::Captured(captured) = &mut listener.port else { continue };
+            let Some((place, interface)) = captured.group_at().filter(|_| which(captured)) else { continue };
+            if let Some(members) = Census::take(std::iter::once(place)).members(place, interface) {
+                captured.recount(members);
+            }
+        }
+    }
+}
+
+/// The interface that sockets are bound to, by `device=` or a link-local address; 0 for none.
+fn interface(place: Place, options: &SocketOptions) -> i32 {
+    let number = match (&options.device, place.at) {
+        (Some(device), _) => if_nametoindex(device.as_str()).unwrap_or(0),
+        (None, SocketAddr::V6(at)) => at.scope_id(),
+        (None, SocketAddr::V4(_)) => 0,
+    };
+    number.cast_signed()
 }
 
 fn counted(families: &BTreeSet<u8>, transport: Transport) -> Result<HashMap<Key, usize>, Errno> {

@@ -1,7 +1,7 @@
 //! All listeners together: what the runtime asks for.
 
 use super::bound::{Bound, BoundAddress};
-use super::census::{self, Census};
+use super::captured::Captured;
 use super::change::Sets;
 use super::error::{BindError, SeatError};
 use super::inherited::Inherited;
@@ -129,24 +129,6 @@ impl Listeners {
         Ok(())
     }
 
-    /// Strangers may have joined some of our groups, or left them. Of very many listeners this is not looked at.
-    fn recount(&mut self, which: fn(&Steered) -> bool) {
-        let ports = self.list.iter_mut().map(|listener| &mut listener.port);
-        let mut all: Vec<&mut Steered> = ports
-            .filter_map(|port| if let Port::Steered(steered) = port { Some(&mut **steered) } else { None })
-            .filter(|steered| which(steered))
-            .collect();
-        if all.is_empty() || all.len() > census::MOST {
-            return;
-        }
-        let census = Census::take(all.iter().map(|steered| steered.place()));
-        for steered in &mut all {
-            if let Some(members) = census.members(steered.place(), steered.interface()) {
-                steered.recount(members);
-            }
-        }
-    }
-
     /// Makes the seats of a generation that has ended, with everybody who waits in their queues, those of another. What
     /// the copy changed about them is put back. `from` must have no process left that uses them.
     ///
@@ -201,6 +183,7 @@ impl Listeners {
         let mut notices = Vec::new();
         let first = std::mem::replace(&mut self.steered_to, to) == NOBODY;
         self.recount(Steered::has_strangers);
+        self.recount_captured(Captured::has_strangers);
         for at in 0..self.list.len() {
             // Another generation's, which goes on with it: it is in its plan alone.
             let strange = !self.has(to, at);

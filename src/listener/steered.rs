@@ -11,10 +11,9 @@ use super::options::begin_to_listen;
 use super::program::Steering;
 use super::programs::Programs;
 use crate::plan::SocketOptions;
-use crate::sys::socket::{hear, hush, listens, option, set_nonblocking};
+use crate::sys::socket::{hear, hush, listens, set_nonblocking};
 use crate::words::GenerationId;
 use nix::errno::Errno;
-use nix::libc;
 use nix::sys::socket::{Shutdown, SockaddrStorage, bind, setsockopt, shutdown, sockopt};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -114,12 +113,6 @@ impl Steered {
             begin_to_listen(&socket, options)?;
         }
         Ok(socket)
-    }
-
-    /// The interface its sockets are bound to, by `device=` or a link-local address; 0 for none.
-    pub(super) fn interface(&self) -> i32 {
-        let seat = self.seats.first();
-        seat.and_then(|seat| option(seat.socket.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX).ok()).unwrap_or(0)
     }
 
     /// Takes note of strangers in the group, or that they are gone: they have indices too. To be called before a seat is

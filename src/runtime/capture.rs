@@ -1,8 +1,10 @@
 //! The filters of copies that make their own sockets: whether they are there, and when a call waits.
 
 use super::{Runtime, clock};
+use crate::listener::Verdict;
 use crate::notice::{Level, Notice};
 use crate::plan::Capture as Wanted;
+use crate::spawn::Caller;
 use crate::sys::seccomp::{self, Calls};
 use crate::words::GenerationId;
 use nix::errno::Errno;
@@ -95,6 +97,29 @@ impl Runtime {
         let level = if free { Level::Detail } else { Level::Problem };
         let text = format!("sockets the target binds by itself are not captured: {why}");
         self.tell_of_capture(level, text);
+    }
+
+    /// A process in another network namespace: nothing of it can be reached from here.
+    pub(super) fn elsewhere(&mut self, of: GenerationId, caller: Caller) {
+        if let Some(watch) = self.copies.get_mut(&of).and_then(|copy| copy.watch.as_mut()) {
+            watch.without_capture(clock::now());
+        }
+        let text = format!("sockets of {} are not captured: it is in another network namespace", caller.program());
+        self.tell_of_capture(Level::Problem, text);
+    }
+
+    /// A process that does not let endless look at what it needs to see: its call goes on.
+    pub(super) fn not_seen(&mut self, of: GenerationId, what: &str, errno: Errno, caller: Caller) -> Option<Verdict> {
+        if let Some(watch) = self.copies.get_mut(&of).and_then(|copy| copy.watch.as_mut()) {
+            watch.without_capture(clock::now());
+        }
+        let (program, why) = (caller.program(), errno.desc());
+        let text = format!(
+            "sockets of {program} are not captured: it does not show {what} ({why}); it runs as another user, or hides \
+             from its own (PR_SET_DUMPABLE), and endless has no CAP_SYS_PTRACE"
+        );
+        self.tell_of_capture(Level::Problem, text);
+        None
     }
 
     /// Tells something about capture, unless it was told before.

@@ -162,29 +162,6 @@ impl Runtime {
         }
         None
     }
-
-    /// A process in another network namespace: nothing of it can be reached from here.
-    fn elsewhere(&mut self, of: GenerationId, caller: Caller) {
-        if let Some(watch) = self.copies.get_mut(&of).and_then(|copy| copy.watch.as_mut()) {
-            watch.without_capture(clock::now());
-        }
-        let text = format!("sockets of {} are not captured: it is in another network namespace", caller.program());
-        self.tell_of_capture(Level::Problem, text);
-    }
-
-    /// A process that does not let endless look at what it needs to see: its call goes on.
-    fn not_seen(&mut self, of: GenerationId, what: &str, errno: Errno, caller: Caller) -> Option<Verdict> {
-        if let Some(watch) = self.copies.get_mut(&of).and_then(|copy| copy.watch.as_mut()) {
-            watch.without_capture(clock::now());
-        }
-        let (program, why) = (caller.program(), errno.desc());
-        let text = format!(
-            "sockets of {program} are not captured: it does not show {what} ({why}); it runs as another user, or hides \
-             from its own (PR_SET_DUMPABLE), and endless has no CAP_SYS_PTRACE"
-        );
-        self.tell_of_capture(Level::Problem, text);
-        None
-    }
 }
 
 /// What is done where the sockets of copies cannot be had.

@@ -6,6 +6,7 @@ use crate::support::load::{Kind, Load};
 use crate::support::talk::Talk;
 use crate::support::{Endless, Setup, endless, example, free_port, processes, until};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::accept;
 use nix::unistd::Pid;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -436,4 +437,24 @@ while True:
     let answered = answers.iter().filter(|answer| answer.is_ok()).count();
     assert!(answered >= 15, "{answers:?} {:#?}", endless.said());
     assert!(since.elapsed().as_secs() < 4, "{:?}", since.elapsed());
+}
+
+#[test]
+fn a_stranger_that_joins_a_captured_port_gets_no_connection() {
+    let at = crate::support::free_address();
+    let mut endless = endless("--probation 0").start(&[&format!("bind={at}")]);
+    endless.ready(1);
+    let stranger = crate::listeners::join(at);
+    for generation in 1..=4 {
+        if generation > 1 {
+            endless.restart(generation);
+            endless.gone(generation - 1);
+        }
+        for _ in 0..50 {
+            let answer = get(at, "/").unwrap_or_else(|error| panic!("{generation}: {error} {:#?}", endless.said()));
+            assert_eq!(greeting(&answer).0, generation);
+        }
+    }
+    assert_eq!(accept(std::os::fd::AsRawFd::as_raw_fd(&stranger)), Err(nix::errno::Errno::EAGAIN));
+    assert_eq!(endless.stop(), 0);
 }

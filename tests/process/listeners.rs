@@ -390,7 +390,7 @@ fn a_stranger_that_joins_the_port_gets_no_connection() {
     assert_eq!(accept(stranger.as_raw_fd()), Err(nix::errno::Errno::EAGAIN));
 }
 
-fn join(at: SocketAddr) -> OwnedFd {
+pub fn join(at: SocketAddr) -> OwnedFd {
     let SocketAddr::V4(at) = at else { panic!("{at}") };
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let stranger = socket(AddressFamily::Inet, SockType::Stream, flags, None).unwrap();
