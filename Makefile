@@ -8,11 +8,14 @@ build:
 demo:
 	sh examples/demo.sh
 
+# Some tests hand over thousands of descriptors, and connect a thousand clients.
+FILES = ulimit -S -n 20000 2>/dev/null || ulimit -S -n $$(ulimit -H -n);
+
 # The tests of processes mostly wait: with as many at once as there are processors, these stand idle.
 test: export RUST_TEST_THREADS ?= $(shell expr 4 '*' $$(nproc))
 test: lint
-	cargo test --all-targets
-	cargo test --release --test simulation --test bad_input
+	$(FILES) cargo test --all-targets
+	$(FILES) cargo test --release --test simulation --test bad_input
 
 lint:
 	cargo fmt --all --check

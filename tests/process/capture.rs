@@ -130,7 +130,7 @@ func main() {
     let binary = dir.join("server").display().to_string();
     let mut build = std::process::Command::new("go");
     build.args(["build", "-o", &binary]).arg(&source).env("CGO_ENABLED", "0").env("GO111MODULE", "off");
-    build.env("GOCACHE", std::env::temp_dir().join("endless-test-go-cache"));
+    build.env("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go-cache"));
     assert!(build.status().unwrap().success());
     binary
 }
@@ -427,7 +427,7 @@ while True:
     let at: std::net::SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
     // Until the looks at who waits are as seldom as they become.
     let since = std::time::Instant::now();
-    while since.elapsed().as_secs() < 8 {
+    while since.elapsed().as_secs() < 14 {
         get(at, "/").unwrap_or_else(|error| panic!("{error}; {:#?}", endless.said()));
     }
     let last = workers.split(' ').next_back().unwrap().parse().unwrap();
@@ -436,7 +436,7 @@ while True:
     let answers: Vec<_> = (0..20).map(|_| get(at, "/").map(drop)).collect();
     let answered = answers.iter().filter(|answer| answer.is_ok()).count();
     assert!(answered >= 15, "{answers:?} {:#?}", endless.said());
-    assert!(since.elapsed().as_secs() < 4, "{:?}", since.elapsed());
+    assert!(since.elapsed().as_secs() < 9, "{:?}", since.elapsed());
 }
 
 #[test]

@@ -342,15 +342,15 @@ fn a_line_without_an_end_is_refused_and_nobody_else_waits() {
 fn a_client_that_never_reads_is_sent_away_and_nobody_else_waits() {
     let endless = endless(QUICK).start(&[]);
     endless.ready(1);
+    assert_eq!(endless.order("restart --drained").code, 0);
+    let before = endless.descriptors();
     let mut deaf = endless.control();
     deaf.stream.get_mut().set_nonblocking(true).unwrap();
-    let before = processes::descriptors(endless.pid());
     // Until the socket takes no more: endless reads nothing from whom it could not answer.
     let request = b"{\"version\":1,\"request\":\"status\"}\n".repeat(1000);
     while std::io::Write::write(deaf.stream.get_mut(), &request).is_ok() {}
     assert_eq!(endless.order("restart").code, 0);
-    let last = before - 1;
-    until("it is gone", || (processes::descriptors(endless.pid()) <= last + 1).then_some(()));
+    endless.wait_for_descriptors(before);
 }
 
 #[test]

@@ -186,8 +186,8 @@ fn ten_thousand_idle_connections_cost_little() {
     endless.wait_with(&["sending SIGTERM to generation 1"]);
     let (took, cost) = (began.elapsed(), processor_time(endless.pid()) - before);
     println!("drained in {took:?}; the restart cost {cost:?} of processor time");
-    assert!(took < Duration::from_secs(5), "{took:?}");
-    assert!(cost < Duration::from_secs(1), "{cost:?}");
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    assert!(cost < Duration::from_secs(3), "{cost:?}");
     drop(crowd.stdin.take());
     crowd.wait().unwrap();
     assert_eq!(endless.stop(), 0);

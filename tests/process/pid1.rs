@@ -138,7 +138,7 @@ fn a_read_only_image_without_root_is_enough() {
     let setup = Setup::behind(&unshare, "-l 127.0.0.1:0 --probation 0 --hammer 25s")
         .env("TARGET", target.to_str().unwrap())
         .env("ENDLESS_CONTROL", "/run/endless/app.sock")
-        .option("--hook", "ready=[ $ENDLESS_GENERATION = 2 ] || /run/bin/endless restart && echo restarted")
+        .option("--hook", "ready=[ $ENDLESS_GENERATION = 2 ] || { /run/bin/endless restart && echo restarted; }")
         .option("--hook", "ready=[ $ENDLESS_GENERATION = 1 ] || kill -TERM 1");
     let mut endless = setup.start_command(&["/run/bin/target"]);
     let code = endless.ended_clean();

@@ -57,7 +57,7 @@ fn an_old_copy_that_drains_serves_again_too() {
 
 #[test]
 fn after_the_probation_the_old_copy_is_gone_and_a_crash_is_followed_by_a_new_start() {
-    let mut endless = endless("-l 127.0.0.1:0 --probation 1s").start(&[]);
+    let mut endless = endless("-l 127.0.0.1:0 --probation 5s").start(&[]);
     let first = endless.ready(1);
     let second = endless.restart(2);
     assert!(processes::alive(first));

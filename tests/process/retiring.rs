@@ -93,7 +93,7 @@ fn with_more_old_copies_than_may_be_the_oldest_is_hammered() {
 
 #[test]
 fn a_restart_during_a_drain_does_not_wait_for_it() {
-    let options = "-l 127.0.0.1:0 --ready notify --probation 0 --drain queue=2s";
+    let options = "-l 127.0.0.1:0 --ready notify --probation 0 --drain queue=8s";
     let mut endless = endless(options).start(&["notify", "1:deaf"]);
     let first = endless.ready(1);
     let _client = connect(endless.address(0)).unwrap();

@@ -25,7 +25,7 @@ fn storm(pause: Duration) {
         thread::sleep(pause);
     }
     let left = until("one copy is left, started after the last signal", || match endless.others()[..] {
-        [only] if processes::started(only) >= last => Some(only),
+        [only] if processes::started(only).is_some_and(|at| at >= last) => Some(only),
         _ => None,
     });
     load.wait_for_more(50);

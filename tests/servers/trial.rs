@@ -88,7 +88,7 @@ fn prepare(recipe: &Recipe, dir: &Path, replaced: &dyn Fn(&str) -> String) {
             .args(["build", "-o", "server", source])
             // Debian's packaged libraries, as they lie there; no network.
             .envs([("GO111MODULE", "off"), ("GOPATH", "/usr/share/gocode")])
-            .env("GOCACHE", env::temp_dir().join("endless-go-cache"))
+            .env("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go-cache"))
             .current_dir(dir)
             .status();
         assert!(built.unwrap().success(), "{source} cannot be built");

@@ -107,10 +107,10 @@ pub fn limit_for(pid: Pid, left: usize) -> i32 {
     (0..).filter(|number| !open.contains(number)).nth(left).unwrap()
 }
 
-/// When it started, in clock ticks since boot (proc(5)).
-pub fn started(pid: Pid) -> u64 {
-    let line = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    line.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().parse().unwrap()
+/// When it started, in clock ticks since boot (proc(5)); None when it is gone.
+pub fn started(pid: Pid) -> Option<u64> {
+    let line = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    line.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
 }
 
 /// Now in the same ticks.
