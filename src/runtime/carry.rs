@@ -52,7 +52,11 @@ impl Runtime {
                     self.tell_last_lines(generation);
                 }
             }
-            Action::Finish(code) => self.finish = Some(code),
+            Action::Finish(code) => {
+                // A build that goes on is no reason to stay.
+                self.hooks.end(watch::RUN);
+                self.finish = Some(code);
+            }
         }
     }
 
@@ -163,7 +167,14 @@ impl Runtime {
     fn signal_main(&mut self, generation: GenerationId, signal: Sig) {
         let Some(copy) = self.copies.get_mut(&generation) else { return };
         let answer = match copy.heir.filter(|_| signal != Sig::KILL) {
-            Some(heir) => copy.tree.signal_member(heir, signal),
+            Some(heir) => match copy.tree.signal_member(heir, signal) {
+                // It has ended, and nobody has said which is the main process now.
+                Err(Errno::ESRCH) => {
+                    copy.heir = None;
+                    copy.tree.signal_main(signal)
+                }
+                answer => answer,
+            },
             None => copy.tree.signal_main(signal),
         };
         let main = copy.tree.main();

@@ -44,6 +44,13 @@ impl Runtime {
             .map_err(|error| not_told(&error))?;
         let handed = handoff::prepare(plan, specs, &self.held, generation, &self.fd_store.names(), &mut environment)
             .map_err(|error| not_told(&error))?;
+        // Theirs alone, whatever a file of variables says: getenv(3) finds the first of a name.
+        let own = |name: &OsString| {
+            name == "WATCHDOG_PID"
+                || handed.listen_pid && name == "LISTEN_PID"
+                || extra.iter().any(|(one, _)| one == name)
+        };
+        environment.retain(|(name, _)| !own(name));
         environment.extend(extra);
         let program = self.program(&environment)?;
         let check = match &self.plan.readiness.mode {

@@ -108,8 +108,7 @@ impl Runtime {
             return Some(copy.generation);
         }
         let table = ProcessTable::read();
-        let is_member = |copy: &mut Copy| copy.tree.members(&table).iter().any(|member| member.pid == pid);
-        self.copies.values_mut().find_map(|copy| is_member(copy).then_some(copy.generation))
+        self.copies.values().find_map(|copy| copy.tree.had(&table, pid).then_some(copy.generation))
     }
 
     /// Job control: the copies stop, then endless; what continues endless continues them. For whatever has a deadline the time

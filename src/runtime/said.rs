@@ -48,6 +48,7 @@ impl Runtime {
                 let plan = self.plan_of(generation);
                 let handoff = &plan.handoff;
                 let most = handoff.store_room(&plan.listeners);
+                self.fd_store.forget_hung_up();
                 let refused = self.fd_store.keep(&name, std::mem::take(fds), watched, most);
                 if refused > 0 {
                     let why = match handoff.ready_at.filter(|_| most < handoff.fd_store_max) {

@@ -80,6 +80,19 @@ impl Tree {
 
     /// The living processes of the tree, the main process included, and remembers their groups and sessions.
     pub fn members(&mut self, table: &ProcessTable) -> Vec<Member> {
+        let mut found = self.all(table);
+        found.retain(|entry| entry.living);
+        self.known = found.iter().flat_map(|entry| [entry.group, entry.session]).filter(not_ours()).collect();
+        found.into_iter().map(Member::from).collect()
+    }
+
+    /// Whether a process is one of the tree, or was until it ended and has not been waited for.
+    #[must_use]
+    pub fn had(&self, table: &ProcessTable, pid: Pid) -> bool {
+        self.all(table).iter().any(|entry| entry.pid == pid)
+    }
+
+    fn all<'a>(&self, table: &'a ProcessTable) -> Vec<&'a ProcessEntry> {
         let me = Pid::this();
         let main_is_ours = self.main_is_ours();
         let mut found: Vec<&ProcessEntry> = Vec::new();
@@ -97,9 +110,7 @@ impl Tree {
             found.extend(table.children(parent.pid).filter(|child| seen.insert(child.pid)));
             next += 1;
         }
-        found.retain(|entry| entry.living);
-        self.known = found.iter().flat_map(|entry| [entry.group, entry.session]).filter(not_ours()).collect();
-        found.into_iter().map(Member::from).collect()
+        found
     }
 
     /// Whether anything of the tree lives. Costs one system call while the main process does; after that it looks at

@@ -67,9 +67,7 @@ impl Backoff {
 
 impl Supervisor {
     pub(super) fn respawn_after_end(&mut self, now: Moment, id: GenerationId, exit: Exit) {
-        if self.respawn.serves_since.take().is_some_and(|since| now.since(since) >= HEALTHY_AFTER) {
-            self.respawn.delay = FIRST_DELAY;
-        }
+        self.forgive(now);
         match self.policy.respawn {
             Respawn::Never => self.begin_shutdown(now, Some(exit.shell_code()), Vec::new()),
             Respawn::OnFailure if exit.clean() => self.begin_shutdown(now, Some(0), Vec::new()),
@@ -77,8 +75,16 @@ impl Supervisor {
         }
     }
 
+    /// What served has done so for long enough: the next delay is the first one again.
+    fn forgive(&mut self, now: Moment) {
+        if self.respawn.serves_since.take().is_some_and(|since| now.since(since) >= HEALTHY_AFTER) {
+            self.respawn.delay = FIRST_DELAY;
+        }
+    }
+
     /// A start failed while nothing serves.
     pub(super) fn respawn_after_failure(&mut self, now: Moment, failure: &Failure) {
+        self.forgive(now);
         let code = failure.exit_code();
         let exit = match failure {
             Failure::Exited(exit) => *exit,

@@ -126,8 +126,9 @@ impl Supervisor {
         if let Some(older) = older {
             self.hand_back(now, id, older, exit);
         } else {
-            self.disproven(&Failure::Crashed(exit));
-            if self.attempt_takes_over() {
+            self.disproven(&Failure::Crashed(exit), id, None);
+            // A restart that waits for room is one, too.
+            if self.attempt_takes_over() || !self.remembered.is_empty() {
                 self.respawn.bereft = Some((id, exit));
             } else {
                 self.respawn_after_end(now, id, exit);
@@ -150,7 +151,7 @@ impl Supervisor {
         let failure = Failure::Crashed(exit);
         let context = HookContext { generation: Some(from), old: Some(to), reason: failure.to_string() };
         self.run_hooks(HookPoint::Failed, context);
-        self.disproven(&failure);
+        self.disproven(&failure, from, Some(to));
     }
 
     pub(super) fn gone(&mut self, now: Moment, id: GenerationId) {

@@ -64,7 +64,7 @@ impl Supervisor {
     /// Tells every generation to stop. `code` is the exit status, None when the stop was asked for.
     pub(super) fn begin_shutdown(&mut self, now: Moment, code: Option<u8>, requests: Vec<Request>) {
         self.respawn.due = None;
-        self.leaving_failed(&Failure::Stopping);
+        self.leaving_failed(&Failure::Stopping, |_| true);
         self.abandon_upgrade();
         let waiting = self.abandon_attempt();
         self.answer(waiting, &Outcome::Failed(Failure::Stopping));
@@ -113,9 +113,11 @@ impl Supervisor {
         let hammered = if shutdown.hammered { CODE_HAMMERED } else { 0 };
         let code = shutdown.code.unwrap_or(hammered);
         let requests = std::mem::take(&mut shutdown.requests);
-        let unheard = std::mem::take(&mut self.asked).into_iter().map(|(_, request)| request).collect();
+        let unheard = std::mem::take(&mut self.asked).into_iter().map(|(_, request)| request);
+        let (stops, others): (Vec<Request>, Vec<Request>) = unheard.partition(|request| request.what == What::Stop);
         self.answer(requests, &Outcome::Done(None));
-        self.answer(unheard, &Outcome::Failed(Failure::Stopping));
+        self.answer(stops, &Outcome::Done(None));
+        self.answer(others, &Outcome::Failed(Failure::Stopping));
         self.report(Notice::Finished { code });
         self.out.push(Action::Finish(code));
         true

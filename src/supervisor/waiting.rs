@@ -29,8 +29,11 @@ impl Supervisor {
     }
 
     /// The active generation has ended: those who wait for its restart to be done are told.
-    pub(super) fn disproven(&mut self, failure: &Failure) {
-        self.leaving_failed(failure);
+    /// `to`: the older generation that serves again, for whose end nobody waits any more.
+    pub(super) fn disproven(&mut self, failure: &Failure, id: GenerationId, to: Option<GenerationId>) {
+        self.leaving_failed(failure, |one| {
+            one.outcome == Outcome::Done(Some(id)) || to.is_some_and(|to| one.generations.contains(&to))
+        });
         if let Some(proving) = self.proving.take() {
             self.answer(proving.requests, &Outcome::Failed(failure.clone()));
         }
@@ -62,8 +65,9 @@ impl Supervisor {
     }
 
     /// What the restarts among them brought up has ended, or will.
-    pub(super) fn leaving_failed(&mut self, failure: &Failure) {
-        let failed: Vec<_> = self.leaving.extract_if(.., |one| one.request.what == What::Restart).collect();
+    pub(super) fn leaving_failed(&mut self, failure: &Failure, which: impl Fn(&Leaving) -> bool) {
+        let fails = |one: &mut Leaving| one.request.what == What::Restart && which(one);
+        let failed: Vec<_> = self.leaving.extract_if(.., fails).collect();
         self.answer(failed.into_iter().map(|one| one.request).collect(), &Outcome::Failed(failure.clone()));
     }
 }

@@ -363,8 +363,9 @@ s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 s.bind(('127.0.0.1', int(sys.argv[1])))
 s.listen()
-s.shutdown(socket.SHUT_RDWR)
-s.listen()
+if os.environ['ENDLESS_GENERATION'] == '1':
+    s.shutdown(socket.SHUT_RDWR)
+    s.listen()
 while True:
     c, _ = s.accept()
     c.recv(4096)

@@ -326,3 +326,32 @@ fn a_runtime_directory_whose_path_is_too_long_for_a_socket_is_passed_over() {
     endless.ready(1);
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn a_main_process_that_has_ended_unnoticed_is_not_the_one_to_stop() {
+    let script = "import os, signal, socket, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+child = os.fork()
+if child == 0: signal.pause()
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.sendto(b'MAINPID=%d\\nREADY=1' % child, os.environ['NOTIFY_SOCKET'])
+os.kill(child, signal.SIGKILL)
+os.waitpid(child, 0)
+os.write(1, b'it is gone\\n')
+while True: signal.pause()
+";
+    let mut endless = endless("--ready notify").start_command(&["python3", "-c", script]);
+    endless.ready(1);
+    endless.wait("it is gone");
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn variables_that_are_a_copys_own_are_there_once_whatever_was_asked_for() {
+    let options = "-l 127.0.0.1:0 --env NOTIFY_SOCKET=/x --env LISTEN_PID=1 --env WATCHDOG_PID=1 --ready notify";
+    let mut endless = endless(options).start(&["notify", "env=WATCHDOG_PID"]);
+    endless.ready(1);
+    endless.wait("WATCHDOG_PID=(unset)");
+    assert_eq!(endless.ask().0, 1);
+    assert_eq!(endless.stop(), 0);
+}

@@ -81,3 +81,19 @@ fn an_answer_at_an_address_of_its_own() {
     until("the copy answers", || (endless.ask().0 == 1).then_some(()));
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn the_signal_of_a_process_that_has_ended_since_is_its_copys() {
+    let target = crate::support::example("target").display().to_string();
+    let script = "(until [ -e go ]; do sleep 0.05; done; kill -USR1 $ENDLESS_PID; touch sent) & exec \"$0\"";
+    let mut endless =
+        endless("-l 127.0.0.1:0 --ready signal=USR1 --ready-timeout 10s").start_command(&["sh", "-c", script, &target]);
+    endless.wait("serves");
+    endless.freeze();
+    endless.touch("go");
+    let sent = || endless.file("sent").exists() && endless.others().len() == 1;
+    crate::support::until("the signal was sent, and its sender has ended", || sent().then_some(()));
+    endless.signal(nix::sys::signal::Signal::SIGCONT);
+    endless.wait_with(&["generation 1 ", "is ready", "it sent SIGUSR1"]);
+    assert_eq!(endless.stop(), 0);
+}

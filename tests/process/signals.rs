@@ -129,7 +129,8 @@ fn suspend_stops_everything_and_cont_continues_it() {
 
 #[test]
 fn hooks_run_where_there_are_too_many_addresses_to_tell() {
-    let options: String = (0..8300).map(|number| format!("-l l{number}=127.0.0.1:0 ")).collect();
+    let name = "x".repeat(50);
+    let options: String = (0..1900).map(|number| format!("-l {{dir}}/{name}{number} ")).collect();
     let mut endless = endless(&options).option("--hook", "begin=echo addresses are \"$ENDLESS_ADDR\".").start(&[]);
     endless.wait("addresses are .");
     endless.ready(1);

@@ -241,3 +241,15 @@ fn too_many_directories_are_refused_before_anything_starts() {
     assert!(said.contains("--watch: ") && said.contains("fs.inotify.max_user_watches"), "{said}");
     assert!(!said.contains("starting generation"), "{said}");
 }
+
+#[test]
+fn a_build_that_goes_on_is_no_reason_to_stay() {
+    let setup = endless(&format!("{START} --respawn never --watch {{dir}}/src")).option("--watch-exec", "sleep 1000");
+    write(&setup.dir().join("src/main.c"), "");
+    let mut endless = setup.start(&["crash={dir}/now"]);
+    endless.ready(1);
+    write(&endless.file("src/main.c"), "x");
+    endless.wait("--watch-exec runs");
+    endless.touch("now");
+    assert_eq!(endless.ended_clean(), 9);
+}

@@ -367,6 +367,44 @@ fn a_client_waits_for_active_for_the_probation_or_until_the_old_one_is_gone() {
 }
 
 #[test]
+fn a_restart_that_waits_for_the_old_one_is_done_though_a_later_one_fails() {
+    tell(
+        defaults(),
+        "    0 | begin        | spawn 1
+            10 | ready 1      |
+          1000 | restart-gone | spawn 2
+          1010 | ready 2      | steer 2
+          3010 | tick         | drain 1
+          4000 | restart      | spawn 3
+          4010 | ready 3      | steer 3
+          5000 | exit 3 1     | stop 3 survived, steer 2, answer 2 failed: it ended before the restart was over (exit status 1)
+          5000 | gone 3       | release 3
+          6000 | drained 1    | stop 1 retired
+          6010 | exit 1 0     | stop 1 survived
+          6010 | gone 1       | release 1, answer 1 done 2",
+    );
+}
+
+#[test]
+fn an_end_while_a_restart_waits_for_room_is_followed_by_that_restart() {
+    let drain = Drain { mode: DrainMode::Quiet, limit: ms(10_000) };
+    tell(
+        Lifecycle { drain, max_retiring: 1, ..plain() },
+        "    0 | begin     | spawn 1
+            10 | ready 1   |
+           100 | restart   | spawn 2
+           110 | ready 2   | steer 2, answer 1 done 2, drain 1
+           120 | drained 1 | stop 1 retired
+           130 | restart   |
+           200 | exit 2 0  | stop 2 survived, kill 1, spawn 3 on the seats of 2
+           200 | gone 2    |
+           210 | exit 1 KILL |
+           210 | gone 1    | release 1
+           220 | ready 3   | answer 2 done 3",
+    );
+}
+
+#[test]
 fn a_restart_that_waits_for_the_old_one_fails_when_the_old_one_serves_again() {
     tell(
         defaults(),
