@@ -7,7 +7,7 @@ use crate::handoff::LONGEST_STRING;
 use crate::listener::Bound;
 use crate::notice::{Level, Notice};
 use crate::plan::KillMode;
-use crate::spawn::ProcessTable;
+use crate::spawn::{ProcessEntry, ProcessTable};
 use crate::supervisor::{Action, Event, HookContext, HookRun, StopReason};
 use crate::words::{GenerationId, HookPoint, Sig};
 use nix::errno::Errno;
@@ -120,9 +120,18 @@ impl Runtime {
                 } else {
                     self.signal_main(generation, signal);
                 }
+                self.wake_stopped(generation);
             }
             Main::NotExecuted => {}
             Main::Ended => self.stop_survivors(generation, signal),
+        }
+    }
+
+    /// What is stopped, by a terminal for one, acts on no signal before it is continued.
+    fn wake_stopped(&mut self, generation: GenerationId) {
+        let main = self.copies.get(&generation).map(|copy| copy.tree.main());
+        if main.and_then(ProcessEntry::read).is_some_and(|entry| entry.stopped) {
+            self.signal_tree(generation, Sig::CONT);
         }
     }
 

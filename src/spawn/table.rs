@@ -27,6 +27,8 @@ pub struct ProcessEntry {
     pub start: u64,
     /// False for a zombie: it has ended and was not waited for.
     pub living: bool,
+    /// True while it is stopped, by SIGSTOP or by its terminal (signal(7)).
+    pub stopped: bool,
     /// True once it is about to end: it may have closed its descriptors already.
     pub exiting: bool,
     /// The name of its program, 15 bytes at most.
@@ -50,13 +52,15 @@ impl ProcessEntry {
         let pid = number(Some(std::str::from_utf8(&line[..open]).ok()?.trim_end()))?;
         let name = String::from_utf8_lossy(line.get(open + 1..close)?).into_owned();
         let mut rest = std::str::from_utf8(&line[close + 1..]).ok()?.split_ascii_whitespace();
-        let living = !matches!(rest.next()?, "Z" | "X" | "x");
+        let state = rest.next()?;
+        let (living, stopped) = (!matches!(state, "Z" | "X" | "x"), state == "T");
         let [parent, group, session] = [number(rest.next())?, number(rest.next())?, number(rest.next())?];
         // Field 9 of the line; the session was field 6.
         let flags: u64 = number(rest.nth(2))?;
         let start = number(rest.nth(12))?;
         let [pid, parent, group, session] = [pid, parent, group, session].map(Pid::from_raw);
-        Some(ProcessEntry { pid, parent, group, session, start, living, exiting: flags & PF_EXITING != 0, name })
+        let exiting = flags & PF_EXITING != 0;
+        Some(ProcessEntry { pid, parent, group, session, start, living, stopped, exiting, name })
     }
 }
 

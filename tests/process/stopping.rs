@@ -148,3 +148,13 @@ fn a_late_second_signal_of_a_copy_is_no_command_either() {
     endless.settle();
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn a_copy_that_was_stopped_is_continued_to_end() {
+    let mut endless = endless("-l 127.0.0.1:0").start(&[]);
+    let copy = endless.ready(1);
+    kill(copy, Signal::SIGSTOP).unwrap();
+    let stopped = || processes::status(copy, "State").is_some_and(|state| state.starts_with('T'));
+    crate::support::until("it is stopped", || stopped().then_some(()));
+    assert_eq!(endless.stop(), 0);
+}
