@@ -16,6 +16,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::unistd::Pid;
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -74,8 +75,14 @@ struct Look {
 impl Look {
     fn at(path: &Path) -> Result<Look, Error> {
         let failed = |why: String| Error::not_done(format!("--status-file {}: {why}", path.display()));
-        let inode = fs::metadata(path).map_err(|error| failed(error.to_string()))?.ino();
-        let lines = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+        // Both of one file: another may take its place between two looks at the path.
+        let read = || {
+            let mut file = File::open(path)?;
+            let mut lines = String::new();
+            file.read_to_string(&mut lines)?;
+            Ok((file.metadata()?.ino(), lines))
+        };
+        let (inode, lines) = read().map_err(|error: std::io::Error| failed(error.to_string()))?;
         let generations = lines.lines().map(|line| line.split(':').next().unwrap_or_default().parse::<u64>());
         let generations: Vec<u64> =
             generations.collect::<Result<_, _>>().map_err(|_| failed("this is no status file".to_owned()))?;

@@ -240,5 +240,5 @@ fn what_copies_have_left_comes_after_the_listeners() {
     assert_eq!(plan(&BOTH, false).stored_numbers(&[3, 5], 2), [0; 0]);
     let beside = HandoffPlan { ready_at: Some(6), ..plan(&BOTH, false) };
     assert_eq!((beside.stored_numbers(&[3, 4], 1), beside.stored_numbers(&[3, 4], 2)), (vec![5], vec![]));
-    assert_eq!((beside.store_room(&specs), plan(&BOTH, false).store_room(&specs)), (1, 64));
+    assert_eq!((beside.store_room(&specs), plan(&BOTH, false).store_room(&specs)), ((1, Some(6)), (64, None)));
 }

@@ -40,11 +40,19 @@ pub struct Change {
 }
 
 /// What new sockets cannot have differently beside the old ones: the kernel would put them into another group.
-fn fixed(before: &SocketOptions, after: &SocketOptions) -> Option<&'static str> {
+fn fixed(listener: &Listener, after: &SocketOptions) -> Option<&'static str> {
+    let before: &SocketOptions = &listener.options;
+    let one_for_all = match &listener.port {
+        Port::Shared(_) => true,
+        Port::Path(path) => path.shared,
+        _ => false,
+    };
+    let same = SocketOptions { fd: before.fd, ..after.clone() } == *before;
     let changed = [
         ("share", before.share != after.share),
         ("device", before.device != after.device),
         ("v6only", before.v6only != after.v6only),
+        ("an option of a socket that all copies share", one_for_all && !same),
     ];
     changed.into_iter().find(|(_, changed)| *changed).map(|(option, _)| option)
 }
@@ -64,7 +72,7 @@ impl Listeners {
         let mut open = self.open();
         for spec in specs {
             let known = open.get_mut(&spec.address).and_then(Vec::pop);
-            let at = match known.map(|at| (at, fixed(&self.list[at].options, &spec.options))) {
+            let at = match known.map(|at| (at, fixed(&self.list[at], &spec.options))) {
                 Some((_, Some(option))) => Err(Problem::Fixed(option)),
                 Some((at, None)) => {
                     let one = &mut self.list[at];

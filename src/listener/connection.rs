@@ -4,7 +4,7 @@
 //! unsent and unacknowledged (tcp(7), TCP_INFO), in ticks of its clock: 1 to 10 ms. That is enough to tell whose turn it is.
 
 use super::diag::{AF_INET, ESTABLISHED, INODE, MESSAGE, NEW_SYN_RECV, SYN_RECV};
-use super::tcp_table::CLOSE_WAIT;
+use super::tcp_table::{CLOSE_WAIT, FIN_WAIT2};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -136,6 +136,8 @@ impl Connection {
                 Some(info) if self.unread <= unread_end && info.quiet(self.unacked, least, patience) => Phase::Quiet,
                 _ => Phase::Busy,
             },
+            // The server's last word has arrived.
+            (FIN_WAIT2, _) => Phase::Over,
             // FIN_WAIT1: the server said its last word and waits until it has arrived.
             _ => Phase::Busy,
         }

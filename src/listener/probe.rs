@@ -87,7 +87,7 @@ fn can_be_probed(listener: &Listener, generation: GenerationId) -> bool {
         Port::Steered(steered) => steered.place().transport == Transport::Tcp && listener.options.device.is_none(),
         Port::Captured(captured) => {
             let device = |seat| option(seat, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX).is_ok_and(|at| at != 0);
-            let reached = captured.place().at.is_ipv6() || !captured.sockets(generation).any(device);
+            let reached = !captured.sockets(generation).any(device);
             captured.place().transport == Transport::Tcp && captured.has(generation) && reached
         }
         Port::Path(path) => path.kind() == UnixKind::Stream && path.private_name(generation).is_some(),

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 const TCPDIAG_GETSOCK: u16 = 18;
 const FIN_WAIT1: u8 = 4;
 pub(super) const CLOSE_WAIT: u8 = 8;
+pub(super) const FIN_WAIT2: u8 = 5;
 /// A request can be in the middle in these states only.
 const STATES: u32 = 1 << ESTABLISHED | 1 << SYN_RECV | 1 << FIN_WAIT1 | 1 << CLOSE_WAIT;
 /// The bit that asks for INET_DIAG_INFO, which is `struct tcp_info`.

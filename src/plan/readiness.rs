@@ -6,7 +6,7 @@ use super::protocol::{TABLEFLIP_NAMES, TABLEFLIP_READY};
 use super::{HandoffPlan, Protocol, signals, value};
 use crate::cli::ReadinessArgs;
 use crate::words::Sig;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// How a copy is known to serve.
@@ -174,15 +174,11 @@ fn url(text: &str, ipv6: fn() -> bool) -> Result<Url, Fault> {
     Ok(Url { at, host: host.to_owned(), path: probe_path(path)? })
 }
 
-/// An address to connect to.
+/// An address to connect to; without a host, one of this machine's to itself.
 fn outside(text: &str, ipv6: fn() -> bool) -> Result<SocketAddr, Fault> {
     let hint = "HOST:PORT, such as localhost:9090";
     match listener::address::parse(text, &mut Resolver::of_system(ipv6))? {
         Address::Tcp { at, .. } if at.port() == 0 => Err(Fault::new("nobody answers at port 0", hint)),
-        Address::Tcp { at, .. } if at.ip().is_unspecified() => Ok(SocketAddr::new(
-            if at.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() },
-            at.port(),
-        )),
         Address::Tcp { at, .. } => Ok(at),
         _ => Err(Fault::new("this is no TCP address", hint)),
     }
@@ -207,7 +203,8 @@ fn refuse_taken(mode: &ReadyMode, listeners: &[ListenerSpec], handoff: &HandoffP
     };
     let answers = |spec: &&ListenerSpec| match spec.address {
         Address::Tcp { at: listens, .. } => {
-            listens.port() == at.port() && (listens.ip() == at.ip() || listens.ip().is_unspecified())
+            let any = listens.ip().is_unspecified() || at.ip().is_unspecified();
+            listens.port() == at.port() && (listens.ip() == at.ip() || any)
         }
         _ => false,
     };

@@ -39,6 +39,10 @@ impl Runtime {
                 self.decided = Decided::of(&notice, clock::now()).or(self.decided.take());
                 let refused = matches!(notice, Notice::Refused { what: "restart", .. });
                 self.failed |= refused || matches!(notice, Notice::Failed { .. } | Notice::HandedBack { .. });
+                if matches!(notice, Notice::Ready { .. }) {
+                    // Whoever waits sees it: a failure before it is no news any more.
+                    self.failed = false;
+                }
                 self.settle_plans(&notice);
                 if matches!(notice, Notice::Ready { .. } | Notice::HandedBack { .. }) {
                     self.watch_as_planned();

@@ -126,12 +126,39 @@ fn not_yet(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::WouldBlock | ErrorKind::NotConnected | ErrorKind::Interrupted)
 }
 
-/// Reads the status line (RFC 9112, section 4).
-fn status(answer: &[u8]) -> Seen {
-    if answer.len() < 12 {
-        return Seen::Nothing;
+/// Reads the status line (RFC 9112, section 4). Interim answers come before the one that counts (RFC 9110, section 15.2).
+fn status(mut answer: &[u8]) -> Seen {
+    loop {
+        if answer.len() < 12 {
+            return Seen::Nothing;
+        }
+        let line = String::from_utf8_lossy(&answer[..12]);
+        let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse().ok());
+        match status {
+            Some(100 | 102..200) => {}
+            status => return status.map_or(Seen::Broken, Seen::Status),
+        }
+        let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Seen::Nothing };
+        answer = &answer[end + 4..];
     }
-    let line = String::from_utf8_lossy(&answer[..12]);
-    let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| code.parse().ok());
-    status.map_or(Seen::Broken, Seen::Status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interim_answers_are_not_the_one_that_counts() {
+        let read = |answer: &str| match status(answer.as_bytes()) {
+            Seen::Status(status) => Some(status),
+            _ => None,
+        };
+        assert_eq!(read("HTTP/1.1 200 OK"), Some(200));
+        assert_eq!(
+            read("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 "),
+            Some(204)
+        );
+        assert_eq!(read("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1"), None);
+        assert_eq!(read("HTTP/1.1 101 Switching Protocols\r\n\r\n"), Some(101));
+    }
 }

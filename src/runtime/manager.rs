@@ -124,6 +124,13 @@ impl Manager {
         self.told.more_at.into_iter().chain(self.told.alive_at).min()
     }
 
+    /// endless was suspended, and its clock with it; the manager's was not: what it is told now and then is due.
+    pub(super) fn continued(&mut self, now: Moment) {
+        for at in [&mut self.told.more_at, &mut self.told.alive_at].into_iter().flatten() {
+            *at = now;
+        }
+    }
+
     /// Says what is due.
     pub(super) fn tick(&mut self, now: Moment) {
         if self.told.more_at.is_some_and(|at| at <= now) {

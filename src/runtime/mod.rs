@@ -229,6 +229,7 @@ impl Runtime {
         }
         if let Some(gone) = self.forget.take() {
             self.pids.remove(&gone);
+            self.plans.of.remove(&gone);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::words::{Moment, ReadySign};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, getsockopt, socket, sockopt};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub struct Outside {
     question: Option<(String, String)>,
     attempt: Option<Attempt>,
     next_try: Moment,
+    tries: u32,
 }
 
 #[derive(Debug)]
@@ -42,14 +43,14 @@ impl Outside {
     /// A connection.
     #[must_use]
     pub fn connect(at: SocketAddr) -> Outside {
-        Outside { at, question: None, attempt: None, next_try: Moment::default() }
+        Outside { at, question: None, attempt: None, next_try: Moment::default(), tries: 0 }
     }
 
     /// Goes on with the present try, or begins one. `Some` when it was good.
     pub fn look(&mut self, now: Moment) -> Option<ReadySign> {
         if self.attempt.is_none() && self.next_try <= now {
             let get = self.question.as_ref().map(|(host, path)| Get::new(host, path));
-            let stream = begin(self.at).ok();
+            let stream = begin(self.next_address()).ok();
             self.attempt = stream.map(|stream| Attempt { stream, began: now, get });
             self.next_try = now + PAUSE;
         }
@@ -62,6 +63,19 @@ impl Outside {
         self.attempt = None;
         self.next_try = now + PAUSE;
         None
+    }
+}
+
+impl Outside {
+    /// Without a host it may listen for IPv6 or for IPv4: one is tried after the other.
+    fn next_address(&mut self) -> SocketAddr {
+        let port = self.at.port();
+        if !self.at.ip().is_unspecified() {
+            return self.at;
+        }
+        self.tries += 1;
+        let ipv4 = self.at.is_ipv4() || self.tries.is_multiple_of(2);
+        if ipv4 { (Ipv4Addr::LOCALHOST, port).into() } else { (Ipv6Addr::LOCALHOST, port).into() }
     }
 }
 

@@ -60,10 +60,11 @@ impl Runtime {
     /// What a copy says by a signal: that it serves, or nothing. It is never a command: programs of several libraries send
     /// their parent SIGTERM when they begin to serve, and endless is not stopped by what it runs.
     fn copy_signalled(&mut self, generation: GenerationId, pid: i32, signal: Sig) {
-        if self.plans.all(&self.plan).any(|plan| ready_signals(plan).any(|known| known == signal)) {
+        let plan = self.plan_of(generation);
+        if ready_signals(&plan).any(|known| known == signal) {
             return self.said_ready(generation, Sign::Signal(signal));
         }
-        if self.plans.all(&self.plan).all(|plan| plan.handoff.noise().all(|known| known != signal)) {
+        if plan.handoff.noise().all(|known| known != signal) {
             let text = format!(
                 "{signal} from pid {pid}, which belongs to generation {generation}: a copy does not stop endless"
             );
@@ -122,6 +123,9 @@ impl Runtime {
         // Returns when somebody has sent SIGCONT.
         let _ = raise(Signal::SIGSTOP);
         clock::leave_out(since);
+        if let Some(manager) = &mut self.manager {
+            manager.continued(clock::now());
+        }
         for generation in generations {
             self.signal_tree(generation, Sig::CONT);
         }

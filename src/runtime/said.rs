@@ -47,14 +47,14 @@ impl Runtime {
             Said::Store { name, watched } => {
                 let plan = self.plan_of(generation);
                 let handoff = &plan.handoff;
-                let most = handoff.store_room(&plan.listeners);
+                let (most, taken) = handoff.store_room(&plan.listeners);
                 self.fd_store.forget_hung_up();
                 let refused = self.fd_store.keep(&name, std::mem::take(fds), watched, most);
                 if refused > 0 {
-                    let why = match handoff.ready_at.filter(|_| most < handoff.fd_store_max) {
-                        Some(number) => {
-                            format!("--ready fd={number} leaves room for {most}; another number, such as fd=100")
-                        }
+                    let why = match taken {
+                        Some(number) => format!(
+                            "descriptor {number}, which fd=N of a listener or of --ready has taken, leaves room for {most}"
+                        ),
                         None => format!("--fd-store-max {most}"),
                     };
                     let text = format!("{refused} descriptors of generation {generation} are not kept: {why}");

@@ -362,6 +362,34 @@ fn what_copies_bind_is_in_no_template_of_the_next_ones() {
 }
 
 #[test]
+fn what_all_copies_share_keeps_its_options() {
+    let endless = start("", "-l 127.0.0.1:0,share=yes");
+    let first = endless.ready(1);
+    write(&endless, "-l 127.0.0.1:0,share=yes,nonblock=yes");
+    let said = endless.order("restart");
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("a socket that all copies share cannot change"), "{said:?}");
+    assert_eq!(endless.ask(), (1, first));
+}
+
+#[test]
+fn the_plan_of_a_candidate_that_has_failed_is_forgotten() {
+    let setup =
+        crate::support::Setup::own(crate::upgrade::two_builds, "-l 127.0.0.1:0 --probation 0 --config {dir}/config");
+    let gone = setup.dir().join("r2");
+    fs::write(setup.dir().join("config"), "").unwrap();
+    let mut endless = setup.start(&["2:exit=3"]);
+    endless.ready(1);
+    fs::create_dir(&gone).unwrap();
+    write(&endless, &format!("--chdir {}", gone.display()));
+    assert_eq!(endless.order("restart").code, 1);
+    write(&endless, "");
+    fs::remove_dir(&gone).unwrap();
+    crate::upgrade::upgrade(&endless);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn a_user_that_comes_with_the_file_can_say_ready() {
     if !geteuid().is_root() {
         return;

@@ -85,7 +85,7 @@ fn descriptors_for_which_the_ready_pipe_leaves_no_room_are_not_kept() {
     let words = ["write=5", "1:store=a", "1:store=b", "1:barrier", "2:stored=a"];
     let mut endless = endless("-l web=127.0.0.1:0 --probation 0 --ready fd=5").start(&words);
     endless.ready(1);
-    endless.wait_with(&["1 descriptors of generation 1 are not kept: --ready fd=5 leaves room for 1"]);
+    endless.wait_with(&["1 descriptors of generation 1 are not kept: descriptor 5"]);
     endless.restart(2);
     endless.wait_with(&["target 2", "names web:a"]);
     assert_eq!(endless.stop(), 0);

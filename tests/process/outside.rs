@@ -97,3 +97,14 @@ fn the_signal_of_a_process_that_has_ended_since_is_its_copys() {
     endless.wait_with(&["generation 1 ", "is ready", "it sent SIGUSR1"]);
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn without_a_host_both_versions_of_ip_are_tried() {
+    for host in ["127.0.0.1", "[::1]"] {
+        let port = crate::support::free_port();
+        let options = format!("-l 127.0.0.1:0 --capture never --ready tcp={port} --ready-timeout 20s");
+        let mut endless = endless(&options).start(&[&format!("bind={host}:{port}")]);
+        endless.wait_with(&["generation 1 ", "is ready"]);
+        assert_eq!(endless.stop(), 0);
+    }
+}

@@ -20,7 +20,7 @@ use std::time::Duration;
 const OTHER_VERSION: &str = "9.1.0";
 
 /// Two builds side by side, `a` and `b`: the second is a copy whose version is another one. The path leads to `a`.
-fn two_builds(path: &Path) {
+pub fn two_builds(path: &Path) {
     static OTHER: OnceLock<PathBuf> = OnceLock::new();
     let other = OTHER.get_or_init(|| {
         let other = Path::new(ENDLESS).with_file_name("endless-of-another-version");

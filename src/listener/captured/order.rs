@@ -79,9 +79,11 @@ impl Captured {
     /// that goes is hushed, which is the one it chooses until then.
     pub(super) fn leave_one(&mut self, number: u64) {
         let Some(at) = self.members.iter().position(|member| member.number == number) else { return };
-        let hushed = self.has_strangers() && hush(self.members[at].socket.as_fd());
+        let strangers = self.has_strangers();
+        // Where there are others than the active one it is hushed already.
+        let hushed = strangers && hush(self.members[at].socket.as_fd());
         self.group.leave(number);
-        if hushed {
+        if strangers {
             self.attach().ok();
         }
         shutdown(self.members[at].socket.as_raw_fd(), Shutdown::Both).ok();
