@@ -33,13 +33,14 @@ pub(super) struct Sets {
 }
 
 /// How to go back to the plan before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Change {
     plan: Places,
     before: Vec<(usize, Bound, Rc<SocketOptions>)>,
 }
 
-/// What new sockets cannot have differently beside the old ones: the kernel would put them into another group.
+/// The first option that has changed and cannot: new sockets would come into another group of the kernel's, and one socket for
+/// all copies is not made again.
 fn fixed(listener: &Listener, after: &SocketOptions) -> Option<&'static str> {
     let before: &SocketOptions = &listener.options;
     let one_for_all = match &listener.port {

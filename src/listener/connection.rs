@@ -342,6 +342,7 @@ mod tests {
     #[test]
     fn states_and_owners() {
         let one = established(info(50, 54));
+        assert_eq!(Connection { state: FIN_WAIT2, ..one }.phase(Duration::ZERO, PATIENCE), Phase::Over);
         assert_eq!(Connection { inode: 0, ..one }.phase(Duration::ZERO, PATIENCE), Phase::Queued);
         assert_eq!(Connection { inode: 0, state: 4, ..one }.phase(Duration::ZERO, PATIENCE), Phase::Over);
         assert_eq!(Connection { state: 4, ..one }.phase(Duration::ZERO, PATIENCE), Phase::Busy);

@@ -12,7 +12,7 @@ use super::port::{Listener, Port};
 use super::queue::anybody_waits;
 use super::unix_table::is_accepted;
 use crate::plan::UnixKind;
-use crate::sys::socket::{accept_queue, option, set_option};
+use crate::sys::socket::{accept_queue, interface, option, set_option};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::libc;
@@ -86,8 +86,7 @@ fn can_be_probed(listener: &Listener, generation: GenerationId) -> bool {
         Port::Shared(_) | Port::Name(_) | Port::Closed => false,
         Port::Steered(steered) => steered.place().transport == Transport::Tcp && listener.options.device.is_none(),
         Port::Captured(captured) => {
-            let device = |seat| option(seat, libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX).is_ok_and(|at| at != 0);
-            let reached = !captured.sockets(generation).any(device);
+            let reached = captured.sockets(generation).all(|socket| interface(&socket) == 0);
             captured.place().transport == Transport::Tcp && captured.has(generation) && reached
         }
         Port::Path(path) => path.kind() == UnixKind::Stream && path.private_name(generation).is_some(),

@@ -6,6 +6,7 @@ use super::{Address, ListenerSpec, UnixKind, value};
 use crate::cli::Args;
 use crate::words::Sig;
 use std::collections::HashSet;
+use std::ops::Range;
 
 const FLAG: &str = "--pass";
 
@@ -192,23 +193,24 @@ impl HandoffPlan {
     #[must_use]
     pub fn stored_numbers(&self, listeners: &[i32], count: usize) -> Vec<i32> {
         let free = self.storable(listeners, count);
-        if self.speaks(Protocol::Systemd) && free.len() == count { free } else { Vec::new() }
+        if self.speaks(Protocol::Systemd) && free.len() == count { free.collect() } else { Vec::new() }
     }
 
     /// How many descriptors the copies may leave, by what there is room for behind these listeners; and the number that is taken,
     /// where that leaves less room than `--fd-store-max` does.
     #[must_use]
     pub fn store_room(&self, listeners: &[ListenerSpec]) -> (usize, Option<i32>) {
-        let numbers = self.numbers(listeners);
-        let free = self.storable(&numbers, self.fd_store_max);
-        let behind = i32::try_from(free.len()).unwrap_or(i32::MAX);
-        (free.len(), (free.len() < self.fd_store_max).then(|| row_end(&numbers).saturating_add(behind)))
+        let free = self.storable(&self.numbers(listeners), self.fd_store_max);
+        (free.len(), (free.len() < self.fd_store_max).then_some(free.end))
     }
 
     /// The numbers behind the row of the listeners, so many at most, up to one that is taken.
-    fn storable(&self, listeners: &[i32], most: usize) -> Vec<i32> {
-        let (row, end): (HashSet<i32>, _) = (listeners.iter().copied().collect(), row_end(listeners));
-        (end..).take_while(|number| !row.contains(number) && self.ready_at != Some(*number)).take(most).collect()
+    fn storable(&self, listeners: &[i32], most: usize) -> Range<i32> {
+        let row: HashSet<i32> = listeners.iter().copied().collect();
+        let begin = (3..).find(|number| !row.contains(number)).unwrap_or(3);
+        let free = |number: &i32| !row.contains(number) && self.ready_at != Some(*number);
+        let last = (begin..).take_while(free).take(most).last();
+        begin..last.map_or(begin, |last| last + 1)
     }
 
     /// For each listener, in `-l` order, the number of its descriptor in the target: where `fd=N` puts it, else the lowest
@@ -224,10 +226,4 @@ impl HandoffPlan {
         let mut free = (first..).filter(|number| !placed.contains(number));
         listeners.iter().filter_map(|spec| spec.options.fd.or_else(|| free.next())).collect()
     }
-}
-
-/// The first number behind the row of the listeners from 3 on.
-fn row_end(listeners: &[i32]) -> i32 {
-    let row: HashSet<i32> = listeners.iter().copied().collect();
-    (3..).find(|number| !row.contains(number)).unwrap_or(3)
 }

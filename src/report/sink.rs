@@ -77,6 +77,7 @@ impl Sink {
                 0 => break Ok(()),
                 _ if !self.has_room() => break Err(ErrorKind::WouldBlock.into()),
                 left => match (&self.file).write(&text[done..done + left.min(most)]) {
+                    Ok(0) => break Err(ErrorKind::WriteZero.into()),
                     Ok(length) => done += length,
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(error) => break Err(error),

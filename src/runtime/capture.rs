@@ -1,7 +1,6 @@
 //! The filters of copies that make their own sockets: whether they are there, and when a call waits.
 
 use super::{Runtime, clock};
-use crate::listener::Verdict;
 use crate::notice::{Level, Notice};
 use crate::plan::Capture as Wanted;
 use crate::spawn::Caller;
@@ -77,9 +76,7 @@ impl Runtime {
 
     /// Tells why sockets that the target binds are not taken care of.
     fn not_captured(&mut self, generation: GenerationId, errno: Errno) {
-        if let Some(watch) = self.copies.get_mut(&generation).and_then(|copy| copy.watch.as_mut()) {
-            watch.without_capture(clock::now());
-        }
+        self.without_capture(generation);
         // A child that was killed, or whose failure is told by its report.
         if errno == Errno::ECHILD {
             return;
@@ -101,25 +98,27 @@ impl Runtime {
 
     /// A process in another network namespace: nothing of it can be reached from here.
     pub(super) fn elsewhere(&mut self, of: GenerationId, caller: Caller) {
-        if let Some(watch) = self.copies.get_mut(&of).and_then(|copy| copy.watch.as_mut()) {
-            watch.without_capture(clock::now());
-        }
+        self.without_capture(of);
         let text = format!("sockets of {} are not captured: it is in another network namespace", caller.program());
         self.tell_of_capture(Level::Problem, text);
     }
 
     /// A process that does not let endless look at what it needs to see: its call goes on.
-    pub(super) fn not_seen(&mut self, of: GenerationId, what: &str, errno: Errno, caller: Caller) -> Option<Verdict> {
-        if let Some(watch) = self.copies.get_mut(&of).and_then(|copy| copy.watch.as_mut()) {
-            watch.without_capture(clock::now());
-        }
+    pub(super) fn not_seen(&mut self, of: GenerationId, what: &str, errno: Errno, caller: Caller) {
+        self.without_capture(of);
         let (program, why) = (caller.program(), errno.desc());
         let text = format!(
             "sockets of {program} are not captured: it does not show {what} ({why}); it runs as another user, or hides \
              from its own (PR_SET_DUMPABLE), and endless has no CAP_SYS_PTRACE"
         );
         self.tell_of_capture(Level::Problem, text);
-        None
+    }
+
+    /// A candidate is not waited for to show a socket.
+    fn without_capture(&mut self, generation: GenerationId) {
+        if let Some(watch) = self.copies.get_mut(&generation).and_then(|copy| copy.watch.as_mut()) {
+            watch.without_capture(clock::now());
+        }
     }
 
     /// Tells something about capture, unless it was told before.

@@ -146,7 +146,7 @@ pub struct Runtime {
     fd_store: FdStore,
     /// What runs for `--ready exec=`, and what was killed of it and has not ended.
     checks: BTreeSet<nix::unistd::Pid>,
-    /// How a generation has said that it serves, so the next ones are expected to.
+    /// How each program, by what it is known by, has said that it serves: that is expected of it again.
     expects: BTreeMap<String, Sign>,
     /// A generation whose end is being told.
     forget: Option<GenerationId>,

@@ -64,9 +64,7 @@ impl Outside {
         self.next_try = now + PAUSE;
         None
     }
-}
 
-impl Outside {
     /// Without a host it may listen for IPv6 or for IPv4: one is tried after the other.
     fn next_address(&mut self) -> SocketAddr {
         let port = self.at.port();

@@ -67,8 +67,8 @@ impl Plans {
 /// What a program is known by: its name, and how it is told about its sockets.
 fn target(plan: &Plan) -> String {
     let program = plan.command.first().and_then(|path| Path::new(path).file_name()).unwrap_or_default();
-    let protocols = plan.handoff.protocols.iter().map(|protocol| format!(" {protocol}"));
-    program.to_string_lossy().chars().chain(protocols.collect::<String>().chars()).collect()
+    let protocols: String = plan.handoff.protocols.iter().map(|protocol| format!(" {protocol}")).collect();
+    format!("{}{protocols}", program.to_string_lossy())
 }
 
 impl Runtime {

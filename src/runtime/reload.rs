@@ -2,10 +2,10 @@
 //! everything else goes by it once that generation is active.
 
 use super::notify_place::NotifyPlace;
-use super::plans::Remade;
+use super::plans::{Plans, Remade};
 use super::{Runtime, requests};
 use crate::cli::{self, Args, Invocation};
-use crate::listener::{self, Change, Inherited};
+use crate::listener::{self, BindError, Inherited};
 use crate::notice::{Level, Notice};
 use crate::plan::{Capture, InheritedSocket, Lifecycle, ListenerSpec, Plan, ReadyMode, Surroundings};
 use crate::supervisor::Event;
@@ -163,11 +163,10 @@ impl Runtime {
         }
         let plans = &mut self.plans;
         match notice {
-            Notice::Ready { generation, .. } => {
+            Notice::Ready { .. } => {
                 if let Some((next, _)) = plans.next.take() {
                     self.plan = next;
                 }
-                plans.of.retain(|one, _| one == generation || self.copies.contains_key(one));
                 self.listeners.settle();
             }
             Notice::Failed { .. } | Notice::Refused { what: "restart", .. } => {
@@ -179,28 +178,25 @@ impl Runtime {
             Notice::HandedBack { to, .. } => {
                 let Some(plan) = plans.of.get(to) else { return };
                 self.plan = Rc::clone(plan);
-                // All of them are open: the generation has them. Where a candidate is on its way, those of its plan are the next
-                // ones again, and what its failure leads back to is this.
-                let mut changed = self.listeners.change(&self.plan.listeners, &plans.source.passed);
-                match &mut plans.next {
-                    Some((next, change)) if changed.is_ok() => {
-                        changed =
-                            self.listeners.change(&next.listeners, &plans.source.passed).map(|(again, notices)| {
-                                *change = again;
-                                (Change::default(), notices)
-                            });
-                    }
-                    Some(_) => {}
-                    None => self.listeners.settle(),
-                }
-                if let Err(error) = changed {
+                if let Err(error) = self.listen_as_planned() {
                     self.tell(&Notice::Note { level: Level::Problem, text: error.to_string() });
                 }
                 self.hold();
             }
-            Notice::Gone { generation } => drop(plans.of.remove(generation)),
             _ => {}
         }
+    }
+
+    /// Makes the listeners of the plan in force the next ones. All of them are open: the generation that serves has them. Where
+    /// a candidate is on its way, those of its plan are the next ones again, and what its failure leads back to is this.
+    fn listen_as_planned(&mut self) -> Result<(), BindError> {
+        let Plans { source, next, .. } = &mut self.plans;
+        self.listeners.change(&self.plan.listeners, &source.passed)?;
+        match next {
+            Some((next, change)) => *change = self.listeners.change(&next.listeners, &source.passed)?.0,
+            None => self.listeners.settle(),
+        }
+        Ok(())
     }
 
     /// The listeners as the hand-off and the hooks see them.

@@ -82,7 +82,8 @@ impl Runtime {
             }
             (Err(errno), at) if forbidden(errno) => {
                 let Some(protocol) = caller.protocol(number) else {
-                    return self.not_seen(of, "its sockets", errno, caller);
+                    self.not_seen(of, "its sockets", errno, caller);
+                    return None;
                 };
                 let theirs = Theirs { protocol, nonblock: flags().contains(OFlag::O_NONBLOCK) };
                 let verdict = bind_instead(&mut self.listeners, of, &theirs, &at, asker);

@@ -210,6 +210,12 @@ pub fn is_v6only(socket: &impl AsFd) -> bool {
     option(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY).is_ok_and(|only| only != 0)
 }
 
+/// The interface it is bound to, by its device or a link-local address (SO_BINDTOIFINDEX, Linux 5.0); 0 for none.
+#[must_use]
+pub fn interface(socket: &impl AsFd) -> i32 {
+    option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX).unwrap_or(0)
+}
+
 /// Sets O_NONBLOCK on the open file (fcntl(2)): for every descriptor of it, the copies' too.
 ///
 /// # Errors

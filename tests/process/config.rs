@@ -1,13 +1,13 @@
 //! `--config`: read again at every restart; listeners come and go, the command and the environment change.
 
+use crate::process::for_others;
 use crate::support::asking::Said;
 use crate::support::client::{connect, get, request};
 use crate::support::load::{Kind, Load};
-use crate::support::{Endless, copy_program, endless, example, free_address, processes, until};
+use crate::support::{Endless, Setup, endless, example, free_address, processes, until};
 use nix::unistd::geteuid;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
 
 const START: &str = "--probation 0 --config {dir}/config";
 
@@ -20,6 +20,13 @@ fn start(options: &str, text: &str) -> Endless {
     let setup = endless(&format!("{START} {options}"));
     fs::write(setup.dir().join("config"), text).unwrap();
     setup.start(&[])
+}
+
+/// The test target, and the same under another name.
+fn two_programs(setup: &Setup) -> (String, String) {
+    let (target, other) = (example("target"), setup.dir().join("other"));
+    std::os::unix::fs::symlink(&target, &other).unwrap();
+    (target.display().to_string(), other.display().to_string())
 }
 
 /// Two addresses on one host.
@@ -57,14 +64,12 @@ fn a_restart_takes_what_the_file_says_then() {
 #[test]
 fn another_program_need_not_say_what_the_one_before_said() {
     let setup = endless(&format!("{START} -l 127.0.0.1:0"));
-    let target = example("target");
-    let other = setup.dir().join("other");
-    std::os::unix::fs::symlink(&target, &other).unwrap();
-    let says_so = format!("-- {} notify", target.display());
+    let (target, other) = two_programs(&setup);
+    let says_so = format!("-- {} notify", target);
     fs::write(setup.dir().join("config"), &says_so).unwrap();
     let mut endless = setup.start_command(&[]);
     endless.wait("is ready after");
-    write(&endless, &format!("-- {}", other.display()));
+    write(&endless, &format!("-- {}", other));
     for generation in 2..=3 {
         assert_eq!(endless.order("restart").code, 0);
         endless.wait_with(&[&format!("generation {generation} "), "is ready", "it accepted a connection"]);
@@ -73,9 +78,9 @@ fn another_program_need_not_say_what_the_one_before_said() {
     assert_eq!(endless.order("restart").code, 0);
     endless.wait_with(&["generation 4 ", "is ready"]);
     // It never says so: after a failed one the old program is still expected to.
-    write(&endless, &format!("-- {} exit=3", other.display()));
+    write(&endless, &format!("-- {} exit=3", other));
     assert_eq!(endless.order("restart").code, 1);
-    write(&endless, &format!("--ready-timeout 500ms -- {}", target.display()));
+    write(&endless, &format!("--ready-timeout 500ms -- {}", target));
     assert_eq!(endless.order("restart").code, 1);
     assert_eq!(endless.ask().0, 4);
     assert_eq!(endless.stop(), 0);
@@ -84,13 +89,12 @@ fn another_program_need_not_say_what_the_one_before_said() {
 #[test]
 fn what_a_program_has_said_that_failed_is_not_expected_of_the_old_one() {
     let setup = endless(&format!("{START} -l 127.0.0.1:0 --name target"));
-    let (target, other) = (example("target"), setup.dir().join("other"));
-    std::os::unix::fs::symlink(&target, &other).unwrap();
-    let plain = format!("--ready-timeout 10s -- {}", other.display());
+    let (target, other) = two_programs(&setup);
+    let plain = format!("--ready-timeout 10s -- {}", other);
     fs::write(setup.dir().join("config"), &plain).unwrap();
     let mut endless = setup.start_command(&[]);
     endless.ready(1);
-    write(&endless, &format!("--ready exec=false --ready-timeout 1s -- {} notify", target.display()));
+    write(&endless, &format!("--ready exec=false --ready-timeout 1s -- {} notify", target));
     assert_eq!(endless.order("restart").code, 1);
     write(&endless, &plain);
     let said = endless.order("restart");
@@ -101,9 +105,8 @@ fn what_a_program_has_said_that_failed_is_not_expected_of_the_old_one() {
 #[test]
 fn an_old_copy_of_another_program_gets_its_own_stop_signal() {
     let setup = endless(&format!("{START} -l 127.0.0.1:0"));
-    let (target, other) = (example("target").display().to_string(), setup.dir().join("other"));
-    std::os::unix::fs::symlink(&target, &other).unwrap();
-    fs::write(setup.dir().join("config"), format!("--stop-signal INT -- {}", other.display())).unwrap();
+    let (target, other) = two_programs(&setup);
+    fs::write(setup.dir().join("config"), format!("--stop-signal INT -- {}", other)).unwrap();
     let mut endless = setup.start_command(&[]);
     endless.ready(1);
     write(&endless, &format!("-- {target}"));
@@ -140,12 +143,11 @@ fn clients_of_the_old_listeners_wait_when_it_dies_and_the_candidate_fails() {
 #[test]
 fn after_an_upgrade_an_older_plan_still_counts_for_its_generation() {
     let setup = endless("--probation 1h --config {dir}/config -l 127.0.0.1:0");
-    let (target, other) = (example("target").display().to_string(), setup.dir().join("other"));
-    std::os::unix::fs::symlink(&target, &other).unwrap();
+    let (target, other) = two_programs(&setup);
     fs::write(setup.dir().join("config"), format!("--pass goagain -- {target} as=goagain")).unwrap();
     let mut endless = setup.start_command(&[]);
     let first = endless.ready(1);
-    write(&endless, &format!("-- {} crash={}", other.display(), endless.file("now").display()));
+    write(&endless, &format!("-- {} crash={}", other, endless.file("now").display()));
     assert_eq!(endless.order("restart --active").code, 0);
     crate::upgrade::upgrade(&endless);
     endless.touch("now");
@@ -368,8 +370,7 @@ fn what_all_copies_share_keeps_its_options() {
 
 #[test]
 fn the_plan_of_a_candidate_that_has_failed_is_forgotten() {
-    let setup =
-        crate::support::Setup::own(crate::upgrade::two_builds, "-l 127.0.0.1:0 --probation 0 --config {dir}/config");
+    let setup = Setup::own(crate::upgrade::two_builds, "-l 127.0.0.1:0 --probation 0 --config {dir}/config");
     let gone = setup.dir().join("r2");
     fs::write(setup.dir().join("config"), "").unwrap();
     let mut endless = setup.start(&["2:exit=3"]);
@@ -388,16 +389,9 @@ fn a_user_that_comes_with_the_file_can_say_ready() {
     if !geteuid().is_root() {
         return;
     }
-    let setup = endless(START);
-    let dir = setup.dir().to_owned();
-    let runtime = dir.join("runtime");
-    fs::create_dir(&runtime).unwrap();
-    fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).unwrap();
-    fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
-    copy_program(&example("target"), &dir.join("target"));
-    fs::write(dir.join("config"), "-l 127.0.0.1:0 --ready notify").unwrap();
-    let mut endless =
-        setup.env("XDG_RUNTIME_DIR", runtime.to_str().unwrap()).start_command(&["{dir}/target", "notify"]);
+    let setup = for_others(START);
+    fs::write(setup.dir().join("config"), "-l 127.0.0.1:0 --ready notify").unwrap();
+    let mut endless = setup.start_command(&["{dir}/target", "notify"]);
     endless.ready(1);
     write(&endless, "-l 127.0.0.1:0 --ready notify --ready-timeout 5s --user 65534 --group 65534 --supplementary none");
     let second = endless.restart(2);

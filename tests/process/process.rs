@@ -103,22 +103,25 @@ fn clear_env_leaves_what_was_asked_for() {
     assert_eq!(endless.stop(), 0);
 }
 
-#[test]
-fn a_user_without_privileges_runs_the_target_and_can_say_ready() {
-    if !geteuid().is_root() {
-        return;
-    }
-    let setup =
-        endless("-l 127.0.0.1:0 --user 65534 --group 12345 --supplementary 777,888 --ready notify --probation 0");
+/// The test target where everybody may execute it, and a runtime directory that only root may enter, as /run/user/0 is.
+pub fn for_others(options: &str) -> Setup {
+    let setup = endless(options);
     let dir = setup.dir().to_owned();
-    // A runtime directory that only root may enter, as /run/user/0 is.
     let runtime = dir.join("runtime");
     fs::create_dir(&runtime).unwrap();
     fs::set_permissions(&runtime, fs::Permissions::from_mode(0o700)).unwrap();
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
     copy_program(&example("target"), &dir.join("target"));
-    let mut endless =
-        setup.env("XDG_RUNTIME_DIR", runtime.to_str().unwrap()).start_command(&["{dir}/target", "notify"]);
+    setup.env("XDG_RUNTIME_DIR", runtime.to_str().unwrap())
+}
+
+#[test]
+fn a_user_without_privileges_runs_the_target_and_can_say_ready() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let options = "-l 127.0.0.1:0 --user 65534 --group 12345 --supplementary 777,888 --ready notify --probation 0";
+    let mut endless = for_others(options).start_command(&["{dir}/target", "notify"]);
     for generation in 1..=2 {
         let pid = if generation == 1 { endless.ready(1) } else { endless.restart(2) };
         let status = |field| processes::status(pid, field).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");

@@ -3,9 +3,8 @@
 use super::{Captured, Member};
 use crate::listener::inet::{Place, Transport};
 use crate::listener::program::Steering;
-use crate::sys::socket::{hear, hush, listens, option, steer};
+use crate::sys::socket::{hear, hush, interface, listens, steer};
 use crate::words::GenerationId;
-use nix::libc;
 use nix::sys::socket::{Shutdown, shutdown};
 use nix::sys::stat::fstat;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -95,10 +94,8 @@ impl Captured {
     /// Where its group is, and the interface the sockets are bound to; None where strangers cannot be counted: what an MPTCP
     /// server listens on is several sockets.
     pub(in crate::listener) fn group_at(&self) -> Option<(Place, i32)> {
-        let bound =
-            |member: &Member| option(member.socket.as_fd(), libc::SOL_SOCKET, libc::SO_BINDTOIFINDEX).unwrap_or(0);
         let countable = self.place.transport == Transport::Tcp && self.carrier.is_none();
-        countable.then(|| (self.place, self.members.first().map_or(0, bound)))
+        countable.then(|| (self.place, self.members.first().map_or(0, |member| interface(&member.socket))))
     }
 
     /// Whether somebody else was seen in the group.
