@@ -6,6 +6,6 @@ use super::{Facts, Variable, plain};
 
 /// Both variables. There is no way to say an address with a comma in it.
 pub(super) fn variables(facts: &Facts<'_>) -> [Variable; 2] {
-    let order: Vec<&str> = facts.typed().collect();
+    let order: Vec<_> = facts.written().collect();
     [plain("ENDLESS_CONTINUE", "1"), plain("ENDLESS_SOCKET_ORDER", order.join(","))]
 }

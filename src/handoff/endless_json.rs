@@ -6,6 +6,6 @@ use serde_json::{Value, json};
 
 /// ENDLESS.
 pub(super) fn variables(facts: &Facts<'_>) -> [Variable; 1] {
-    let all: Vec<Value> = facts.typed().map(|typed| json!({"name": "", "addr": typed})).collect();
+    let all: Vec<Value> = facts.written().map(|written| json!({"name": "", "addr": written})).collect();
     [plain("ENDLESS", Value::Array(all).to_string())]
 }

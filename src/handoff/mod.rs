@@ -119,16 +119,10 @@ impl Facts<'_> {
         self.numbers.iter().map(i32::to_string).collect::<Vec<_>>().join(between).into()
     }
 
-    /// Every listener as its program knows it: the address as typed, without `tcp:` and the like.
-    fn typed(&self) -> impl Iterator<Item = &str> {
-        self.held.iter().map(|held| bare(&held.typed))
+    /// Every listener as its program knows it.
+    fn written(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.held.iter().map(Bound::written)
     }
-}
-
-/// The address without the word for its kind: `/run/app.sock` of `unix:/run/app.sock`.
-fn bare(typed: &str) -> &str {
-    let kinds = ["tcp:", "udp:", "unix:", "unix-dgram:", "unix-seqpacket:"];
-    kinds.iter().find_map(|kind| typed.strip_prefix(kind)).unwrap_or(typed)
 }
 
 /// A variable, or why it cannot be made.

@@ -6,6 +6,6 @@ use super::{Facts, Variable, plain};
 /// FPM_SOCKETS.
 pub(super) fn variables(facts: &Facts<'_>) -> [Variable; 1] {
     let pairs: Vec<String> =
-        facts.typed().zip(facts.numbers).map(|(typed, number)| format!("{typed}={number}")).collect();
+        facts.written().zip(facts.numbers).map(|(written, number)| format!("{written}={number}")).collect();
     [plain("FPM_SOCKETS", pairs.join(","))]
 }

@@ -5,9 +5,10 @@
 //! The names are a gob (encoding/gob of Go) of type `[][]string`; each is kind, network and address as the program gave them to
 //! its `Listen`. So the addresses of `--listen` are written as the program writes them, and its network is `tcp`, not `tcp4`.
 
-use super::{Variable, bare, plain};
+use super::{Variable, plain};
 use crate::listener::{Bound, BoundAddress};
 use crate::plan::UnixKind;
+use std::borrow::Cow;
 
 /// The byte that says ready.
 pub const READY: u8 = 42;
@@ -20,11 +21,11 @@ pub(super) fn variables() -> [Variable; 1] {
 /// What descriptor 4 tells.
 #[must_use]
 pub fn names(held: &[Bound]) -> Vec<u8> {
-    let all: Vec<[&str; 3]> = held.iter().map(name).collect();
+    let all: Vec<[Cow<'_, str>; 3]> = held.iter().map(name).collect();
     gob(&all)
 }
 
-fn name(held: &Bound) -> [&str; 3] {
+fn name(held: &Bound) -> [Cow<'_, str>; 3] {
     let (kind, network) = match held.address {
         BoundAddress::Tcp(_) => ("listener", "tcp"),
         BoundAddress::Udp(_) => ("packet", "udp"),
@@ -35,7 +36,7 @@ fn name(held: &Bound) -> [&str; 3] {
         },
         BoundAddress::Vsock(_) | BoundAddress::Other(_) => ("fd", ""),
     };
-    [kind, network, bare(&held.typed)]
+    [kind.into(), network.into(), held.written()]
 }
 
 /// The types the gob defines, numbered as Go would: the first ones a program may define.
@@ -45,7 +46,7 @@ const LIST_OF_STRINGS: i64 = 66;
 const STRING: i64 = 6;
 
 /// A gob of `[][]string`: the two types, the outer one first, then the value.
-fn gob(names: &[[&str; 3]]) -> Vec<u8> {
+fn gob(names: &[[Cow<'_, str>; 3]]) -> Vec<u8> {
     let mut out = Vec::new();
     message(&mut out, &slice_type(LIST_OF_STRINGS, STRINGS));
     message(&mut out, &slice_type(STRINGS, STRING));
@@ -115,7 +116,7 @@ mod tests {
             b"\x0c\xff\x81\x02\x01\x02\xff\x82\x00\x01\x0c\x00\x00",
             b"\x21\xff\x84\x00\x01\x03\x08listener\x03tcp\x0elocalhost:4242",
         ];
-        assert_eq!(gob(&[["listener", "tcp", "localhost:4242"]]), expected.concat());
+        assert_eq!(gob(&[["listener", "tcp", "localhost:4242"].map(Cow::from)]), expected.concat());
     }
 
     #[test]

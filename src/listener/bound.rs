@@ -2,6 +2,7 @@
 
 use crate::plan::{ListenerSpec, UnixKind, Vsock};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
@@ -25,6 +26,17 @@ pub struct Bound {
 }
 
 impl Bound {
+    /// The address as a program that opens it by itself would write it: as typed, without the word for its kind. Of a socket
+    /// that was passed in it is the one it is bound to.
+    #[must_use]
+    pub fn written(&self) -> Cow<'_, str> {
+        let kinds = ["tcp:", "udp:", "unix:", "unix-dgram:", "unix-seqpacket:"];
+        match &*self.typed {
+            typed if typed.starts_with("fd:") => self.address.plain().to_string_lossy().into_owned().into(),
+            typed => kinds.iter().find_map(|kind| typed.strip_prefix(kind)).unwrap_or(typed).into(),
+        }
+    }
+
     /// The same under the name and the number of another plan.
     pub(super) fn renamed(&self, spec: &ListenerSpec) -> Bound {
         let ListenerSpec { name, typed, flag, options, .. } = spec.clone();

@@ -128,7 +128,8 @@ impl Listeners {
     /// Whether any copy has a socket at a path.
     #[must_use]
     pub fn any_path(&self) -> bool {
-        self.list.iter().any(|listener| matches!(&listener.port, Port::Path(path) if !path.seats.is_empty()))
+        let any = |listener: &Listener| !matches!(&listener.port, Port::Path(path) if path.seats.is_empty());
+        self.list.iter().any(|listener| listener.path().is_some() && any(listener))
     }
 
     pub(super) fn captured_paths(&self) -> impl Iterator<Item = &UnixPath> {

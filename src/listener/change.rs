@@ -65,14 +65,15 @@ impl Listeners {
     /// # Errors
     /// The first that cannot be bound or changed; everything is as it was.
     pub fn change(&mut self, specs: &[ListenerSpec], passed: &[Inherited]) -> Result<(Change, Vec<Notice>), BindError> {
-        let crowded = !limit::room_for_seats(self.list.len() + specs.len(), limit::hard());
+        let known = self.known(specs);
+        let open = self.list.iter().filter(|one| !one.is_vacant()).count();
+        let new = known.iter().filter(|at| at.is_none()).count();
+        let crowded = !limit::room_for_seats(open + new, limit::hard());
         let around = Circumstances { passed, crowded, programs: Rc::new(Programs::new(specs.len())) };
         let mut change = Change { plan: std::mem::take(&mut self.sets.plan), before: Vec::new() };
         self.sets.back = change.plan.clone();
         let mut notices = Vec::new();
-        let mut open = self.open();
-        for spec in specs {
-            let known = open.get_mut(&spec.address).and_then(Vec::pop);
+        for (spec, known) in specs.iter().zip(known) {
             let at = match known.map(|at| (at, fixed(&self.list[at], &spec.options))) {
                 Some((_, Some(option))) => Err(Problem::Fixed(option)),
                 Some((at, None)) => {
@@ -96,6 +97,21 @@ impl Listeners {
             }
         }
         Ok((change, notices))
+    }
+
+    /// Where each of these is open already. Of several at port 0 it is the one of the same name, else the next.
+    fn known(&self, specs: &[ListenerSpec]) -> Vec<Option<usize>> {
+        let mut open = self.open();
+        let named = |spec: &ListenerSpec| {
+            let places = open.get_mut(&spec.address)?;
+            let same = places.iter().rposition(|at| self.list[*at].bound.name == spec.name)?;
+            Some(places.remove(same))
+        };
+        let mut known: Vec<Option<usize>> = specs.iter().map(named).collect();
+        for (at, spec) in known.iter_mut().zip(specs).filter(|(at, _)| at.is_none()) {
+            *at = open.get_mut(&spec.address).and_then(Vec::pop);
+        }
+        known
     }
 
     /// Where each address is open; at port 0 there may be several, the first of them last here.

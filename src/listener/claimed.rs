@@ -3,16 +3,16 @@
 //! The seat listens already, and with it come the clients that wait since before the copy was started. It is the copy's own
 //! as if it had been handed over, so nothing else is different: steering, probe, drain and custody know only the seat.
 
-use super::bound::BoundAddress;
+use super::bound::{Bound, BoundAddress};
 use super::capturing::{Asker, Verdict};
 use super::inet::Transport;
 use super::listeners::Listeners;
 use super::places::Places;
 use super::port::{Listener, Port};
-use super::unix_path::UnixPath;
-use crate::plan::UnixKind;
+use crate::plan::{SocketOptions, UnixKind};
 use crate::sys::socket::{is_v6only, set_nonblocking};
 use crate::words::GenerationId;
+use nix::errno::Errno;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -35,8 +35,22 @@ impl Listeners {
             distance((planned, six), (at, v6only))
         };
         let near = |listener: usize| Some((fits(&self.list[listener])?, listener));
-        let nearest = self.planned(generation).filter_map(near).min()?.1;
-        put(&self.list[nearest], generation, nonblock, asker)
+        let nearest = &self.list[self.planned(generation).filter_map(near).min()?.1];
+        if is_strange(nearest, at) {
+            return Some(Verdict::Answer(Err(Errno::EADDRINUSE)));
+        }
+        put(nearest, generation, nonblock, asker)
+    }
+
+    /// The listener a generation cannot get for a socket it binds to this address, for that one is for IPv4 alone.
+    #[must_use]
+    pub fn strange_to(&self, generation: GenerationId, at: SocketAddr) -> Option<&Bound> {
+        let near = |listener: &Listener| {
+            let planned = listener.bound.address.inet();
+            planned.is_some_and(|planned| distance((planned, false), (at, false)).is_some())
+        };
+        let all = self.planned(generation).map(|one| &self.list[one]);
+        all.filter(|one| is_strange(one, at) && near(one)).map(|one| &one.bound).next()
     }
 
     /// The same at a Unix path, for a socket of this kind.
@@ -48,12 +62,15 @@ impl Listeners {
         asker: Asker<'_>,
     ) -> Option<Verdict> {
         let at = self.planned_path(generation, path)?;
-        let Port::Path(planned) = &mut self.list[at].port else { return None };
-        if planned.kind() != kind {
+        let listener = &mut self.list[at];
+        if !matches!(listener.bound.address, BoundAddress::Path { kind: planned, .. } if planned == kind) {
             return None;
         }
-        planned.note_bound(generation);
-        put(&self.list[at], generation, nonblock, asker)
+        let SocketOptions { mode, user, group, .. } = &*listener.options;
+        if let (Port::Path(planned), None, None, None) = (&mut listener.port, mode, user, group) {
+            planned.note_bound(generation);
+        }
+        put(listener, generation, nonblock, asker)
     }
 
     /// The same for an abstract name.
@@ -71,13 +88,23 @@ impl Listeners {
 
     /// Which listener of the plan is at this path.
     pub(super) fn planned_path(&self, generation: GenerationId, path: &Path) -> Option<usize> {
-        let here = |at: &usize| matches!(&self.list[*at].port, Port::Path(planned) if leads_to(planned, path));
-        self.planned(generation).find(here)
+        self.planned(generation).find(|at| self.list[*at].path().is_some_and(|planned| leads_to(planned, path)))
     }
 
     /// The listeners of a generation's plan.
     fn planned(&self, generation: GenerationId) -> impl Iterator<Item = usize> {
         self.sets.of.get(&generation).into_iter().flat_map(Places::iter)
+    }
+}
+
+impl Listener {
+    /// The Unix path it is at.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match (&self.port, &self.bound.address) {
+            (Port::Path(path), _) => Some(&path.public),
+            (Port::Shared(_), BoundAddress::Path { path, .. }) => Some(path),
+            _ => None,
+        }
     }
 }
 
@@ -91,12 +118,18 @@ fn put(listener: &Listener, generation: GenerationId, nonblock: bool, asker: Ask
 }
 
 /// The public path as the kernel resolves it, with what lies in the way.
-fn leads_to(planned: &UnixPath, path: &Path) -> bool {
+fn leads_to(planned: &Path, path: &Path) -> bool {
     let resolved = || -> Option<PathBuf> {
-        let parent = planned.public.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        Some(parent.canonicalize().ok()?.join(planned.public.file_name()?))
+        let parent = planned.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        Some(parent.canonicalize().ok()?.join(planned.file_name()?))
     };
-    planned.public.file_name() == path.file_name() && resolved().is_some_and(|resolved| resolved == path)
+    planned.file_name() == path.file_name() && resolved().is_some_and(|resolved| resolved == path)
+}
+
+/// A program that asks for a socket for IPv4 would get one from which its clients' addresses come as IPv6: nginx closes such
+/// connections, and lists of addresses fit none of them.
+fn is_strange(listener: &Listener, asked: SocketAddr) -> bool {
+    asked.is_ipv4() && listener.bound.address.inet().is_some_and(|planned| planned.is_ipv6())
 }
 
 /// How far a planned address is from the one a copy asks for; None: they have nothing to do with each other. With each: whether

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
 
 /// The state "listening" of a TCP socket in /proc/net/tcp (linux/net/tcp_states.h).
 const LISTENING: &str = "0A";
@@ -15,15 +16,25 @@ const LISTENING: &str = "0A";
 /// A socket of a server.
 #[derive(Debug, PartialEq)]
 struct Entry {
+    /// None where it was not asked for.
+    ip: Option<IpAddr>,
     port: u16,
     inode: u64,
 }
 
 /// The processes that have a socket open that listens on this port, as far as this user may look (proc(5)).
 pub(super) fn of(place: Place) -> Vec<Holder> {
-    let at_port = |entry: &Entry| entry.port == place.at.port();
-    let inodes = entries(place.transport).into_iter().filter(at_port).map(|entry| entry.inode).collect();
-    processes_with(&inodes)
+    let all: Vec<Entry> = entries(place.transport).into_iter().filter(|one| one.port == place.at.port()).collect();
+    let there = |one: &&Entry| one.ip.is_none_or(|ip| overlap(ip, place.at.ip()));
+    let there: HashSet<u64> = all.iter().filter(there).map(|one| one.inode).collect();
+    processes_with(&if there.is_empty() { all.iter().map(|one| one.inode).collect() } else { there })
+}
+
+/// Whether sockets at these addresses can be in each other's way.
+fn overlap(one: IpAddr, other: IpAddr) -> bool {
+    let (one, other) = (one.to_canonical(), other.to_canonical());
+    let covers = |one: IpAddr, other: IpAddr| one.is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    one == other || covers(one, other) || covers(other, one)
 }
 
 /// The TCP ports on which these sockets listen.
@@ -41,10 +52,15 @@ fn entries(transport: Transport) -> Vec<Entry> {
 fn asked(transport: Transport) -> Result<Vec<Entry>, Errno> {
     let (diag, mut found) = (Diag::open()?, Vec::new());
     for family in [AF_INET, AF_INET6] {
-        let add = |server: servers::Server| found.push(Entry { port: server.id.server().port(), inode: server.inode });
+        let add = |server: servers::Server| found.push(entry_of(&server));
         servers::each(&diag, family, transport, add)?;
     }
     Ok(found)
+}
+
+fn entry_of(server: &servers::Server) -> Entry {
+    let at = server.id.server();
+    Entry { ip: Some(at.ip()), port: at.port(), inode: server.inode }
 }
 
 /// The same where the kernel does not tell. Line by line: a busy machine has megabytes there, and memory that was needed
@@ -62,7 +78,7 @@ fn entry(line: &str, transport: Transport) -> Option<Entry> {
     let (_, port) = fields.nth(1)?.rsplit_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
     let serves = fields.nth(1)? == LISTENING || transport == Transport::Udp;
-    Some(Entry { port, inode: fields.nth(5)?.parse().ok()? }).filter(|_| serves)
+    Some(Entry { ip: None, port, inode: fields.nth(5)?.parse().ok()? }).filter(|_| serves)
 }
 
 /// The processes that have a Unix socket of such a name open; an abstract name begins with `@`.
@@ -118,7 +134,7 @@ mod tests {
     fn a_line_of_the_table_gives_port_and_inode_of_a_server() {
         let line =
             "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0";
-        let found = || Some(Entry { port: 8080, inode: 4711 });
+        let found = || Some(Entry { ip: None, port: 8080, inode: 4711 });
         assert_eq!(entry(line, Transport::Tcp), found());
         assert_eq!(entry(&line.replace(" 0A ", " 01 "), Transport::Tcp), None);
         assert_eq!(entry(&line.replace(" 0A ", " 07 "), Transport::Udp), found());
@@ -134,10 +150,23 @@ mod tests {
             let ports = [tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port()];
             let inodes = [tcp.as_fd(), udp.as_fd()].map(|socket| nix::sys::stat::fstat(socket).unwrap().st_ino);
             for (number, transport) in [Transport::Tcp, Transport::Udp].into_iter().enumerate() {
-                let ours = Entry { port: ports[number], inode: inodes[number] };
-                assert!(asked(transport).unwrap().contains(&ours), "{ours:?}");
-                assert!(read(transport).contains(&ours), "{ours:?}");
+                let ours = |one: &Entry| (one.port, one.inode) == (ports[number], inodes[number]);
+                assert!(asked(transport).unwrap().iter().any(ours));
+                assert!(read(transport).iter().any(ours));
             }
+        }
+    }
+
+    #[test]
+    fn who_listens_elsewhere_on_the_port_is_in_nobodys_way() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (one, other) in
+            [("::1", "::1"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "::"), ("::ffff:127.0.0.1", "127.0.0.1")]
+        {
+            assert!(overlap(ip(one), ip(other)), "{one} {other}");
+        }
+        for (one, other) in [("::1", "127.0.0.1"), ("0.0.0.0", "::1"), ("127.0.0.1", "127.0.0.2")] {
+            assert!(!overlap(ip(one), ip(other)), "{one} {other}");
         }
     }
 

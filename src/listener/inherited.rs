@@ -64,7 +64,9 @@ pub(super) fn adopt(
         Err(Errno::EBADF) => return Err(Problem::NotOpen(number)),
         other => other.during("take it over")?,
     };
-    close_on_exec(number).during("take it over")?;
+    if number > 2 {
+        close_on_exec(number).during("take it over")?;
+    }
     let kind = option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TYPE).map_err(|_| Problem::NoSocket(number))?;
     let accepts = kind != libc::SOCK_DGRAM;
     if options.backlog.is_some() && accepts {

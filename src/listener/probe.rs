@@ -192,14 +192,12 @@ fn queue_is_empty(stream: &ProbeStream, listener: &Listener, generation: Generat
 fn reach(listener: &mut Listener, generation: GenerationId) -> Result<(ProbeStream, Option<Ends>), Errno> {
     let (socket, client, server) = match &mut listener.port {
         Port::Steered(steered) => {
-            let made = tcp_client(steered.place().at)?;
+            let made = tcp_client(as_packets_have_it(steered.place().at))?;
             steered.steer_one(made.1, generation)?;
             made
         }
         Port::Captured(captured) => {
-            let at = captured.place().at;
-            // A socket for both families that is bound to an IPv4 address gets IPv4 packets.
-            let made = tcp_client(SocketAddr::new(at.ip().to_canonical(), at.port()))?;
+            let made = tcp_client(as_packets_have_it(captured.place().at))?;
             captured.steer_one(made.1, generation)?;
             made
         }
@@ -211,6 +209,14 @@ fn reach(listener: &mut Listener, generation: GenerationId) -> Result<(ProbeStre
     };
     let stream = undeferred(listener.own_seats(generation), || connect_tcp(socket, server))?;
     Ok((stream, Some(Ends { server, client })))
+}
+
+/// A socket for both families that is bound to an IPv4 address gets IPv4 packets, and so does the program that steers.
+fn as_packets_have_it(at: SocketAddr) -> SocketAddr {
+    match at.ip().to_canonical() {
+        ip if ip == at.ip() => at,
+        ip => SocketAddr::new(ip, at.port()),
+    }
 }
 
 /// Connects to one of these seats, on which TCP_DEFER_ACCEPT (tcp(7)) would hide for seconds a client that says nothing.

@@ -15,9 +15,15 @@ pub(super) fn opened(listeners: &[Listener], sharing: &[Sharing]) -> Vec<Notice>
         notices.push(note(Level::Normal, format!("listening at {} addresses", listeners.len())));
     }
     if sharing.contains(&Sharing::TooMany) {
-        let text = "old and new copies share one socket at each listener: a second set of sockets would not fit the hard \
-                    limit of open files (ulimit -Hn)";
-        notices.push(note(Level::Normal, text.to_owned()));
+        let which = match listeners {
+            [one] => one.bound.name.to_string(),
+            _ => "each listener".to_owned(),
+        };
+        let text = format!(
+            "old and new copies share one socket at {which}: a second set of sockets would not fit the hard limit of open \
+             files (ulimit -Hn)"
+        );
+        notices.push(note(Level::Normal, text));
     }
     let refused = listeners.iter().zip(sharing).filter_map(|(listener, sharing)| match sharing {
         Sharing::Refused(why) => Some((listener, why)),

@@ -41,7 +41,9 @@ impl Plan {
     /// Whether the target's removing of files is looked at, too: Unix paths need that, and nothing else pays for it.
     #[must_use]
     pub fn captures_paths(&self) -> bool {
-        let path = |spec: &ListenerSpec| matches!(spec.address, Address::Unix { name: UnixName::Path(_), .. });
-        self.capture == Capture::Always || self.listeners.iter().any(path)
+        let may_be_path = |spec: &ListenerSpec| {
+            matches!(spec.address, Address::Unix { name: UnixName::Path(_), .. } | Address::Inherited(_))
+        };
+        self.capture == Capture::Always || self.listeners.iter().any(may_be_path)
     }
 }

@@ -8,6 +8,7 @@ use crate::sys::seccomp::{self, Calls};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Where the calls of one generation come from.
@@ -118,6 +119,18 @@ impl Runtime {
     fn without_capture(&mut self, generation: GenerationId) {
         if let Some(watch) = self.copies.get_mut(&generation).and_then(|copy| copy.watch.as_mut()) {
             watch.without_capture(clock::now());
+        }
+    }
+
+    /// A copy may not have its socket at this address: says which listener it could have.
+    pub(super) fn tell_of_family(&mut self, of: GenerationId, at: SocketAddr) {
+        if let Some(listener) = self.listeners.strange_to(of, at) {
+            let flag = &listener.flag;
+            let text = format!(
+                "the target binds {at}, a socket for IPv4 alone; that of -l {flag} is for IPv6, too, and would show it its \
+                 clients by other addresses: -l {at} is what it can have"
+            );
+            self.tell_of_capture(Level::Problem, text);
         }
     }
 

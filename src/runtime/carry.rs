@@ -49,6 +49,7 @@ impl Runtime {
                 }
                 if let Notice::Ready { generation, sign, .. } = &notice {
                     self.suspect(*generation, sign);
+                    self.keep_what_it_left(*generation);
                 }
                 self.tell(&notice);
                 self.tell_waiting_ready(&notice);
@@ -57,8 +58,9 @@ impl Runtime {
                 }
             }
             Action::Finish(code) => {
-                // A build that goes on is no reason to stay.
+                // A build that goes on is no reason to stay, nor an answer nobody waits for.
                 self.hooks.end(watch::RUN);
+                self.hooks.end_asked();
                 self.finish = Some(code);
             }
         }
@@ -107,13 +109,18 @@ impl Runtime {
         if reason == StopReason::Retired {
             self.end_drain(generation);
         }
-        self.begin_progress(generation);
         let retirement = self.plan_at_end(generation).retirement;
         let Some(copy) = self.copies.get_mut(&generation) else { return };
         let signal = match reason {
             StopReason::Retired => retirement.retire_signal,
             StopReason::Stopped | StopReason::Survived => retirement.stop_signal,
         };
+        if reason == StopReason::Stopped && copy.stopped == Some(signal) {
+            // Many servers take a second one for "at once".
+            return;
+        }
+        self.begin_progress(generation);
+        let Some(copy) = self.copies.get_mut(&generation) else { return };
         match &mut copy.main {
             Main::Starting { stop, .. } => *stop = Some(reason),
             Main::Running => {

@@ -4,6 +4,7 @@ use super::channels::Channels;
 use super::deaf::Suspicion;
 use super::deserted::Deserted;
 use super::exec_check::ExecCheck;
+use super::fd_store::Left;
 use super::notify::NotifySocket;
 use super::readiness::Watch;
 use crate::listener::DrainWatch;
@@ -33,6 +34,9 @@ pub struct Copy {
     /// While it is a candidate.
     #[serde(skip)]
     pub watch: Option<Watch>,
+    /// A connection to its sockets may be accepted by processes of another generation.
+    #[serde(skip)]
+    pub doubted: bool,
     /// When it is looked at closer, if it is still a candidate then.
     #[serde(skip)]
     pub look_closer: Option<Moment>,
@@ -49,6 +53,9 @@ pub struct Copy {
     pub check: Option<ExecCheck>,
     /// Since new connections stopped going to it.
     pub drain: Option<Drain>,
+    /// What it left with endless before it served: that is kept once it does.
+    #[serde(skip)]
+    pub left: Vec<Left>,
     /// While it is on its way out and the log is a terminal.
     pub progress: Option<Progress>,
     /// The stop signal it was sent.
@@ -126,11 +133,13 @@ impl Copy {
             notify: None,
             channels: Channels::default(),
             watch: None,
+            doubted: false,
             check: None,
             drain: None,
             progress: None,
             stopped: None,
             status: None,
+            left: Vec::new(),
             filtered: false,
             killed: false,
         }

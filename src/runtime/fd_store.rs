@@ -15,6 +15,25 @@ struct Stored {
     watched: bool,
 }
 
+/// What a copy says about them.
+#[derive(Debug)]
+pub enum Left {
+    /// These are to be kept.
+    Fds {
+        /// Under this name.
+        name: String,
+        /// Themselves.
+        fds: Vec<OwnedFd>,
+        /// They are closed when they hang up.
+        watched: bool,
+    },
+    /// None of this name is to be kept any more.
+    Nothing {
+        /// The name.
+        name: String,
+    },
+}
+
 /// All of them, in the order they came.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct FdStore {

@@ -135,6 +135,15 @@ impl RunningHooks {
         }
     }
 
+    /// Kills what was asked whether something may be done: it is not done any more.
+    pub fn end_asked(&mut self) {
+        for run in self.runs.iter_mut().filter(|run| matches!(run.point, HookPoint::Pre(_) | HookPoint::Begin)) {
+            run.waiting.clear();
+            // As above.
+            let _ = killpg(run.pid, Signal::SIGKILL);
+        }
+    }
+
     /// The next moment at which one is overdue.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Moment> {

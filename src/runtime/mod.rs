@@ -40,6 +40,7 @@ pub mod signals;
 mod start;
 mod status;
 pub mod status_file;
+mod survivors;
 mod trapped;
 mod unlinked;
 pub mod upgrade;

@@ -111,11 +111,31 @@ impl Watch {
         self.next
     }
 
-    /// Looks, if it is time to. `Some` when the candidate serves.
+    /// Whether it is time to look.
+    #[must_use]
+    pub fn is_due(&self, now: Moment) -> bool {
+        self.next.is_some_and(|next| next <= now)
+    }
+
+    /// True when it connects to sockets of the candidate.
+    #[must_use]
+    pub fn connects(&self) -> bool {
+        matches!(self.look, Look::Accept { .. } | Look::Answer(_) | Look::Captured(_))
+    }
+
+    /// Closes its connections; [`Watch::look_anew`] makes others.
+    pub fn put_off(&mut self, listeners: &mut Listeners, now: Moment) {
+        std::mem::replace(&mut self.look, Look::Nothing).end(listeners);
+        self.next = Some(now + LONGEST);
+    }
+
+    /// Begins to look again after [`Watch::put_off`].
+    pub fn look_anew(&mut self, plan: &Plan, known: Known, listeners: &mut Listeners, now: Moment) {
+        self.look = Watch::begin(plan, self.generation, known, listeners, now).look;
+    }
+
+    /// Looks. `Some` when the candidate serves.
     pub fn look(&mut self, now: Moment, listeners: &mut Listeners) -> Option<ReadySign> {
-        if self.next.is_none_or(|next| next > now) {
-            return None;
-        }
         let sign = match &mut self.look {
             Look::Nothing => None,
             Look::Time { until, .. } if *until > now => None,
@@ -147,7 +167,13 @@ impl Watch {
 
     /// Ends the watch and puts the steering back to plain.
     pub fn end(self, listeners: &mut Listeners) {
-        match self.look {
+        self.look.end(listeners);
+    }
+}
+
+impl Look {
+    fn end(self, listeners: &mut Listeners) {
+        match self {
             Look::Accept { probe, .. } => probe.end(listeners),
             Look::Captured(captured) => captured.end(listeners),
             Look::Answer(probe) => probe.end(listeners),

@@ -1,6 +1,7 @@
 //! What a copy says on its notify socket, taken seriously (sd_notify(3)).
 
 use super::Runtime;
+use super::fd_store::Left;
 use super::notify::{Message, NotifySocket, Said};
 use crate::notice::{Level, Notice};
 use crate::plan::Sign;
@@ -45,23 +46,48 @@ impl Runtime {
             Said::MainPid(pid) => self.name_heir(generation, Pid::from_raw(pid)),
             Said::Word(word) => self.events.push_back(Event::Heard(generation, word)),
             Said::Store { name, watched } => {
-                let plan = self.plan_of(generation);
-                let handoff = &plan.handoff;
-                let (most, taken) = handoff.store_room(&plan.listeners);
-                self.fd_store.forget_hung_up();
-                let refused = self.fd_store.keep(&name, std::mem::take(fds), watched, most);
-                if refused > 0 {
-                    let why = match taken {
-                        Some(number) => format!(
-                            "descriptor {number}, which fd=N of a listener or of --ready has taken, leaves room for {most}"
-                        ),
-                        None => format!("--fd-store-max {most}"),
-                    };
-                    let text = format!("{refused} descriptors of generation {generation} are not kept: {why}");
-                    self.tell(&Notice::Note { level: Level::Problem, text });
-                }
+                self.leave(generation, Left::Fds { name, fds: std::mem::take(fds), watched });
             }
-            Said::Unstore(name) => self.fd_store.close(&name),
+            Said::Unstore(name) => self.leave(generation, Left::Nothing { name }),
+        }
+    }
+
+    /// What a candidate leaves waits until it serves: one that fails leaves nothing, and takes away nothing.
+    fn leave(&mut self, generation: GenerationId, left: Left) {
+        match self.copies.get_mut(&generation) {
+            Some(copy) if copy.watch.is_some() => copy.left.push(left),
+            _ => self.keep(generation, left),
+        }
+    }
+
+    /// A candidate serves: what it has left is for the next ones.
+    pub(super) fn keep_what_it_left(&mut self, generation: GenerationId) {
+        let left = self.copies.get_mut(&generation).map(|copy| std::mem::take(&mut copy.left));
+        for left in left.into_iter().flatten() {
+            self.keep(generation, left);
+        }
+    }
+
+    fn keep(&mut self, generation: GenerationId, left: Left) {
+        let (name, fds, watched) = match left {
+            Left::Nothing { name } => return self.fd_store.close(&name),
+            Left::Fds { name, fds, watched } => (name, fds, watched),
+        };
+        let plan = self.plan_of(generation);
+        let (most, taken) = plan.handoff.store_room(&plan.listeners);
+        self.fd_store.forget_hung_up();
+        let refused = self.fd_store.keep(&name, fds, watched, most);
+        if refused > 0 {
+            let why = match taken {
+                Some(number) => {
+                    format!(
+                        "descriptor {number}, which fd=N of a listener or of --ready has taken, leaves room for {most}"
+                    )
+                }
+                None => format!("--fd-store-max {most}"),
+            };
+            let text = format!("{refused} descriptors of generation {generation} are not kept: {why}");
+            self.tell(&Notice::Note { level: Level::Problem, text });
         }
     }
 

@@ -78,6 +78,9 @@ impl Runtime {
             (Ok(socket), at) => {
                 let (verdict, notice) = bind_asked(&mut self.listeners, of, socket, &at, caller, asker);
                 self.tell_all(notice.into_iter().collect());
+                if let (Target::Inet(at), Verdict::Answer(Err(Errno::EADDRINUSE))) = (&at, &verdict) {
+                    self.tell_of_family(of, *at);
+                }
                 Some(verdict)
             }
             (Err(errno), at) if forbidden(errno) => {

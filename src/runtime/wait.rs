@@ -1,7 +1,7 @@
 //! One poll(2): every descriptor something can arrive on, and the nearest deadline.
 
 use super::control::{ClientId, Control};
-use super::copy::Main;
+use super::copy::{Copy, Main};
 use super::manager::Manager;
 use super::output::Output;
 use super::watch::Watching;
@@ -213,12 +213,16 @@ impl Runtime {
 
     fn look_at_candidates(&mut self, now: Moment) {
         // Before it is the target it can accept nothing, and on one processor our looking would only hold it up.
-        let mut ready = Vec::new();
-        for copy in self.copies.values_mut().filter(|copy| matches!(copy.main, Main::Running)) {
-            let sign = copy.watch.as_mut().and_then(|watch| watch.look(now, &mut self.listeners));
-            ready.extend(sign.map(|sign| (copy.generation, sign)));
-        }
-        for (generation, sign) in ready {
+        let due = |copy: &&Copy| {
+            matches!(copy.main, Main::Running) && copy.watch.as_ref().is_some_and(|watch| watch.is_due(now))
+        };
+        let due: Vec<GenerationId> = self.copies.values().filter(due).map(|copy| copy.generation).collect();
+        for generation in due {
+            if self.put_off_by_survivors(generation, now) {
+                continue;
+            }
+            let watch = self.copies.get_mut(&generation).and_then(|copy| copy.watch.as_mut());
+            let Some(sign) = watch.and_then(|watch| watch.look(now, &mut self.listeners)) else { continue };
             // What it has said before counts first.
             self.notified(generation);
             self.channel_spoke(generation);

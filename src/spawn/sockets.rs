@@ -23,6 +23,11 @@ impl Tree {
         found
     }
 
+    /// Whether one of its processes has one of these sockets open.
+    pub fn holds_any(&mut self, table: &ProcessTable, sockets: &HashSet<u64>) -> bool {
+        self.members(table).iter().any(|member| holds_any(member.pid, sockets))
+    }
+
     /// The numbers of all sockets the tree's processes have open. None when one of them does not show its own, when the main
     /// process is about to end (it has closed everything a while before endless is told), or when there are new processes at
     /// each look.

@@ -21,8 +21,10 @@ impl Supervisor {
                 self.next_stage();
             }
             Err(why) => {
+                let requests = attempt.requests.clone();
                 self.report(Notice::Refused { what: "restart", why: why.clone() });
-                self.attempt_failed(now, None, Failure::Vetoed(why));
+                self.attempt_failed(now, None, Failure::Vetoed(why.clone()));
+                self.after_signals(&requests, &why);
             }
         }
     }

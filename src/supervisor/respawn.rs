@@ -76,7 +76,7 @@ impl Supervisor {
     }
 
     /// What served has done so for long enough: the next delay is the first one again.
-    fn forgive(&mut self, now: Moment) {
+    pub(super) fn forgive(&mut self, now: Moment) {
         if self.respawn.serves_since.take().is_some_and(|since| now.since(since) >= HEALTHY_AFTER) {
             self.respawn.delay = FIRST_DELAY;
         }

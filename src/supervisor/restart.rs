@@ -2,7 +2,7 @@
 
 use super::waiting::Proving;
 use super::{Action, Generation, HookContext, HookRun, Outcome, Request, Seats, State, Supervisor, Wait};
-use crate::notice::Notice;
+use crate::notice::{Level, Notice};
 use crate::plan::Lifecycle;
 use crate::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign, Sig};
 use serde::{Deserialize, Serialize};
@@ -269,12 +269,21 @@ impl Supervisor {
     }
 
     /// The active generation ended during an attempt: the candidate gets the new connections, so that they wait for it.
-    /// True when there is an attempt to put hope in.
+    /// There is nothing left that a `pre:` hook could keep from harm, so none is waited for. True when there is an attempt
+    /// to put hope in.
     pub(super) fn attempt_takes_over(&mut self) -> bool {
-        if let Some(candidate) = self.candidate() {
-            self.steer(candidate);
+        let Some(attempt) = &mut self.attempt else { return false };
+        match attempt.stage {
+            Stage::Candidate(candidate) => self.steer(candidate),
+            Stage::Pre(_) => {
+                attempt.signals.clear();
+                let text = "nothing serves: the restart does not wait for its pre: hooks".to_owned();
+                self.report(Notice::Note { level: Level::Normal, text });
+                self.next_stage();
+            }
+            _ => {}
         }
-        self.attempt.is_some()
+        true
     }
 
     /// Ends the attempt because endless stops. Returns everybody who waits for a restart.

@@ -40,7 +40,7 @@ impl Supervisor {
         self.hammer_surplus();
     }
 
-    /// More retiring generations than `--max-retiring`: the oldest are hammered.
+    /// One more has begun to retire. Where they are more than `--max-retiring`, the oldest are hammered.
     fn hammer_surplus(&mut self) {
         let retiring: Vec<_> = self.generations.values().filter(|one| one.retiring()).map(|one| one.id).collect();
         let surplus = retiring.len().saturating_sub(self.policy.max_retiring);
@@ -107,9 +107,7 @@ impl Supervisor {
                 }
             }
         }
-        if self.shutdown.is_none() {
-            self.hammer_surplus();
-        }
+        // One that has just ended is no surplus: most leave nothing behind, and are gone in a moment.
         self.seats_free(now);
     }
 
@@ -127,6 +125,7 @@ impl Supervisor {
             self.hand_back(now, id, older, exit);
         } else {
             self.disproven(&Failure::Crashed(exit), id, None);
+            self.forgive(now);
             // A restart that waits for room is one, too.
             if self.attempt_takes_over() || !self.remembered.is_empty() {
                 self.respawn.bereft = Some((id, exit));

@@ -73,10 +73,13 @@ impl Supervisor {
         if let Some(queue) = self.steered.take_if(|steered| !self.generations.contains_key(steered)) {
             self.out.push(Action::Release(queue));
         }
-        for id in self.generations.keys().copied().collect::<Vec<_>>() {
-            let lives = self.generations.get(&id).map(|one| one.state);
-            if !matches!(lives, None | Some(State::Stopping { .. } | State::Killed)) {
-                self.stop(now, id, StopReason::Stopped);
+        let all: Vec<_> = self.generations.values().map(|one| (one.id, one.state, one.main_lives)).collect();
+        for (id, state, lives) in all {
+            match state {
+                // The signal it has may be another one, and it may wait for its last client for as long as it takes.
+                State::Stopping { .. } if lives => self.out.push(Action::Stop(id, StopReason::Stopped)),
+                State::Stopping { .. } | State::Killed => {}
+                _ => self.stop(now, id, StopReason::Stopped),
             }
         }
         self.finish_when_empty();

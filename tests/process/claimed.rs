@@ -115,3 +115,44 @@ fn where_pidfd_getfd_is_forbidden_a_copy_gets_its_seat_too() {
     let path = endless.file("s");
     restarts_lose_nothing_at(&mut endless, path.as_path(), Kind::New, 2..=3, |_| ());
 }
+
+#[test]
+fn the_rights_that_a_listener_asks_for_hold_where_copies_bind_it_by_themselves() {
+    let setup = endless("--probation 0 --capture always --config {dir}/config");
+    let config = |mode: &str| format!("-l unix:s,mode={mode} -- python3 {} s", setup.dir().join("server.py").display());
+    std::fs::write(setup.dir().join("server.py"), AT_A_PATH).unwrap();
+    std::fs::write(setup.dir().join("config"), config("0660")).unwrap();
+    let (file, tighter) = (setup.dir().join("config"), config("0600"));
+    let mut endless = setup.start_command(&[]);
+    endless.ready(1);
+    std::fs::write(file, tighter).unwrap();
+    endless.restart(2);
+    assert_eq!(std::fs::symlink_metadata(endless.file("s")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(greeting(&get(endless.file("s").as_path(), "/").unwrap()).0, 2);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_program_for_ipv4_alone_is_told_which_listener_it_can_have() {
+    let port = free_port();
+    let options = |host: &str| format!("-l {host}:{port} --capture always --probation 0");
+    let bind = format!("bind=0.0.0.0:{port}");
+    let mut endless = endless(&options("")).start(&[&bind]);
+    endless.wait(&format!("-l 0.0.0.0:{port} is what it can have"));
+    assert_ne!(endless.ended_clean(), 0);
+    let mut endless = crate::support::endless(&options("0.0.0.0")).start(&[&bind]);
+    endless.ready(1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_listener_at_an_ipv4_address_in_ipv6_is_asked_at_the_candidate_alone() {
+    let options = "-l [::ffff:127.0.0.1]:0 --capture never --probation 0 --ready-timeout 2s --ready accept";
+    let mut endless = endless(options).start(&["2:deaf"]);
+    let first = endless.ready(1);
+    endless.signal(nix::sys::signal::Signal::SIGHUP);
+    endless.wait("generation 2 failed");
+    assert_eq!(endless.ask(), (1, first));
+    endless.restart(3);
+    assert_eq!(endless.stop(), 0);
+}

@@ -398,3 +398,14 @@ fn a_user_that_comes_with_the_file_can_say_ready() {
     assert!(processes::status(second, "Uid").unwrap().starts_with("65534"));
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn of_several_listeners_at_ports_of_the_kernel_each_keeps_its_own() {
+    let mut endless = start("", "-l a=127.0.0.1:0 -l b=127.0.0.1:0");
+    endless.ready(1);
+    let before = endless.address(1);
+    write(&endless, "-l b=127.0.0.1:0");
+    endless.restart(2);
+    assert!(get(before, "/").unwrap().contains("Hello, world 2"));
+    assert_eq!(endless.stop(), 0);
+}

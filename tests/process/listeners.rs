@@ -2,7 +2,7 @@
 
 use crate::confined::as_nobody;
 use crate::support::client::{At, ask_udp, get, greeting, uninterrupted};
-use crate::support::{DEADLINE, Endless, Setup, endless, processes, until};
+use crate::support::{DEADLINE, Endless, Setup, endless, example, processes, until};
 use nix::sys::socket::{
     AddressFamily, Backlog, MsgFlags, SockFlag, SockType, SockaddrIn, UnixAddr, VsockAddr, accept, bind, connect,
     getsockname, listen, recv, send, setsockopt, socket, sockopt,
@@ -11,6 +11,7 @@ use nix::unistd::{dup2_raw, geteuid};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr as UnixSocketAddr, UnixDatagram, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -151,6 +152,10 @@ fn ask_abstract(name: &str) -> u32 {
 
 /// Has these sockets from descriptor 3 on.
 pub fn with_sockets(setup: Setup, sockets: Vec<OwnedFd>) -> Setup {
+    with_sockets_from(3, setup, sockets)
+}
+
+fn with_sockets_from(first: i32, setup: Setup, sockets: Vec<OwnedFd>) -> Setup {
     // SAFETY: only dup2(2) is called between fork and exec.
     unsafe {
         setup.pre_exec(move || {
@@ -159,7 +164,7 @@ pub fn with_sockets(setup: Setup, sockets: Vec<OwnedFd>) -> Setup {
                 .iter()
                 .map(|socket| nix::fcntl::fcntl(socket, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(100)))
                 .collect::<Result<_, _>>()?;
-            for (number, socket) in (3..).zip(lifted) {
+            for (number, socket) in (first..).zip(lifted) {
                 let placed = dup2_raw(std::os::fd::BorrowedFd::borrow_raw(socket), number)?;
                 std::mem::forget(placed);
             }
@@ -475,4 +480,44 @@ fn a_vm_socket_that_cannot_be_bound_says_why() {
         let said = endless.everything().join("\n");
         assert!(said.contains("cannot bind the VM socket: Permission denied") && said.contains("below 1024"), "{said}");
     }
+}
+
+#[test]
+fn a_passed_in_socket_is_called_by_its_address() {
+    let socket: OwnedFd = TcpListener::bind("127.0.0.1:0").unwrap().into();
+    let at = std::net::TcpListener::from(socket.try_clone().unwrap()).local_addr().unwrap();
+    let setup = endless("-l fd:3 --pass puma,php-fpm --stop-signal TERM --ready delay=0");
+    let mut endless = with_sockets(setup, vec![socket]).start(&["env=PUMA_INHERIT_0", "env=FPM_SOCKETS", "socket=3"]);
+    endless.wait(&format!("PUMA_INHERIT_0=3:tcp://{at}"));
+    endless.wait(&format!("FPM_SOCKETS={at}=3"));
+    endless.ready(1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_passed_in_path_is_what_a_copy_gets_that_binds_it() {
+    let setup = endless("-l fd:3 --capture always --probation 0");
+    let path = setup.dir().join("s");
+    let socket: OwnedFd = std::os::unix::net::UnixListener::bind(&path).unwrap().into();
+    let inode = std::fs::symlink_metadata(&path).unwrap().ino();
+    let setup = with_sockets(setup, vec![socket]);
+    let mut endless = setup.start_command(&["python3", "-c", crate::claimed::AT_A_PATH, "s"]);
+    endless.ready(1);
+    endless.restart(2);
+    endless.gone(1);
+    assert_eq!(std::fs::symlink_metadata(&path).unwrap().ino(), inode);
+    assert!(get(path.as_path(), "/").unwrap().contains("Hello, world 2"));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_socket_at_the_standard_input_stays_there() {
+    let socket: OwnedFd = TcpListener::bind("127.0.0.1:0").unwrap().into();
+    let listens = "test -S /proc/self/fd/0 && exec \"$0\" notify print=there";
+    let target = example("target").display().to_string();
+    let setup = with_sockets_from(0, endless("-l fd:0 --listen-pid none"), vec![socket]);
+    let mut endless = setup.start_command(&["sh", "-c", listens, &target]);
+    endless.wait("there");
+    endless.ready(1);
+    assert_eq!(endless.stop(), 0);
 }

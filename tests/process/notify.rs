@@ -355,3 +355,23 @@ fn variables_that_are_a_copys_own_are_there_once_whatever_was_asked_for() {
     assert_eq!(endless.ask().0, 1);
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn a_copy_that_fails_leaves_no_descriptors_and_takes_none_away() {
+    let words = [
+        "1:store=state",
+        "2:notify=FDSTOREREMOVE=1\\nFDNAME=state",
+        "2:store=mine",
+        "2:barrier",
+        "2:exit=1",
+        "3:stored=state",
+    ];
+    let mut endless = endless("-l web=127.0.0.1:0 --probation 0").start(&words);
+    endless.ready(1);
+    endless.signal(Signal::SIGHUP);
+    endless.wait("generation 2 failed");
+    endless.restart(3);
+    endless.wait_with(&["target 3", "names web:state"]);
+    assert_eq!(endless.count("names web:state:mine"), 0);
+    assert_eq!(endless.stop(), 0);
+}

@@ -1,8 +1,8 @@
 //! A copy that ends by itself.
 
 use crate::support::client::{Loss, connect, request};
-use crate::support::endless;
 use crate::support::load::{Kind, Load};
+use crate::support::{endless, until};
 use nix::sys::signal::{Signal, kill};
 use std::thread;
 
@@ -135,5 +135,67 @@ fn a_restart_does_not_wait_for_the_pause() {
     endless.signal(Signal::SIGHUP);
     endless.wait("generation 8 failed");
     assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    assert_eq!(endless.stop(), 0);
+}
+
+/// The first copy's worker takes its clients; the next copies take theirs when the file `serve` is there.
+const MASTER: &str = r#"
+import os, select, signal, socket, time
+listener = socket.socket(fileno=3)
+generation = os.environ["ENDLESS_GENERATION"].encode()
+
+def serve(until):
+    while not os.path.exists(until):
+        if not select.select([listener], [], [], 0.05)[0]:
+            continue
+        try:
+            client = listener.accept()[0]
+            client.recv(4096)
+            client.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n" + generation)
+            client.close()
+        except OSError:
+            pass
+
+if generation != b"1":
+    while not os.path.exists("serve"):
+        time.sleep(0.05)
+    serve("never")
+elif os.fork() == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    serve("release")
+else:
+    signal.pause()
+"#;
+
+#[test]
+fn what_a_crashed_copy_left_behind_does_not_make_the_next_one_ready() {
+    let setup = endless("-l 127.0.0.1:0 --hammer never");
+    std::fs::write(setup.dir().join("master.py"), MASTER).unwrap();
+    let mut endless = setup.start_command(&["python3", "master.py"]);
+    kill(endless.ready(1), Signal::SIGKILL).unwrap();
+    endless.wait("processes of generation 1 still have the sockets that are generation 2's now");
+    let answer = || crate::support::client::get(endless.address(0), "/").unwrap();
+    assert!(answer().ends_with('1'));
+    endless.touch("release");
+    endless.gone(1);
+    assert_eq!(endless.count(" is ready"), 1, "{:#?}", endless.said());
+    endless.touch("serve");
+    endless.ready(2);
+    assert!(answer().ends_with('2'));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_respawn_does_not_wait_for_the_hooks_of_a_restart() {
+    let check = "touch asked; until test -e agree; do sleep 0.05; done";
+    let mut endless = endless("-l 127.0.0.1:0").option("--check", check).start(&[]);
+    let first = endless.ready(1);
+    endless.signal(Signal::SIGHUP);
+    until("the hook has begun", || endless.file("asked").exists().then_some(()));
+    kill(first, Signal::SIGKILL).unwrap();
+    endless.wait("nothing serves: the restart does not wait for its pre: hooks");
+    let second = endless.ready(2);
+    assert_eq!(endless.ask(), (2, second));
+    endless.touch("agree");
     assert_eq!(endless.stop(), 0);
 }

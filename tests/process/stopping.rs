@@ -1,7 +1,7 @@
 //! The end of endless, asked for or not, and what comes between.
 
 use crate::support::client::get;
-use crate::support::{endless, processes};
+use crate::support::{endless, processes, until};
 use nix::sys::signal::{Signal, kill};
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
@@ -157,4 +157,37 @@ fn a_copy_that_was_stopped_is_continued_to_end() {
     let stopped = || processes::status(copy, "State").is_some_and(|state| state.starts_with('T'));
     crate::support::until("it is stopped", || stopped().then_some(()));
     assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn hooks_that_were_asked_are_not_waited_for_at_the_end() {
+    let check = "touch asked; exec sleep 1000";
+    let mut endless = endless("-l 127.0.0.1:0 --hook-timeout never").option("--check", check).start(&[]);
+    endless.ready(1);
+    endless.signal(Signal::SIGHUP);
+    until("the hook has begun", || endless.file("asked").exists().then_some(()));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_stop_reaches_an_old_copy_that_retires_by_another_signal() {
+    let options = "-l 127.0.0.1:0 --probation 0 --drain off --hammer never --retire-signal USR1";
+    let mut endless = endless(options).start(&["ignore=USR1"]);
+    endless.ready(1);
+    endless.restart(2);
+    endless.wait_with(&["target 1 ", "got SIGUSR1"]);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_stop_does_not_repeat_the_signal_an_old_copy_has() {
+    let mut endless = endless("-l 127.0.0.1:0 --probation 0 --drain off").start(&["1:ignore=TERM", "1:stop=USR1"]);
+    let first = endless.ready(1);
+    endless.restart(2);
+    endless.wait_with(&["target 1 ", "got SIGTERM"]);
+    endless.signal(Signal::SIGTERM);
+    endless.gone(2);
+    nix::sys::signal::kill(first, Signal::SIGUSR1).unwrap();
+    assert_eq!(endless.ended_clean(), 0);
+    assert_eq!(endless.count("got SIGTERM"), 2, "{:#?}", endless.said());
 }

@@ -48,6 +48,8 @@ pub struct Seen {
     pub gone: bool,
     pub drain: Option<Moment>,
     pub stop: Option<Moment>,
+    /// By the signal of a stop.
+    pub stopped_too: bool,
     pub survived: Option<Moment>,
     pub kill: Option<Moment>,
     /// True when SIGKILL was sent while its main process lived.
@@ -72,6 +74,7 @@ impl Seen {
             gone: false,
             drain: None,
             stop: None,
+            stopped_too: false,
             survived: None,
             kill: None,
             killed_alive: false,
@@ -124,6 +127,8 @@ pub struct Ledger {
     pub hooks: BTreeMap<HookRun, HookPoint>,
     /// The last step at which the `pre:` hooks of a signal agreed.
     pub agreed: BTreeMap<Sig, u64>,
+    /// The last step at which what served ended, and nothing else did.
+    pub bereft: u64,
     /// `begin` hooks that agreed and whose generation was not spawned yet.
     pub begins: u32,
     /// Since when a stop is being carried out for certain.
@@ -166,6 +171,7 @@ impl Ledger {
             asked: BTreeMap::new(),
             hooks: BTreeMap::new(),
             agreed: BTreeMap::new(),
+            bereft: 0,
             begins: 0,
             stop_since: None,
             served_at_stop: None,

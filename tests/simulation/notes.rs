@@ -133,6 +133,7 @@ impl Ledger {
     pub fn note_stuck(&mut self, now: Moment) {
         let nobody = self.serving().is_none();
         if nobody {
+            self.bereft = self.step;
             self.ended_with(137);
             self.clean_end = false;
             if !self.restart_wanted() {
@@ -154,6 +155,7 @@ impl Ledger {
         if failed {
             self.ended_with(Failure::Exited(exit).exit_code());
         } else if served && self.serving().is_none() {
+            self.bereft = self.step;
             self.ended_with(exit.shell_code());
             self.clean_end = exit.clean();
             if !self.restart_wanted() {

@@ -151,8 +151,10 @@ impl Ledger {
             return Ok(());
         }
         promise(5, !seen.ended(), || format!("stop generation {id}, which has ended"))?;
-        promise(5, seen.stop.is_none(), || format!("generation {id} is stopped twice"))?;
-        seen.stop = Some(now);
+        let retired = reason == StopReason::Stopped && seen.stop.is_some() && !seen.stopped_too;
+        promise(5, seen.stop.is_none() || retired, || format!("generation {id} is stopped twice"))?;
+        seen.stopped_too = reason == StopReason::Stopped;
+        seen.stop.get_or_insert(now);
         Ok(())
     }
 
@@ -248,7 +250,8 @@ impl Ledger {
         asked.answered = true;
         let done = matches!(outcome, Outcome::Done(_)) && asked.request.what != What::Stop;
         let signal = asked.request.signal.filter(|_| done);
-        let skipped = signal.filter(|signal| self.agreed.get(signal).is_none_or(|step| *step < asked.step));
+        let asks = signal.filter(|_| self.bereft < asked.step);
+        let skipped = asks.filter(|signal| self.agreed.get(signal).is_none_or(|step| *step < asked.step));
         promise(0, skipped.is_none(), || format!("ticket {} is done without the pre hooks of its signal", ticket.0))?;
         let wait = asked.request.wait;
         let (Outcome::Done(generation), What::Restart, step) = (outcome, asked.request.what, asked.step) else {

@@ -34,7 +34,8 @@ impl Ledger {
         })?;
         let whole = self.generations.values().filter(|seen| seen.serving() && seen.drain.is_none());
         promise(4, whole.count() <= 2, || "more than one guard beside the active generation".into())?;
-        let retiring = self.generations.values().filter(|seen| seen.ready.is_some() && seen.retiring().is_some());
+        let alive = self.generations.values().filter(|seen| seen.ready.is_some() && !seen.ended());
+        let retiring = alive.filter(|seen| seen.retiring().is_some());
         let many = retiring.count() > self.policy.max_retiring;
         let ending = serving.is_none() && self.may_end();
         promise(4, !many || ending, || "more generations retire than --max-retiring".into())?;

@@ -396,11 +396,12 @@ fn an_end_while_a_restart_waits_for_room_is_followed_by_that_restart() {
            110 | ready 2   | steer 2, answer 1 done 2, drain 1
            120 | drained 1 | stop 1 retired
            130 | restart   |
-           200 | exit 2 0  | stop 2 survived, kill 1, spawn 3 on the seats of 2
+           200 | exit 2 0  | stop 2 survived, spawn 3 on the seats of 2
            200 | gone 2    |
-           210 | exit 1 KILL |
-           210 | gone 1    | release 1
-           220 | ready 3   | answer 2 done 3",
+           220 | ready 3   | answer 2 done 3
+           370 | tick      | shut 1
+           380 | exit 1 0  | stop 1 survived
+           380 | gone 1    | release 1",
     );
 }
 
