@@ -150,7 +150,7 @@ complete -c endless -n "__fish_endless_needs_command" -l output -d 'Append what 
 complete -c endless -n "__fish_endless_needs_command" -l events -d 'Write a line of JSON for everything that happens: to a file, fd:N, or - for standard output' -r -F
 complete -c endless -n "__fish_endless_needs_command" -l log-format -d 'How endless writes to stderr: text, json [default: text]' -r -f -a "text\t''
 json\t''"
-complete -c endless -n "__fish_endless_needs_command" -l watch -d 'Restart when the program has changed, or one of these files or directories, and then nothing more for 200 ms' -r -F
+complete -c endless -n "__fish_endless_needs_command" -l watch -d 'Restart when the program has changed, or one of these paths instead, and then nothing more for 200 ms' -r -F
 complete -c endless -n "__fish_endless_needs_command" -l watch-exec -d 'Run COMMAND before each of these restarts; if it fails the old copy goes on' -r -f -a "(__fish_complete_command)"
 complete -c endless -n "__fish_endless_needs_command" -l no-expand -d 'Leave {fd}, {addr} and the like as they are'
 complete -c endless -n "__fish_endless_needs_command" -l clear-env -d 'Begin with an empty environment'
@@ -316,7 +316,7 @@ complete -c endless -n "__fish_endless_using_subcommand check" -l output -d 'App
 complete -c endless -n "__fish_endless_using_subcommand check" -l events -d 'Write a line of JSON for everything that happens: to a file, fd:N, or - for standard output' -r -F
 complete -c endless -n "__fish_endless_using_subcommand check" -l log-format -d 'How endless writes to stderr: text, json [default: text]' -r -f -a "text\t''
 json\t''"
-complete -c endless -n "__fish_endless_using_subcommand check" -l watch -d 'Restart when the program has changed, or one of these files or directories, and then nothing more for 200 ms' -r -F
+complete -c endless -n "__fish_endless_using_subcommand check" -l watch -d 'Restart when the program has changed, or one of these paths instead, and then nothing more for 200 ms' -r -F
 complete -c endless -n "__fish_endless_using_subcommand check" -l watch-exec -d 'Run COMMAND before each of these restarts; if it fails the old copy goes on' -r -f -a "(__fish_complete_command)"
 complete -c endless -n "__fish_endless_using_subcommand check" -l no-expand -d 'Leave {fd}, {addr} and the like as they are'
 complete -c endless -n "__fish_endless_using_subcommand check" -l clear-env -d 'Begin with an empty environment'

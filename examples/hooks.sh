@@ -1,7 +1,7 @@
 #!/bin/sh
-# Commands of your own around what endless does. Run it as
+# Commands of your own around what endless does. After `cargo build --bin endless --example simple_server` run it as
 #
-#     ./examples/hooks.sh [COMMAND [ARG]...]
+#     ENDLESS=target/debug/endless ./examples/hooks.sh [COMMAND [ARG]...]
 #
 # and try in another terminal: pkill -HUP endless; pkill -USR1 endless; then `touch broken` and pkill -HUP endless again.
 

@@ -9,7 +9,7 @@ use endless::cli::{self, Args, ClientArgs, Invocation};
 use endless::client;
 use endless::listener::{self, Listeners};
 use endless::notice::{Level, Notice};
-use endless::plan::{Asking, EventsTo, InheritedSocket, Plan, Surroundings, presets, show};
+use endless::plan::{Asking, EventsTo, InheritedSocket, Plan, Surroundings, Task, presets, show};
 use endless::report::{Pids, Reporter, Sink};
 use endless::runtime::{
     Means, Runtime, control, detach, home::Home, pid_file::PidFile, reload::Source, status_file::StatusFile, upgrade,
@@ -17,8 +17,8 @@ use endless::runtime::{
 };
 use endless::spawn::{self, Inherited};
 use endless::sys::carried;
-use endless::sys::signals::AllBlocked;
-use endless::words::{CODE_FAILURE, CODE_USAGE};
+use endless::sys::signals::{self, AllBlocked};
+use endless::words::{CODE_FAILURE, CODE_USAGE, Sig};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -184,7 +184,12 @@ fn tell_of(reporter: &Reporter, notices: Vec<Notice>) {
 
 /// `endless status`, `restart` and the other words for a running one.
 fn ask(args: &ClientArgs) -> Result<u8> {
-    Ok(client::ask(&Asking::new(args)?).unwrap_or_else(|error| complain(&error, error.code)))
+    let asking = Asking::new(args)?;
+    if !matches!(asking.task, Task::Status { .. }) {
+        // `pkill -HUP endless` finds who waits here, too, and does not mean it.
+        [Sig::HUP, Sig::USR1, Sig::USR2].into_iter().for_each(signals::ignore);
+    }
+    Ok(client::ask(&asking).unwrap_or_else(|error| complain(&error, error.code)))
 }
 
 /// `endless exec`: returns only when it fails.

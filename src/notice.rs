@@ -29,6 +29,8 @@ pub enum Trouble {
     WrongPid { wrapper: String, main: i32, server: String, pid: i32 },
     /// A wrapper has closed the sockets.
     Closed { wrapper: String, server: Option<(String, i32)> },
+    /// It has closed the sockets it was handed.
+    Unused,
     /// It said that it serves, and takes nobody who waits at these of its sockets.
     Deaf { listeners: Vec<String>, after: Duration },
     /// The kernel cannot execute its file, which is there.

@@ -32,6 +32,13 @@ const LISTENERS: &[Wrong] = &[
     (&["--listen", ""], "--listen ", "there is no address", "HOST:PORT"),
     (&["-l", "nope"], "--listen nope", "no port", "unix:PATH"),
     (&["--listen", "no-such-host.invalid:1"], "--listen no-such-host.invalid:1", "is not known", "127.0.0.1:8080"),
+    (
+        &["--listen", "http://localhost:8080/x"],
+        "--listen http://localhost:8080/x",
+        "this is a URL",
+        "alone: localhost:8080",
+    ),
+    (&["--listen", "tcp://localhost"], "--listen tcp://localhost", "this is a URL", "alone: localhost:PORT"),
     (&["--listen", ":1,mode=0600"], "--listen :1,mode=0600", "`mode` does not fit", "backlog"),
     (&["--listen", ":1", "--listen", "[::]:1"], "--listen [::]:1", "the address of --listen :1 as well", "take one"),
     (
@@ -325,12 +332,12 @@ const CLIENTS: &[Wrong] = &[
     (&["status", "--json", "--watch"], "the argument '--json'", "cannot be used with", "endless status --help"),
     (&["restart", "--timeout", "soon"], "--timeout soon", "`soon` is not a duration", "never"),
     (&["restart", "--active", "--drained"], "the argument '--active'", "cannot be used with", "endless restart --help"),
-    (&["restart", "--pid-file", "p"], "the following required arguments", "not provided", "endless restart --help"),
+    (&["restart", "--pid-file", "p"], "--status-file <FILE>", "is missing", "endless restart --help"),
     (&["restart", "x", "--pid-file", "p", "--status-file", "s"], "the argument", "cannot be used with", "--help"),
     (&["restart", "a", "b"], "unexpected argument 'b'", "found", "endless restart --help"),
     (&["stop", "--timeout", "x"], "--timeout x", "not a duration", "never"),
     (&["hammer", "--timeout", "x"], "--timeout x", "not a duration", "never"),
-    (&["signal"], "the following required arguments", "not provided", "endless signal --help"),
+    (&["signal"], "<SIGNAL>", "is missing", "endless signal --help"),
     (&["signal", "NOPE"], "SIGNAL NOPE", "not a signal", "kill -l"),
 ];
 
@@ -405,6 +412,11 @@ fn a_command_before_the_dashes_says_where_it_belongs() {
     for (line, what, hint) in [
         (&["./server", "-x"][..], "`./server` stands before `--`", "endless [OPTIONS] -- ./server -x"),
         (&["8080"], "`8080` stands before `--`", "endless -l 8080 -- COMMAND"),
+        (&["reload"], "`reload` stands before `--`", "endless restart [NAME]"),
+        (&["help"], "`help` stands before `--`", "endless --help"),
+        (&["start", "x"], "`start` stands before `--`", "endless [OPTIONS] -- COMMAND"),
+        (&["-hammer", "5"], "`-hammer`: one dash is for options of one letter", "two dashes: --hammer"),
+        (&["-listen=:80", "--", "x"], "`-listen=:80`: one dash", "two dashes: --listen"),
         (&[], "there is no COMMAND to run", "--help lists the options"),
         (&["-l", ":1", "--"], "there is no COMMAND to run", "endless [OPTIONS] -- COMMAND"),
         (&["check"], "there is no COMMAND to run", "endless [OPTIONS] -- COMMAND"),

@@ -21,6 +21,16 @@ pub enum EnvArg {
     Dir(OsString),
 }
 
+/// The long names of the options that were typed.
+pub(super) fn typed(matches: &ArgMatches) -> Vec<String> {
+    from(matches, ValueSource::CommandLine)
+}
+
+fn from(matches: &ArgMatches, source: ValueSource) -> Vec<String> {
+    let ids = matches.ids().map(clap::Id::as_str).filter(|id| matches.value_source(id) == Some(source));
+    ids.map(|id| id.replace('_', "-")).collect()
+}
+
 /// Where the values of related options stood on the command line.
 pub(super) struct Ordered {
     from_environment: Vec<String>,
@@ -31,11 +41,7 @@ pub(super) struct Ordered {
 impl Ordered {
     /// Looks at the matches before their values are moved out.
     pub(super) fn collect(matches: &ArgMatches) -> Ordered {
-        let from_environment = matches
-            .ids()
-            .filter(|id| matches.value_source(id.as_str()) == Some(ValueSource::EnvVariable))
-            .map(|id| id.as_str().replace('_', "-"))
-            .collect();
+        let from_environment = from(matches, ValueSource::EnvVariable);
         let indices = |id: &str| -> Vec<usize> {
             match matches.value_source(id) {
                 Some(ValueSource::CommandLine) => matches.indices_of(id).into_iter().flatten().collect(),

@@ -82,6 +82,9 @@ pub struct Args {
     /// The text of the file of `--config`.
     #[arg(skip)]
     pub configuration: Option<Vec<u8>>,
+    /// The long names of the options that stand in that file and not on the command line.
+    #[arg(skip)]
+    pub from_file: Vec<String>,
     /// The long names of the options whose value came from the preset.
     #[arg(skip)]
     pub from_preset: Vec<String>,
@@ -149,12 +152,12 @@ pub fn parse_with(
         Some(word) if word == "presets" => return usage::presets(&options, &target),
         other => other.is_some(),
     };
-    let (text, target) = match read_configuration(&options, configuration)? {
-        Some((file, text)) => {
-            options.splice(0..0, file.options);
-            (Some(text), if target.is_empty() { file.command } else { target })
+    let (text, target, from_file) = match read_configuration(&options, configuration)? {
+        Some(File { config, text, alone }) => {
+            options.splice(0..0, config.options);
+            (Some(text), if target.is_empty() { config.command } else { target }, alone)
         }
-        None => (None, target),
+        None => (None, target, Vec::new()),
     };
     let merged = text.is_some();
     let plain = if merged || short::among(environment) { None } else { short::read(&options) };
@@ -168,6 +171,7 @@ pub fn parse_with(
     usage::refuse_stray_words(&args.command, &target)?;
     args.command = target;
     args.configuration = text;
+    args.from_file = from_file;
     let args = Box::new(args);
     Ok(if check { Invocation::Check(args) } else { Invocation::Run(args) })
 }
@@ -183,6 +187,7 @@ fn by_clap(mut options: Vec<OsString>, merged: bool) -> Result<Read, UsageError>
     let taken = many::take_listeners(&mut options);
     options.insert(0, OsString::from("endless"));
     let command = command().args_override_self(merged).mut_arg("command", |arg| arg.last(false).trailing_var_arg(true));
+    UsageError::one_dash(&options, &command)?;
     let mut matches = match command.try_get_matches_from(&options) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::InvalidUtf8 => return Err(UsageError::no_text(&options)),
@@ -199,28 +204,39 @@ fn by_clap(mut options: Vec<OsString>, merged: bool) -> Result<Read, UsageError>
     Ok(Read::Options(Box::new(args)))
 }
 
+/// What the file of `--config` holds, its text, and the long names of the options that are said in it alone.
+struct File {
+    config: config::Config,
+    text: Vec<u8>,
+    alone: Vec<String>,
+}
+
 /// The file of `--config`, where there is one. It and the command line are each looked at alone, so that what is said twice
 /// in one of them is an error, and what is said in both is not.
-fn read_configuration(
-    options: &[OsString],
-    known: Option<&[u8]>,
-) -> Result<Option<(config::Config, Vec<u8>)>, UsageError> {
+fn read_configuration(options: &[OsString], known: Option<&[u8]>) -> Result<Option<File>, UsageError> {
     let Some(path) = config::path(options, std::env::var_os("ENDLESS_CONFIG")) else { return Ok(None) };
     let wrong = |why: String, hint: &str| UsageError::new(format_args!("--config {}: {why}", path.display()), hint);
     let text = match known {
         Some(text) => text.to_vec(),
         None => std::fs::read(&path).map_err(|error| wrong(error.to_string(), "a file this user can read"))?,
     };
-    let file =
+    let config =
         config::read(&text).map_err(|why| wrong(why, "arguments as on the command line, split as a shell does"))?;
     let alone = |options: &[OsString]| {
         let words = std::iter::once(OsString::from("endless")).chain(options.iter().cloned());
-        command().try_get_matches_from(words).err().filter(clap::Error::use_stderr)
+        match command().try_get_matches_from(words) {
+            Ok(matches) => Ok(environment::typed(&matches)),
+            Err(error) if error.use_stderr() => Err(error),
+            Err(_) => Ok(Vec::new()),
+        }
     };
-    match (alone(&file.options), alone(options)) {
-        (Some(error), _) => Err(wrong(UsageError::fault(&error), "endless --help lists the options")),
-        (None, Some(error)) => Err(UsageError::from_clap(&error, "endless")),
-        (None, None) => Ok(Some((file, text))),
+    match (alone(&config.options), alone(options)) {
+        (Err(error), _) => Err(wrong(UsageError::fault(&error), "endless --help lists the options")),
+        (Ok(_), Err(error)) => Err(UsageError::from_clap(&error, "endless")),
+        (Ok(mut alone), Ok(typed)) => {
+            alone.retain(|name| !typed.contains(name));
+            Ok(Some(File { config, text, alone }))
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub struct OutputArgs {
     pub config: Option<PathBuf>,
 
     /// What this endless is called [default: the base name of COMMAND]
+    ///
+    /// One that another endless of this user has is refused; by default the second one has no control socket.
     #[arg(short, long, value_name = "NAME", env = "ENDLESS_NAME", hide_env_values = true)]
     pub name: Option<String>,
 

@@ -101,8 +101,29 @@ impl UsageError {
         UsageError::new(format_args!("{}: this is no UTF-8", named.join(", ")), hint)
     }
 
+    /// A word with one dash that is the name of a long option: clap would take its letters for options of their own, and the
+    /// first `h` for a call for help.
+    pub(super) fn one_dash(words: &[OsString], command: &clap::Command) -> Result<(), UsageError> {
+        let name = |word: &OsString| {
+            let name = word.to_str()?.strip_prefix('-')?.split('=').next()?.to_owned();
+            command.get_arguments().any(|arg| arg.get_long() == Some(&*name)).then_some(name)
+        };
+        match words.iter().find_map(|word| Some((word, name(word)?))) {
+            Some((word, name)) => Err(UsageError::new(
+                format_args!("`{}`: one dash is for options of one letter", word.display()),
+                format_args!("two dashes: --{name}"),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// What is wrong, without a way out.
     pub(super) fn fault(error: &clap::Error) -> String {
+        if let (ErrorKind::MissingRequiredArgument, Some(ContextValue::Strings(names))) =
+            (error.kind(), error.get(ContextKind::InvalidArg))
+        {
+            return format!("{} is missing", names.join(" and "));
+        }
         let text = error.render().to_string();
         text.strip_prefix("error: ").unwrap_or(&text).lines().next().unwrap_or_default().to_owned()
     }
@@ -182,6 +203,12 @@ pub(super) fn refuse_stray_words(stray: &[OsString], target: &[OsString]) -> Res
 
 fn likely_intent(first: &OsStr, stray: &[OsString], target: &[OsString]) -> String {
     let text = first.to_string_lossy();
+    match &*text {
+        "help" => return "endless --help".to_owned(),
+        "reload" => return "endless restart [NAME]".to_owned(),
+        "start" | "run" => return "endless [OPTIONS] -- COMMAND".to_owned(),
+        _ => {}
+    }
     let address =
         text.parse::<u16>().is_ok() || text.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     if matches!(&*text, "check" | "exec" | "presets") || super::client::WORDS.contains(&&*text) {

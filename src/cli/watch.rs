@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Development")]
 pub struct WatchArgs {
-    /// Restart when the program has changed, or one of these files or directories, and then nothing more for 200 ms
+    /// Restart when the program has changed, or one of these paths instead, and then nothing more for 200 ms
     ///
     /// Directories are watched with all that is in them but what .gitignore names, version control, what editors leave, and
     /// *.log, *.pid, *.sock and *.pyc.

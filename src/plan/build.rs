@@ -1,6 +1,6 @@
 //! From arguments to a plan: everything is read, resolved and checked here, before anything is bound or started.
 
-use super::error::{Error, Fault};
+use super::error::{Error, Fault, Origin};
 use super::protocol::GOAGAIN_SIGNAL;
 use super::surroundings::Surroundings;
 use super::{
@@ -42,8 +42,13 @@ impl Plan {
         plan.map_err(|error| {
             let name = error.flag.trim_start_matches('-');
             let among = |list: &[String]| list.iter().any(|known| known == name);
-            let preset = args.listeners.preset.as_deref().filter(|_| among(&args.from_preset)).map(Box::from);
-            Error { from_environment: among(&args.from_environment), preset, ..error }
+            let (origin, place) = match (&args.listeners.preset, &args.output.config) {
+                (Some(preset), _) if among(&args.from_preset) => (Origin::Preset, preset.as_str().into()),
+                _ if among(&args.from_environment) => (Origin::Variable, Box::default()),
+                (_, Some(path)) if among(&args.from_file) => (Origin::File, path.to_string_lossy().into()),
+                _ => (Origin::Line, Box::default()),
+            };
+            Error { origin, place, ..error }
         })
     }
 }
@@ -122,7 +127,11 @@ fn control(args: &Args, name: &str, around: &Surroundings) -> Result<Control, Er
         None => {
             let runtime = around.environment.iter().find(|(known, _)| known == "XDG_RUNTIME_DIR");
             let directories = control::directories(runtime.map(|(_, value)| value.as_os_str()));
-            return Ok(Control::Default(directories.first().map(|dir| control::in_directory(dir, name))));
+            let path = directories.first().map(|dir| control::in_directory(dir, name));
+            return Ok(match path {
+                Some(path) if args.output.name.is_some() => Control::Named(path),
+                path => Control::Default(path),
+            });
         }
     };
     if path.as_os_str().len() > LONGEST_PATH {

@@ -16,12 +16,25 @@ pub struct Error {
     pub reason: String,
     /// What to do instead.
     pub hint: String,
-    /// True when the value came from the option's ENDLESS_ variable.
-    pub from_environment: bool,
-    /// The preset the value came from.
-    pub preset: Option<Box<str>>,
+    /// Where the value came from.
+    pub origin: Origin,
+    /// The name of that preset or file.
+    pub place: Box<str>,
     /// The exit status this error deserves: 2, or 126 and 127 for a COMMAND that cannot be executed or is not there.
     pub code: u8,
+}
+
+/// Where a value was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// On the command line.
+    Line,
+    /// In the option's ENDLESS_ variable.
+    Variable,
+    /// In a preset.
+    Preset,
+    /// In the file of `--config`.
+    File,
 }
 
 impl Error {
@@ -34,15 +47,15 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(preset) = &self.preset {
-            let value = self.value.as_deref().unwrap_or_default();
-            return write!(f, "--preset {preset} ({} {value}): {}\nhint: {}", self.flag, self.reason, self.hint);
-        }
-        match (&self.value, self.from_environment) {
-            (Some(value), true) => write!(f, "{}={value}", self.variable())?,
-            (None, true) => write!(f, "{}", self.variable())?,
-            (Some(value), false) => write!(f, "{} {value}", self.flag)?,
-            (None, false) => write!(f, "{}", self.flag)?,
+        let (value, flag, place) = (self.value.as_deref(), &self.flag, &self.place);
+        match (self.origin, value) {
+            (Origin::Preset, value) => write!(f, "--preset {place} ({flag} {})", value.unwrap_or_default())?,
+            (Origin::Variable, Some(value)) => write!(f, "{}={value}", self.variable())?,
+            (Origin::Variable, None) => write!(f, "{}", self.variable())?,
+            (Origin::File, Some(value)) => write!(f, "--config {place}: {flag} {value}")?,
+            (Origin::File, None) => write!(f, "--config {place}: {flag}")?,
+            (Origin::Line, Some(value)) => write!(f, "{flag} {value}")?,
+            (Origin::Line, None) => write!(f, "{flag}")?,
         }
         write!(f, ": {}\nhint: {}", self.reason, self.hint)
     }
@@ -73,8 +86,8 @@ impl Fault {
             value: Some(value.into()),
             reason: self.reason,
             hint: self.hint,
-            from_environment: false,
-            preset: None,
+            origin: Origin::Line,
+            place: Box::default(),
             code: CODE_USAGE,
         }
     }

@@ -30,7 +30,7 @@ mod watch;
 pub use ask::{Asking, Starter, Task};
 pub use capture::Capture;
 pub use environment::{EnvError, build_environment};
-pub use error::{Error, Fault};
+pub use error::{Error, Fault, Origin};
 pub use files::{EventsTo, Files};
 pub use handing::HandoffPlan;
 pub use lifecycle::{Drain, DrainMode, KillMode, Lifecycle, Respawn, Retirement};
@@ -95,6 +95,8 @@ pub enum Control {
     None,
     /// Here, or it is an error.
     At(#[serde(with = "crate::words::path")] PathBuf),
+    /// Here, if it can be made; that another endless is called so is an error.
+    Named(#[serde(with = "crate::words::path")] PathBuf),
     /// Here, if it can be made. None: this user has no runtime directory.
     Default(#[serde(with = "crate::words::path::optional")] Option<PathBuf>),
 }

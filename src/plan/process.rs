@@ -139,7 +139,7 @@ pub(super) fn read(args: &ProcessArgs, orphans: Option<&str>) -> Result<ProcessS
         clear_env: args.clear_env,
         env: args.changes.iter().map(env_change).collect::<Result<_, _>>()?,
         identity: identity::read(args)?,
-        umask: value::or("--umask", args.umask.as_deref(), None, |text| value::octal(text).map(Some))?,
+        umask: value::or("--umask", args.umask.as_deref(), None, |text| value::octal(text, "0027").map(Some))?,
         nice: value::or("--nice", args.nice.as_deref(), None, |text| value::number(text, -20, 19).map(Some))?,
         rlimits: rlimits(&args.rlimit)?,
         no_new_privs: args.no_new_privs,

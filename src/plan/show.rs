@@ -42,7 +42,7 @@ pub fn render(plan: &Plan, environment: &[(OsString, OsString)]) -> String {
     }
     match &plan.control {
         Control::None | Control::Default(None) => page.line("control", "none"),
-        Control::At(path) | Control::Default(Some(path)) => page.line("control", path.display()),
+        Control::At(path) | Control::Named(path) | Control::Default(Some(path)) => page.line("control", path.display()),
     }
     page.0
 }

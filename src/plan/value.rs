@@ -124,12 +124,15 @@ pub(super) fn size(text: &str) -> Result<u64, Fault> {
     digits.parse::<u64>().ok().and_then(|count| count.checked_mul(factor)).ok_or_else(bad)
 }
 
-/// An octal mode of at most 0777.
-pub(super) fn octal(text: &str) -> Result<u32, Fault> {
+/// An octal mode of at most 0777; `example` is one that makes sense there.
+pub(super) fn octal(text: &str, example: &str) -> Result<u32, Fault> {
     let digits = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     match u32::from_str_radix(text, 8) {
         Ok(mode) if digits && mode <= 0o777 => Ok(mode),
-        _ => Err(Fault::new(format!("`{text}` is not an octal mode"), "octal digits from 0000 to 0777, such as 0660")),
+        _ => Err(Fault::new(
+            format!("`{text}` is not an octal mode"),
+            format!("octal digits from 0000 to 0777, such as {example}"),
+        )),
     }
 }
 
@@ -164,9 +167,9 @@ mod tests {
         for wrong in ["", "K", "1T", "-1", "1KK", "é", "99999999999999999999", "18446744073709551615G"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(octal("0660"), Ok(0o660));
+        assert_eq!(octal("0660", "0660"), Ok(0o660));
         for wrong in ["", "8", "+7", "1777", "rw"] {
-            assert!(octal(wrong).is_err(), "{wrong}");
+            assert!(octal(wrong, "0660").is_err(), "{wrong}");
         }
     }
 }

@@ -3,6 +3,9 @@
 use crate::notice::{Format, Trouble, Unseen};
 use crate::words::GenerationId;
 
+const UNUSED: &str = "it has closed the sockets it was handed: its configuration names other addresses than --listen, or it \
+                      takes sockets in another way (`endless presets`, docs/servers.md)";
+
 /// The line.
 #[must_use]
 pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
@@ -43,6 +46,7 @@ pub fn render(generation: GenerationId, trouble: &Trouble) -> String {
             "{wrapper} closes every descriptor above 2 before it starts another program, so that one has no sockets: \
              --pass stdin gets through, or start it without {wrapper}"
         ),
+        Trouble::Unused => UNUSED.to_owned(),
         Trouble::Deaf { listeners, after } => format!(
             "it said that it serves, and has taken nobody of those who have waited at {} for {}: does it use the sockets it \
              was given?",
@@ -105,6 +109,7 @@ pub fn name(trouble: &Trouble) -> &'static str {
         Trouble::Unseen { .. } => "unseen",
         Trouble::WrongPid { .. } => "wrong-listen-pid",
         Trouble::Closed { .. } => "sockets-closed",
+        Trouble::Unused => "sockets-unused",
         Trouble::Deaf { .. } => "deaf",
         Trouble::NotExecutable { .. } => "not-executable",
     }

@@ -32,7 +32,7 @@ impl Runtime {
             // At twice the age once more, for the server may not be there yet.
             copy.look_closer = copy.watch.as_ref().map(|watch| now + watch.age(now));
             if copy.look_closer.is_some()
-                && let Some(trouble) = self.in_the_way(generation)
+                && let Some(trouble) = self.in_the_way(generation).or_else(|| self.unused(generation))
             {
                 self.diagnose(generation, trouble);
             }
@@ -140,6 +140,15 @@ impl Runtime {
         let told = environment(server.pid);
         let wrong = told.iter().any(|one| *one == format!("LISTEN_PID={main}").into_bytes());
         wrong.then(|| Trouble::WrongPid { wrapper, main: main.as_raw(), server: server.name.clone(), pid })
+    }
+
+    /// None of its processes has a socket any more that it was handed, and it is not one that gets them when it binds.
+    fn unused(&mut self, generation: GenerationId) -> Option<Trouble> {
+        let seats: Vec<u64> =
+            self.listeners.seats(generation).into_iter().filter_map(|seat| Some(fstat(seat).ok()?.st_ino)).collect();
+        let copy = self.copies.get_mut(&generation).filter(|copy| !copy.filtered)?;
+        let open = copy.tree.open_sockets()?;
+        (!seats.is_empty() && !seats.iter().any(|seat| open.contains(seat))).then_some(Trouble::Unused)
     }
 
     /// The sockets of a generation, as /proc/PID/fd shows them.

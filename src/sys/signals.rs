@@ -201,6 +201,11 @@ pub fn restore_sigpipe() {
     set_disposition(libc::SIGPIPE, PIPE_WAS_IGNORED.load(Ordering::Relaxed));
 }
 
+/// Ignores it.
+pub fn ignore(signal: Sig) {
+    set_disposition(signal.0, true);
+}
+
 fn set_disposition(signal: i32, ignored: bool) {
     // SAFETY: all zeroes is a valid sigaction: no flags, an empty mask.
     let mut action: libc::sigaction = unsafe { MaybeUninit::zeroed().assume_init() };

@@ -53,7 +53,10 @@ fn one(text: &mut String, arg: &Arg) {
     let long = arg.get_long().map(|long| bold(&format!("--{long}")));
     let names: Vec<String> = short.into_iter().chain(long).collect();
     let value = match arg.get_value_names() {
-        Some([value, ..]) if arg.get_action().takes_values() => format!(" {}", italic(value)),
+        Some([value, ..]) if arg.get_action().takes_values() => match arg.get_num_args() {
+            Some(range) if range.min_values() == 0 => format!(" {}", italic(&format!("[{value}]..."))),
+            _ => format!(" {}", italic(value)),
+        },
         _ => String::new(),
     };
     let said = said(arg);

@@ -185,7 +185,7 @@ fn a_broken_file_stops_the_restart_and_hurts_nothing() {
     for (text, why) in [
         ("-l '127.0.0.1:0", "line 1: a quote is not closed"),
         ("-l 127.0.0.1:0 --hamer 3", "unexpected argument '--hamer'"),
-        ("-l 127.0.0.1:0 --hammer soon", "`soon` is not a duration"),
+        ("-l 127.0.0.1:0 --hammer soon", "/config: --hammer soon: `soon` is not a duration"),
         ("-l 127.0.0.1:0 --pid-file p", "--pid-file cannot change while endless runs"),
         ("-l 127.0.0.1:0 --name other", "--name cannot change while endless runs"),
         ("-l 127.0.0.1:0,share=yes", "share cannot change while the listener is open"),

@@ -439,3 +439,36 @@ fn a_restart_by_files_that_fails_while_an_older_one_goes_is_told() {
     assert!(said.err.contains("did not come to serve"), "{said:?}");
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn signals_for_endless_do_not_end_who_waits_for_it() {
+    let mut endless = endless(QUICK).start(&["2:wait=go"]);
+    endless.ready(1);
+    let client = endless.client("restart");
+    endless.wait("starting generation 2");
+    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2] {
+        nix::sys::signal::kill(client.pid(), signal).unwrap();
+    }
+    endless.touch("go");
+    let said = client.end();
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn of_one_name_there_is_one() {
+    let held = tempfile::tempdir().unwrap();
+    let runtime = held.path().display().to_string();
+    let named = || endless(&format!("{QUICK} --name app")).env("XDG_RUNTIME_DIR", &runtime);
+    let mut first = named().start(&[]);
+    first.ready(1);
+    let mut second = named().start(&["print=started"]);
+    assert_eq!(second.ended_clean(), 125);
+    let said = second.everything();
+    assert!(said[0].contains(&format!("--name app: that is what pid {} is called", first.pid())), "{said:?}");
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(first.stop(), 0);
+    let mut third = named().start(&[]);
+    third.ready(1);
+    assert_eq!(third.stop(), 0);
+}

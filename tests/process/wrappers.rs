@@ -147,3 +147,12 @@ fn sudo_closes_the_sockets_and_lets_standard_input_through() {
     endless.restart(2);
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn a_server_that_closes_what_it_was_handed_is_told_about() {
+    let closes = "import os, time; os.close(3); time.sleep(1000)";
+    let mut endless = endless("-l 127.0.0.1:0 --hammer 1s --capture never").start_command(&["python3", "-c", closes]);
+    endless.wait_with(&["generation 1: it has closed the sockets it was handed", "endless presets"]);
+    endless.signal(Signal::SIGTERM);
+    endless.ended();
+}

@@ -127,7 +127,7 @@ fn fits(name: &str, address: &Address) -> bool {
 fn set(options: &mut SocketOptions, name: &str, given: &str) -> Result<(), Fault> {
     match name {
         "backlog" => options.backlog = Some(value::number(given, 1, i32::MAX)?),
-        "mode" => options.mode = Some(value::octal(given)?),
+        "mode" => options.mode = Some(value::octal(given, "0660")?),
         "user" => options.user = Some(identity::user_id(given)?),
         "group" => options.group = Some(identity::group_id(given)?),
         "v6only" => options.v6only = Some(value::yes_no(given)?),

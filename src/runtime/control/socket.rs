@@ -1,5 +1,6 @@
 //! The listening socket of the control protocol at its path: made where nobody living has it, removed at the end.
 
+use crate::control;
 use crate::notice::{Level, Notice};
 use crate::plan::{Control as Wanted, Error, Fault};
 use crate::words::CODE_FAILURE;
@@ -35,9 +36,25 @@ pub(super) struct Socket {
 /// # Errors
 /// When it cannot be made, or a living process has it.
 pub fn open(wanted: &Wanted) -> Result<Option<super::Control>, Error> {
-    let Wanted::At(path) = wanted else { return Ok(None) };
+    let path = match wanted {
+        Wanted::At(path) => path,
+        Wanted::Named(path) => return not_held(path).map(|()| None),
+        Wanted::None | Wanted::Default(_) => return Ok(None),
+    };
     let failed = |fault: Fault| Error { code: CODE_FAILURE, ..fault.at("--control", path.to_string_lossy()) };
     Ok(Some(super::Control::new(Socket::bind(path).map_err(failed)?)))
+}
+
+/// Two of one name could not be told apart by those who ask for it.
+fn not_held(path: &Path) -> Result<(), Error> {
+    let Ok(stream) = UnixStream::connect(path) else { return Ok(()) };
+    let name = control::name_of(path).unwrap_or_default();
+    let fault = Fault::new(format!("that is what pid {} is called", peer(&stream)), "another --name, or stop that one");
+    Err(Error { code: CODE_FAILURE, ..fault.at("--name", name) })
+}
+
+fn peer(stream: &UnixStream) -> String {
+    getsockopt(stream, PeerCredentials).map_or_else(|_| "?".to_owned(), |peer| peer.pid().to_string())
 }
 
 /// Opens the default control socket, where it is wanted.
@@ -54,7 +71,7 @@ pub fn open_default(wanted: &Wanted) -> Result<Option<super::Control>, Notice> {
         Wanted::Default(None) => {
             return Err(skipped("XDG_RUNTIME_DIR is not set to a directory of this user".to_owned()));
         }
-        Wanted::Default(Some(path)) => path,
+        Wanted::Named(path) | Wanted::Default(Some(path)) => path,
     };
     let bound = || directory(path.parent().unwrap_or(path)).and_then(|()| Socket::bind(path));
     // Between the two another endless may have ended and taken the empty directory away.
@@ -125,9 +142,7 @@ fn remove_stale(path: &Path) -> Result<(), Fault> {
         }
         Err(error) => error,
         Ok(stream) => {
-            let pid =
-                getsockopt(&stream, PeerCredentials).map_or_else(|_| "?".to_owned(), |peer| peer.pid().to_string());
-            let reason = format!("it is held by pid {pid}");
+            let reason = format!("it is held by pid {}", peer(&stream));
             return Err(Fault::new(reason, "stop that one, or choose another --name or --control"));
         }
     };

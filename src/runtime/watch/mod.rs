@@ -95,7 +95,7 @@ fn own_files(plan: &Plan) -> Vec<PathBuf> {
         _ => None,
     };
     let control = match &plan.control {
-        Control::At(path) | Control::Default(Some(path)) => Some(path),
+        Control::At(path) | Control::Named(path) | Control::Default(Some(path)) => Some(path),
         _ => None,
     };
     let files = [&plan.pid_file, &plan.status_file, &plan.files.log, &plan.files.output].map(Option::as_ref);
