@@ -27,9 +27,6 @@ use std::path::PathBuf;
 /// The variables endless was started with.
 type Environment = Vec<(OsString, OsString)>;
 
-/// Of more listeners than this, one line tells how many there are.
-const TOLD_ONE_BY_ONE: usize = 32;
-
 #[cfg(not(test))]
 endless::begin_with!(begin);
 
@@ -99,7 +96,7 @@ fn run_plan(plan: Plan, passed: &[listener::Inherited], inherited: Inherited, wa
     };
     let reporter = Reporter::new(plan.output, std::env::var("JOURNAL_STREAM").ok().as_deref());
     let reporter = reporter.into_files(log, events);
-    tell_of(&reporter, notices);
+    notices.iter().for_each(|notice| reporter.tell(notice, &Pids::new()));
     if let Err(errno) = spawn::become_subreaper() {
         let text =
             format!("processes that leave a copy's tree cannot be kept track of (PR_SET_CHILD_SUBREAPER: {errno})");
@@ -167,19 +164,6 @@ fn plan(args: &Args, passed: &[listener::Inherited], environment: Environment) -
 fn check(args: &Args, environment: Environment) -> Result<u8> {
     let plan = plan(args, &listener::inherited(), environment.clone())?;
     answer(&show::render(&plan, &environment))
-}
-
-fn tell_of(reporter: &Reporter, notices: Vec<Notice>) {
-    let listening = notices.iter().filter(|notice| matches!(notice, Notice::Listening { .. })).count();
-    for notice in notices {
-        if listening <= TOLD_ONE_BY_ONE || !matches!(notice, Notice::Listening { .. }) {
-            reporter.tell(&notice, &Pids::new());
-        }
-    }
-    if listening > TOLD_ONE_BY_ONE {
-        let text = format!("listening on {listening} addresses");
-        reporter.tell(&Notice::Note { level: Level::Normal, text }, &Pids::new());
-    }
 }
 
 /// `endless status`, `restart` and the other words for a running one.

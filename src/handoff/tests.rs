@@ -25,8 +25,8 @@ fn held(specs: &[ListenerSpec]) -> Vec<Bound> {
             Address::Vsock(at) => BoundAddress::Vsock(*at),
             Address::Inherited(_) => BoundAddress::Other("fd".to_owned()),
         };
-        let ListenerSpec { name, typed, flag, options, .. } = spec.clone();
-        Bound { name, typed, flag, address, number: options.fd }
+        let ListenerSpec { name, typed, flag, .. } = spec.clone();
+        Bound { name, typed, flag, address }
     };
     specs.iter().map(one).collect()
 }

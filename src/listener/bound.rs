@@ -21,8 +21,6 @@ pub struct Bound {
     pub flag: Rc<str>,
     /// The address really bound.
     pub address: BoundAddress,
-    /// The number it is to have in the target, when one was asked for.
-    pub number: Option<i32>,
 }
 
 impl Bound {
@@ -37,10 +35,10 @@ impl Bound {
         }
     }
 
-    /// The same under the name and the number of another plan.
+    /// The same under the name of another plan.
     pub(super) fn renamed(&self, spec: &ListenerSpec) -> Bound {
-        let ListenerSpec { name, typed, flag, options, .. } = spec.clone();
-        Bound { name, typed, flag, number: options.fd, address: self.address.clone() }
+        let ListenerSpec { name, typed, flag, .. } = spec.clone();
+        Bound { name, typed, flag, address: self.address.clone() }
     }
 }
 

@@ -120,7 +120,7 @@ impl Listener {
             }
         };
         let (name, typed, flag) = (spec.name.clone(), spec.typed.clone(), spec.flag.clone());
-        let bound = Bound { name, typed, flag, address, number: options.fd };
+        let bound = Bound { name, typed, flag, address };
         Ok((Listener { bound, address: Some(spec.address.clone()), options: options.clone(), port }, sharing))
     }
 
@@ -128,7 +128,7 @@ impl Listener {
     pub(super) fn captured(address: BoundAddress, port: Port) -> Listener {
         let typed = address.to_string();
         let flag = format!("{typed}, which the target bound").into();
-        let bound = Bound { name: typed.replace(':', "-").into(), typed: typed.into(), flag, address, number: None };
+        let bound = Bound { name: typed.replace(':', "-").into(), typed: typed.into(), flag, address };
         Listener { bound, address: None, options: Rc::default(), port }
     }
 

@@ -98,11 +98,3 @@ impl Fault {
         Error { value: None, ..self.at(flag, "") }
     }
 }
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\nhint: {}", self.reason, self.hint)
-    }
-}
-
-impl std::error::Error for Fault {}

@@ -1,7 +1,7 @@
 //! Time as a number.
 
 use serde::{Deserialize, Serialize};
-use std::ops::{Add, Sub};
+use std::ops::Add;
 use std::time::Duration;
 
 /// A point on the monotonic clock, counted from boot (`CLOCK_MONOTONIC`, clock_gettime(2)).
@@ -22,12 +22,5 @@ impl Add<Duration> for Moment {
     type Output = Moment;
     fn add(self, more: Duration) -> Moment {
         Moment(self.0.saturating_add(more))
-    }
-}
-
-impl Sub<Duration> for Moment {
-    type Output = Moment;
-    fn sub(self, less: Duration) -> Moment {
-        Moment(self.0.saturating_sub(less))
     }
 }

@@ -24,7 +24,7 @@ use nix::unistd::Pid;
 use std::ffi::{CString, OsString};
 use std::fs;
 use std::os::fd::AsRawFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -208,5 +208,5 @@ fn environment(state: Option<i32>) -> Result<Vec<CString>, String> {
 }
 
 fn c_string(bytes: &[u8]) -> Result<CString, String> {
-    CString::new(OsString::from_vec(bytes.to_vec()).into_vec()).map_err(|error| error.to_string())
+    CString::new(bytes).map_err(|error| error.to_string())
 }
