@@ -1,5 +1,6 @@
 //! Signals and their names.
 
+use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -31,40 +32,6 @@ impl Sig {
     /// Ctrl-Z.
     pub const TSTP: Sig = Sig(20);
 
-    const NAMES: [(&'static str, i32); 31] = [
-        ("HUP", 1),
-        ("INT", 2),
-        ("QUIT", 3),
-        ("ILL", 4),
-        ("TRAP", 5),
-        ("ABRT", 6),
-        ("BUS", 7),
-        ("FPE", 8),
-        ("KILL", 9),
-        ("USR1", 10),
-        ("SEGV", 11),
-        ("USR2", 12),
-        ("PIPE", 13),
-        ("ALRM", 14),
-        ("TERM", 15),
-        ("STKFLT", 16),
-        ("CHLD", 17),
-        ("CONT", 18),
-        ("STOP", 19),
-        ("TSTP", 20),
-        ("TTIN", 21),
-        ("TTOU", 22),
-        ("URG", 23),
-        ("XCPU", 24),
-        ("XFSZ", 25),
-        ("VTALRM", 26),
-        ("PROF", 27),
-        ("WINCH", 28),
-        ("IO", 29),
-        ("PWR", 30),
-        ("SYS", 31),
-    ];
-
     /// The first and the last real-time signal a program may use with glibc (signal(7)).
     const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 
@@ -73,25 +40,24 @@ impl Sig {
     pub fn parse(text: &str) -> Option<Sig> {
         let upper = text.to_ascii_uppercase();
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-        if let Some((_, number)) = Self::NAMES.iter().find(|(known, _)| *known == name) {
-            return Some(Sig(*number));
+        if let Ok(signal) = format!("SIG{name}").parse::<Signal>() {
+            return Some(Sig(signal as i32));
         }
         let number = match name.strip_prefix("RTMIN") {
             Some("") => *Self::REAL_TIME.start(),
             Some(rest) => Self::REAL_TIME.start() + rest.strip_prefix('+')?.parse::<u8>().map(i32::from).ok()?,
             None => name.parse().ok()?,
         };
-        let known = Self::NAMES.iter().any(|(_, known)| *known == number);
-        (known || Self::REAL_TIME.contains(&number)).then_some(Sig(number))
+        (Signal::try_from(number).is_ok() || Self::REAL_TIME.contains(&number)).then_some(Sig(number))
     }
 
     /// The name without `SIG`: `HUP`, `RTMIN+3`.
     #[must_use]
     pub fn name(self) -> String {
-        match Self::NAMES.iter().find(|(_, number)| *number == self.0) {
-            Some((name, _)) => (*name).to_owned(),
-            None if self.0 == *Self::REAL_TIME.start() => "RTMIN".to_owned(),
-            None => format!("RTMIN+{}", self.0 - Self::REAL_TIME.start()),
+        match Signal::try_from(self.0) {
+            Ok(signal) => signal.as_str()["SIG".len()..].to_owned(),
+            Err(_) if self.0 == *Self::REAL_TIME.start() => "RTMIN".to_owned(),
+            Err(_) => format!("RTMIN+{}", self.0 - Self::REAL_TIME.start()),
         }
     }
 }
