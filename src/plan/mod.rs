@@ -35,7 +35,7 @@ pub use files::{EventsTo, Files};
 pub use handing::HandoffPlan;
 pub use lifecycle::{Drain, DrainMode, KillMode, Lifecycle, Respawn, Retirement};
 pub use listener::{Address, InheritedRef, ListenerSpec, Resolver, SocketOptions, UnixKind, UnixName, Vsock};
-pub use process::{EnvChange, Identity, Orphans, ProcessSpec, Rlimit, StdinFrom};
+pub use process::{EnvChange, Identity, Orphans, ProcessSpec, Rlimit, StdinFrom, limit_name};
 pub use protocol::{Protocol, Sign};
 pub use readiness::{Readiness, ReadyMode, Url};
 pub use signals::{Hook, Hooks, SignalAction, SignalTable};

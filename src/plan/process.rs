@@ -122,9 +122,10 @@ const LIMITS: [(&str, Resource); 16] = [
     ("stack", Resource::RLIMIT_STACK),
 ];
 
-/// The name of a limit, by its number.
-pub(super) fn limit_name(resource: u32) -> &'static str {
-    LIMITS.iter().find(|(_, known)| *known as u32 == resource).map_or("?", |(name, _)| name)
+/// The name of a limit, by its number. It allocates nothing: a forked child asks for it, too.
+#[must_use]
+pub fn limit_name(resource: u32) -> &'static str {
+    LIMITS.iter().find(|(_, known)| *known as u32 == resource).map_or("an unknown resource", |(name, _)| name)
 }
 
 /// Reads what the options under "Process" say, and `--orphans`.

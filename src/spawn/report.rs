@@ -3,6 +3,7 @@
 //! On the wire: four bytes of errno in the machine's order, then the step as text, in one write. An end of file without
 //! them means that the target was executed, or that the child was killed, which its exit tells.
 
+use crate::plan::limit_name;
 use crate::words::{CODE_FAILURE, CODE_NOT_EXECUTABLE, CODE_NOT_FOUND, Sig};
 use nix::errno::Errno;
 use nix::unistd::{read, write};
@@ -66,29 +67,6 @@ impl fmt::Display for Step<'_> {
 
 fn shown(path: &CStr) -> std::path::Display<'_> {
     Path::new(OsStr::from_bytes(path.to_bytes())).display()
-}
-
-/// The name of a limit as `--rlimit` and prlimit(1) have it.
-fn limit_name(resource: u32) -> &'static str {
-    const NAMES: [&str; 16] = [
-        "cpu",
-        "fsize",
-        "data",
-        "stack",
-        "core",
-        "rss",
-        "nproc",
-        "nofile",
-        "memlock",
-        "as",
-        "locks",
-        "sigpending",
-        "msgqueue",
-        "nice",
-        "rtprio",
-        "rttime",
-    ];
-    usize::try_from(resource).ok().and_then(|at| NAMES.get(at)).unwrap_or(&"an unknown resource")
 }
 
 /// A step that failed, and why.
