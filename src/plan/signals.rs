@@ -4,6 +4,7 @@ use super::error::{Error, Fault};
 use super::value::{self, command};
 use crate::cli::{HookArg, SignalArgs};
 use crate::words::{HookPoint, Sig};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignalTable(pub BTreeMap<Sig, SignalAction>);
 
-/// What endless does on a signal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What endless can be asked for, by a signal or by a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SignalAction {
     /// Start a fresh copy and retire the old one.
     Restart,
@@ -29,7 +30,25 @@ pub enum SignalAction {
     /// Open the log file, the events and the output again.
     Reopen,
     /// Nothing of endless' own; hooks run.
+    #[serde(alias = "Nothing")]
     Ignore,
+}
+
+impl SignalAction {
+    /// The word for it in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            SignalAction::Restart => "restart",
+            SignalAction::Stop => "stop",
+            SignalAction::Hammer => "hammer",
+            SignalAction::Forward(_) => "forward",
+            SignalAction::Reopen => "reopen",
+            SignalAction::Upgrade => "upgrade",
+            SignalAction::Suspend => "suspend",
+            SignalAction::Ignore => "hooks",
+        }
+    }
 }
 
 /// The commands of `--hook` and `--check`.
@@ -185,14 +204,9 @@ fn in_table(text: &str, table: &SignalTable) -> Result<Sig, Fault> {
 impl std::fmt::Display for SignalAction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            SignalAction::Restart => f.write_str("restart"),
-            SignalAction::Stop => f.write_str("stop"),
-            SignalAction::Hammer => f.write_str("hammer"),
             SignalAction::Forward(signal) => write!(f, "forward={}", signal.name()),
-            SignalAction::Reopen => f.write_str("reopen"),
-            SignalAction::Upgrade => f.write_str("upgrade"),
-            SignalAction::Suspend => f.write_str("suspend"),
             SignalAction::Ignore => f.write_str("ignore"),
+            other => f.write_str(other.name()),
         }
     }
 }

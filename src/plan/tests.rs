@@ -134,3 +134,12 @@ fn check_shows_the_whole_plan() {
     let shown = show::render(&plan, &surroundings().environment);
     assert_eq!(shown, SHOWN);
 }
+
+#[test]
+fn what_an_older_endless_has_left_undone_is_understood() {
+    let asked =
+        [("\"Nothing\"", SignalAction::Ignore), ("{\"Forward\":10}", SignalAction::Forward(crate::words::Sig::USR1))];
+    for (text, action) in asked {
+        assert_eq!(serde_json::from_str::<SignalAction>(text).unwrap(), action);
+    }
+}

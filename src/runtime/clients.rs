@@ -1,12 +1,12 @@
 //! What clients of the control socket ask: how things are, or something for the supervisor.
 
 use super::control::ClientId;
-use super::requests::{name, what};
+use super::requests::asked_for;
 use super::{Runtime, clock};
 use crate::control::{Answer, Ask, Request, Until};
 use crate::notice::Notice;
 use crate::plan::SignalAction;
-use crate::supervisor::{self, Event, Ticket, Wait, What};
+use crate::supervisor::{self, Event, Ticket, Wait};
 use crate::words::Sig;
 
 impl Runtime {
@@ -34,7 +34,7 @@ impl Runtime {
 
     fn client_asks(&mut self, id: ClientId, request: Request) {
         let by_signal = matches!(request.ask, Ask::Signal { .. });
-        let of = |action| self.plan.signals.signal_for(action);
+        let of = |action, wait| Ok((action, self.plan.signals.signal_for(action), wait));
         let asked = match request.ask {
             Ask::Status => Err(Answer::status(request.id.clone(), self.status_now())),
             Ask::Restart { until } => {
@@ -43,17 +43,17 @@ impl Runtime {
                     Until::Proven => Wait::Done,
                     Until::Drained => Wait::Gone,
                 };
-                Ok((What::Restart, of(SignalAction::Restart), wait))
+                of(SignalAction::Restart, wait)
             }
-            Ask::Stop => Ok((What::Stop, of(SignalAction::Stop), Wait::Done)),
-            Ask::Hammer => Ok((What::Hammer, of(SignalAction::Hammer), Wait::Gone)),
-            Ask::Upgrade => Ok((What::Upgrade, of(SignalAction::Upgrade), Wait::Done)),
+            Ask::Stop => of(SignalAction::Stop, Wait::Done),
+            Ask::Hammer => of(SignalAction::Hammer, Wait::Gone),
+            Ask::Upgrade => of(SignalAction::Upgrade, Wait::Done),
             Ask::Signal { signal } => self.as_signal(id, request.id.clone(), &signal),
         };
         match asked {
             Ok((what, signal, wait)) => {
                 if !by_signal {
-                    self.tell_asked(id, None, what.name());
+                    self.tell_asked(id, None, what);
                 }
                 self.last_ticket += 1;
                 let ticket = Ticket(self.last_ticket);
@@ -70,9 +70,9 @@ impl Runtime {
         }
     }
 
-    fn tell_asked(&mut self, client: ClientId, signal: Option<Sig>, what: &'static str) {
+    fn tell_asked(&mut self, client: ClientId, signal: Option<Sig>, what: SignalAction) {
         let sender = self.control.as_ref().and_then(|control| control.pid_of(client));
-        self.tell(&Notice::Asked { signal, sender, what });
+        self.tell(&Notice::Asked { signal, sender, what: asked_for(what) });
     }
 
     /// What a signal of this name asks for.
@@ -81,14 +81,14 @@ impl Runtime {
         client: ClientId,
         id: Option<serde_json::Value>,
         text: &str,
-    ) -> Result<(What, Option<Sig>, Wait), Answer> {
+    ) -> Result<(SignalAction, Option<Sig>, Wait), Answer> {
         let Some(signal) = Sig::parse(text) else {
             return Err(Answer::refused(id, format!("`{text}` is not a signal")));
         };
         match self.plan.signals.0.get(&signal).copied() {
             Some(action) => {
-                self.tell_asked(client, Some(signal), name(action));
-                Ok((what(action), Some(signal), Wait::Done))
+                self.tell_asked(client, Some(signal), action);
+                Ok((action, Some(signal), Wait::Done))
             }
             None => Err(Answer::refused(id, format!("endless does nothing on {signal} (--on)"))),
         }

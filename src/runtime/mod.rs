@@ -49,10 +49,10 @@ pub mod watch;
 
 use crate::listener::{Bound, Listeners};
 use crate::notice::Notice;
-use crate::plan::{Plan, Rlimit, Sign};
+use crate::plan::{Plan, Rlimit, Sign, SignalAction};
 use crate::report::{Pids, Reporter, Sink};
 use crate::spawn::Inherited;
-use crate::supervisor::{Event, Generation, Request, State, Supervisor, What};
+use crate::supervisor::{Event, Generation, Request, State, Supervisor};
 pub use crate::sys::clock;
 use crate::words::{GenerationId, Moment};
 use capture::Capture;
@@ -192,7 +192,9 @@ impl Runtime {
     /// Tells the supervisor what happened and does what it says, until nothing new has come of it.
     fn decide(&mut self) {
         while let Some(event) = self.events.pop_front() {
-            if let (Event::Request(Request { what: What::Restart, .. }), Some(manager)) = (&event, &mut self.manager) {
+            if let (Event::Request(Request { what: SignalAction::Restart, .. }), Some(manager)) =
+                (&event, &mut self.manager)
+            {
                 manager.reloading(clock::now());
             }
             if let Event::Gone(generation) = event {

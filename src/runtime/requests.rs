@@ -6,7 +6,7 @@ use super::{Runtime, clock};
 use crate::notice::{Level, Notice};
 use crate::plan::{Plan, ReadyMode, Sign, SignalAction};
 use crate::spawn::ProcessTable;
-use crate::supervisor::{Event, Request, Ticket, Wait, What};
+use crate::supervisor::{Event, Request, Ticket, Wait};
 use crate::words::{GenerationId, ReadySign, Sig};
 use nix::sys::signal::{Signal, raise};
 use nix::unistd::Pid;
@@ -40,9 +40,8 @@ impl Runtime {
         {
             return self.copy_signalled(generation, pid, received.signal);
         }
-        let Some(action) = self.plan.signals.0.get(&received.signal).copied() else { return };
-        self.tell(&Notice::Asked { signal: Some(received.signal), sender: received.sender, what: name(action) });
-        let what = what(action);
+        let Some(what) = self.plan.signals.0.get(&received.signal).copied() else { return };
+        self.tell(&Notice::Asked { signal: Some(received.signal), sender: received.sender, what: asked_for(what) });
         self.last_ticket += 1;
         let request =
             Request { ticket: Ticket(self.last_ticket), what, signal: Some(received.signal), wait: Wait::Nobody };
@@ -132,30 +131,7 @@ impl Runtime {
     }
 }
 
-/// What an action asks the supervisor for.
-pub(super) fn what(action: SignalAction) -> What {
-    match action {
-        SignalAction::Restart => What::Restart,
-        SignalAction::Stop => What::Stop,
-        SignalAction::Hammer => What::Hammer,
-        SignalAction::Upgrade => What::Upgrade,
-        SignalAction::Forward(signal) => What::Forward(signal),
-        SignalAction::Reopen => What::Reopen,
-        SignalAction::Suspend => What::Suspend,
-        SignalAction::Ignore => What::Nothing,
-    }
-}
-
-/// What an action does, in a word.
-pub(super) fn name(action: SignalAction) -> &'static str {
-    match action {
-        SignalAction::Restart => "restart",
-        SignalAction::Stop => "stop",
-        SignalAction::Hammer => "hammer",
-        SignalAction::Forward(_) => "forward",
-        SignalAction::Reopen => "reopen",
-        SignalAction::Upgrade => "upgrade",
-        SignalAction::Suspend => "suspend",
-        SignalAction::Ignore => "nothing but hooks",
-    }
+/// What an action does, as it is told.
+pub(super) fn asked_for(action: SignalAction) -> &'static str {
+    if action == SignalAction::Ignore { "nothing but hooks" } else { action.name() }
 }

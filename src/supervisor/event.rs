@@ -1,7 +1,7 @@
 //! What goes into the supervisor and what comes out of it.
 
 use crate::notice::Notice;
-use crate::plan::Lifecycle;
+use crate::plan::{Lifecycle, SignalAction};
 use crate::words::{Exit, Failure, GenerationId, HookPoint, ReadySign, Sig};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub struct Request {
     /// Its number.
     pub ticket: Ticket,
     /// What is asked for.
-    pub what: What,
+    pub what: SignalAction,
     /// The signal whose `pre:` and `post:` hooks run around it: the one it came by, or the one that asks for the same.
     pub signal: Option<Sig>,
     /// Who waits for what before it is answered.
@@ -38,27 +38,6 @@ pub enum Wait {
     Done,
     /// And the generations that it sends away are gone.
     Gone,
-}
-
-/// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum What {
-    /// Replace the target by a fresh copy.
-    Restart,
-    /// Retire everything and exit; the second one hammers.
-    Stop,
-    /// Hammer what is retiring.
-    Hammer,
-    /// Send this signal to the main process of the active generation.
-    Forward(Sig),
-    /// Replace endless itself by the program that is at its path now.
-    Upgrade,
-    /// Open the files of the log and the output again.
-    Reopen,
-    /// Stop the copies, then endless itself, until somebody continues it.
-    Suspend,
-    /// Nothing of endless' own: only the hooks run.
-    Nothing,
 }
 
 /// What happened.

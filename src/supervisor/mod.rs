@@ -16,7 +16,7 @@ mod shutdown;
 mod upgrade;
 mod waiting;
 
-pub use event::{Action, Event, HookContext, HookRun, Outcome, Request, Seats, StopReason, Ticket, Wait, What, Word};
+pub use event::{Action, Event, HookContext, HookRun, Outcome, Request, Seats, StopReason, Ticket, Wait, Word};
 pub use generation::{Generation, State};
 
 use crate::notice::Notice;

@@ -1,7 +1,8 @@
 //! What is asked of endless, and the hooks that run before and after it.
 
-use super::{Action, HookContext, HookRun, Outcome, Request, State, Supervisor, What};
+use super::{Action, HookContext, HookRun, Outcome, Request, State, Supervisor};
 use crate::notice::Notice;
+use crate::plan::SignalAction;
 use crate::words::{Failure, GenerationId, HookPoint, Moment, Sig};
 
 /// What a `post:` hook of a signal is told when all is well.
@@ -11,8 +12,8 @@ const NOTHING_RETIRES: &str = "nothing is retiring";
 impl Supervisor {
     pub(super) fn request(&mut self, now: Moment, request: Request) {
         match request.what {
-            What::Restart => self.restart_asked(now, request),
-            What::Stop => self.stop_asked(now, request),
+            SignalAction::Restart => self.restart_asked(now, request),
+            SignalAction::Stop => self.stop_asked(now, request),
             _ => match request.signal {
                 Some(signal) => self.ask_hooks(signal, request),
                 None => self.carry_out(request),
@@ -31,7 +32,7 @@ impl Supervisor {
         if let Some(at) = self.asked.iter().position(|(asked, _)| *asked == run) {
             let (_, request) = self.asked.swap_remove(at);
             match request.what {
-                What::Stop => self.stop_hooks_done(now, request, result),
+                SignalAction::Stop => self.stop_hooks_done(now, request, result),
                 _ => self.request_hooks_done(request, result),
             }
         } else if self.shutdown_hooks_done(run) {
@@ -52,15 +53,15 @@ impl Supervisor {
 
     fn carry_out(&mut self, request: Request) {
         match request.what {
-            What::Upgrade => self.upgrade_asked(request),
-            What::Forward(signal) => self.forward(request, signal),
-            What::Hammer => {
+            SignalAction::Upgrade => self.upgrade_asked(request),
+            SignalAction::Forward(signal) => self.forward(request, signal),
+            SignalAction::Hammer => {
                 let hammered = self.hammer_retiring();
                 let reason = if hammered.is_empty() { NOTHING_RETIRES } else { DONE };
                 self.done(request, hammered, reason);
             }
-            What::Reopen => self.act(request, Action::Reopen),
-            What::Suspend => self.act(request, Action::Suspend),
+            SignalAction::Reopen => self.act(request, Action::Reopen),
+            SignalAction::Suspend => self.act(request, Action::Suspend),
             _ => self.done(request, Vec::new(), DONE),
         }
     }
@@ -106,23 +107,6 @@ impl Supervisor {
         for signal in signals {
             let context = HookContext { generation: self.active, old: None, reason: reason.to_owned() };
             self.run_hooks(HookPoint::Post(signal), context);
-        }
-    }
-}
-
-impl What {
-    /// The word for it in messages.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            What::Restart => "restart",
-            What::Stop => "stop",
-            What::Hammer => "hammer",
-            What::Forward(_) => "forward",
-            What::Upgrade => "upgrade",
-            What::Reopen => "reopen",
-            What::Suspend => "suspend",
-            What::Nothing => "hooks",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The end: everything is told to stop, and when the last is gone, endless exits.
 
-use super::{Action, HookContext, HookRun, Outcome, Request, State, StopReason, Supervisor, Wait, What};
+use super::{Action, HookContext, HookRun, Outcome, Request, State, StopReason, Supervisor, Wait};
 use crate::notice::Notice;
+use crate::plan::SignalAction;
 use crate::words::{CODE_HAMMERED, Failure, GenerationId, HookPoint, Moment};
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +39,7 @@ impl Supervisor {
             }
             return;
         }
-        let asked_before = self.asked.iter().any(|(_, asked)| asked.what == What::Stop);
+        let asked_before = self.asked.iter().any(|(_, asked)| asked.what == SignalAction::Stop);
         match request.signal {
             Some(signal) if !asked_before && !self.vetoed => self.ask_hooks(signal, request),
             _ => self.begin_shutdown(now, None, vec![request]),
@@ -117,7 +118,8 @@ impl Supervisor {
         let code = shutdown.code.unwrap_or(hammered);
         let requests = std::mem::take(&mut shutdown.requests);
         let unheard = std::mem::take(&mut self.asked).into_iter().map(|(_, request)| request);
-        let (stops, others): (Vec<Request>, Vec<Request>) = unheard.partition(|request| request.what == What::Stop);
+        let (stops, others): (Vec<Request>, Vec<Request>) =
+            unheard.partition(|request| request.what == SignalAction::Stop);
         self.answer(requests, &Outcome::Done(None));
         self.answer(stops, &Outcome::Done(None));
         self.answer(others, &Outcome::Failed(Failure::Stopping));

@@ -1,6 +1,7 @@
 //! Requests that are done but for what their askers wait for: the probation, or that the older generations are gone.
 
-use super::{Action, Outcome, Request, Supervisor, Wait, What};
+use super::{Action, Outcome, Request, Supervisor, Wait};
+use crate::plan::SignalAction;
 use crate::words::{Failure, GenerationId, Moment};
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +67,7 @@ impl Supervisor {
 
     /// What the restarts among them brought up has ended, or will.
     pub(super) fn leaving_failed(&mut self, failure: &Failure, which: impl Fn(&Leaving) -> bool) {
-        let fails = |one: &mut Leaving| one.request.what == What::Restart && which(one);
+        let fails = |one: &mut Leaving| one.request.what == SignalAction::Restart && which(one);
         let failed: Vec<_> = self.leaving.extract_if(.., fails).collect();
         self.answer(failed.into_iter().map(|one| one.request).collect(), &Outcome::Failed(failure.clone()));
     }

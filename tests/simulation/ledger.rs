@@ -1,7 +1,7 @@
 //! What an onlooker knows: everything that was told to the supervisor and everything it did, and nothing of its insides.
 
-use endless::plan::Lifecycle;
-use endless::supervisor::{HookRun, Request, Ticket, What};
+use endless::plan::{Lifecycle, SignalAction};
+use endless::supervisor::{HookRun, Request, Ticket};
 use endless::words::{Exit, GenerationId, HookPoint, Moment, Sig};
 use std::collections::BTreeMap;
 
@@ -209,7 +209,7 @@ impl Ledger {
 
     /// True while somebody waits for a restart.
     pub fn restart_wanted(&self) -> bool {
-        self.unanswered().any(|asked| asked.request.what == What::Restart)
+        self.unanswered().any(|asked| asked.request.what == SignalAction::Restart)
     }
 
     /// The requests without an answer.

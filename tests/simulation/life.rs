@@ -5,7 +5,8 @@ use crate::ledger::{Broken, Kept, Ledger, promise};
 use crate::tally::Tally;
 use crate::target::policy;
 use crate::world::World;
-use endless::supervisor::{Action, Event, Supervisor, Wait, What};
+use endless::plan::SignalAction;
+use endless::supervisor::{Action, Event, Supervisor, Wait};
 use endless::words::{Moment, Sig};
 use std::time::Duration;
 
@@ -81,14 +82,14 @@ impl Life {
     fn ask_something(&mut self, at: u64) {
         let dice = &mut self.world.dice;
         let (what, signal) = match dice.below(100) {
-            0..60 => (What::Restart, Sig::HUP),
-            60..70 => (What::Stop, dice.pick(&[Sig::TERM, Sig::INT])),
-            70..80 => (What::Hammer, Sig::USR2),
-            80..86 => (What::Forward(Sig::USR1), Sig::USR1),
-            86..92 => (What::Upgrade, Sig(30)),
-            92..94 => (What::Reopen, Sig::USR1),
-            94..96 => (What::Suspend, Sig::TSTP),
-            _ => (What::Nothing, Sig::TSTP),
+            0..60 => (SignalAction::Restart, Sig::HUP),
+            60..70 => (SignalAction::Stop, dice.pick(&[Sig::TERM, Sig::INT])),
+            70..80 => (SignalAction::Hammer, Sig::USR2),
+            80..86 => (SignalAction::Forward(Sig::USR1), Sig::USR1),
+            86..92 => (SignalAction::Upgrade, Sig(30)),
+            92..94 => (SignalAction::Reopen, Sig::USR1),
+            94..96 => (SignalAction::Suspend, Sig::TSTP),
+            _ => (SignalAction::Ignore, Sig::TSTP),
         };
         let signal = Some(signal).filter(|_| dice.chance(60));
         self.world.ask(at, what, signal);
@@ -189,7 +190,7 @@ impl Life {
         let apart = self.world.dice.below(3) * self.world.grid;
         let signal = Some(Sig::HUP).filter(|_| self.world.dice.chance(50));
         for number in 1..=storm {
-            self.world.ask(self.world.now + number * apart, What::Restart, signal);
+            self.world.ask(self.world.now + number * apart, SignalAction::Restart, signal);
         }
         self.run(self.world.now + 200_000, 0)?;
         if self.ledger.finished.is_some() || self.ledger.stop_maybe() || self.stuck() || self.ending() {
@@ -210,8 +211,12 @@ impl Life {
 
     /// Promise 3, after the storm.
     fn one_active(&self) -> Kept {
-        let last =
-            self.ledger.asked.values().filter(|asked| asked.request.what == What::Restart).map(|asked| asked.step);
+        let last = self
+            .ledger
+            .asked
+            .values()
+            .filter(|asked| asked.request.what == SignalAction::Restart)
+            .map(|asked| asked.step);
         let last = last.max().unwrap_or(0);
         // With a watchdog there always is a next sign of life.
         let watched = self.ledger.policy.watchdog.is_some();
@@ -231,7 +236,7 @@ impl Life {
             if self.ledger.finished.is_some() {
                 return Ok(());
             }
-            self.world.ask_waiting(self.world.now, What::Stop, signal, Wait::Nobody);
+            self.world.ask_waiting(self.world.now, SignalAction::Stop, signal, Wait::Nobody);
             self.run(self.world.now + 300_000, 0)?;
         }
         promise(8, self.ledger.finished.is_some(), || "two stops and no Finish".into())

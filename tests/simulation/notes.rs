@@ -1,7 +1,8 @@
 //! How the onlooker writes events into the book, before the supervisor gets them.
 
 use crate::ledger::{Asked, Ledger, Seen};
-use endless::supervisor::{Event, HookRun, Request, Wait, What, Word};
+use endless::plan::SignalAction;
+use endless::supervisor::{Event, HookRun, Request, Wait, Word};
 use endless::words::{Exit, Failure, GenerationId, HookPoint, Moment};
 
 impl Ledger {
@@ -37,15 +38,20 @@ impl Ledger {
     fn note_request(&mut self, request: Request) {
         self.asked.insert(request.ticket, Asked { request, step: self.step, answered: false });
         match request.what {
-            What::Stop => {
+            SignalAction::Stop => {
                 self.stops_asked += 1;
                 self.hammer_all = self.stop_since.is_some() && request.wait == Wait::Nobody;
                 if request.signal.is_none() {
                     self.stop_now();
                 }
             }
-            What::Hammer => self.hammer_now = request.signal.is_none(),
-            What::Restart | What::Forward(_) | What::Upgrade | What::Reopen | What::Suspend | What::Nothing => {}
+            SignalAction::Hammer => self.hammer_now = request.signal.is_none(),
+            SignalAction::Restart
+            | SignalAction::Forward(_)
+            | SignalAction::Upgrade
+            | SignalAction::Reopen
+            | SignalAction::Suspend
+            | SignalAction::Ignore => {}
         }
     }
 
@@ -57,11 +63,11 @@ impl Ledger {
                 }
                 let of_signal = |asked: &&Asked| asked.request.signal == Some(*signal);
                 let what = self.unanswered().find(of_signal).map(|asked| asked.request.what);
-                self.hammer_now = what == Some(What::Hammer) && agreed;
+                self.hammer_now = what == Some(SignalAction::Hammer) && agreed;
                 match what {
-                    Some(What::Stop) if agreed || self.stops_vetoed > 0 => self.stop_now(),
-                    Some(What::Stop) => self.stops_vetoed += 1,
-                    Some(What::Restart) if !agreed => self.vetoed(),
+                    Some(SignalAction::Stop) if agreed || self.stops_vetoed > 0 => self.stop_now(),
+                    Some(SignalAction::Stop) => self.stops_vetoed += 1,
+                    Some(SignalAction::Restart) if !agreed => self.vetoed(),
                     _ => {}
                 }
             }

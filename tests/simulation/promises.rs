@@ -1,8 +1,8 @@
 //! The promises an action can break, checked at each action.
 
 use crate::ledger::{Kept, Ledger, Owned, Seen, promise};
-use endless::plan::Respawn;
-use endless::supervisor::{Action, HookRun, Outcome, Seats, StopReason, Ticket, Wait, What};
+use endless::plan::{Respawn, SignalAction};
+use endless::supervisor::{Action, HookRun, Outcome, Seats, StopReason, Ticket, Wait};
 use endless::words::{GenerationId, HookPoint};
 use std::time::Duration;
 
@@ -248,13 +248,13 @@ impl Ledger {
         };
         promise(8, !asked.answered, || format!("ticket {} is answered twice", ticket.0))?;
         asked.answered = true;
-        let done = matches!(outcome, Outcome::Done(_)) && asked.request.what != What::Stop;
+        let done = matches!(outcome, Outcome::Done(_)) && asked.request.what != SignalAction::Stop;
         let signal = asked.request.signal.filter(|_| done);
         let asks = signal.filter(|_| self.bereft < asked.step);
         let skipped = asks.filter(|signal| self.agreed.get(signal).is_none_or(|step| *step < asked.step));
         promise(0, skipped.is_none(), || format!("ticket {} is done without the pre hooks of its signal", ticket.0))?;
         let wait = asked.request.wait;
-        let (Outcome::Done(generation), What::Restart, step) = (outcome, asked.request.what, asked.step) else {
+        let (Outcome::Done(generation), SignalAction::Restart, step) = (outcome, asked.request.what, asked.step) else {
             return Ok(());
         };
         let seen = generation.and_then(|id| self.generations.get(&id));

@@ -1,8 +1,8 @@
 //! The promises about what is left after a step, about time that passes, and about the end of all events.
 
 use crate::ledger::{Asked, Kept, Ledger, Owned, Seen, promise};
-use endless::plan::{DrainMode, Respawn};
-use endless::supervisor::{Event, Wait, What};
+use endless::plan::{DrainMode, Respawn, SignalAction};
+use endless::supervisor::{Event, Wait};
 use endless::words::{GenerationId, Moment};
 use std::time::Duration;
 
@@ -97,8 +97,9 @@ impl Ledger {
     fn superseded_in_time(&self, next: Moment) -> Kept {
         let Some(id) = self.candidate().filter(|_| !self.stop_maybe()) else { return Ok(()) };
         let seen = &self.generations[&id];
-        let waiting =
-            self.unanswered().any(|asked| asked.request.what == What::Restart && asked.step > seen.spawned_at_step);
+        let waiting = self
+            .unanswered()
+            .any(|asked| asked.request.what == SignalAction::Restart && asked.step > seen.spawned_at_step);
         let due = self.policy.supersede.filter(|_| waiting).map(|age| seen.spawned + age);
         promise(3, due.is_none_or(|due| due >= next), || format!("generation {id} was to be superseded at {due:?}"))
     }

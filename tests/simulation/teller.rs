@@ -1,8 +1,8 @@
 //! Reads a story's table, plays it, and writes what is done in the table's words.
 
 use crate::target::ms;
-use endless::plan::Lifecycle;
-use endless::supervisor::{Action, Event, HookRun, Outcome, Request, Seats, Supervisor, Ticket, Wait, What, Word};
+use endless::plan::{Lifecycle, SignalAction};
+use endless::supervisor::{Action, Event, HookRun, Outcome, Request, Seats, Supervisor, Ticket, Wait, Word};
 use endless::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign, Sig};
 
 /// Tells a story: each row is `time in ms | event | actions`.
@@ -83,38 +83,38 @@ impl Teller {
             "tick" => Event::Tick,
             "restart-broken" => {
                 self.broken = true;
-                self.request(What::Restart, None)
+                self.request(SignalAction::Restart, None)
             }
             "restart-mended" => {
                 self.broken = false;
-                self.request(What::Restart, None)
+                self.request(SignalAction::Restart, None)
             }
-            "restart" => self.request(What::Restart, None),
-            "restart-active" => self.client(What::Restart, Wait::Active),
-            "restart-gone" => self.client(What::Restart, Wait::Gone),
-            "stop-client" => self.client(What::Stop, Wait::Done),
-            "hammer-gone" => self.client(What::Hammer, Wait::Gone),
-            "stop" => self.request(What::Stop, None),
-            "hammer" => self.request(What::Hammer, None),
-            "HUP" => self.request(What::Restart, Some(Sig::HUP)),
-            "TERM" => self.request(What::Stop, Some(Sig::TERM)),
-            "HUP-vetoed" => self.vetoed(What::Restart, Sig::HUP),
-            "TERM-vetoed" => self.vetoed(What::Stop, Sig::TERM),
+            "restart" => self.request(SignalAction::Restart, None),
+            "restart-active" => self.client(SignalAction::Restart, Wait::Active),
+            "restart-gone" => self.client(SignalAction::Restart, Wait::Gone),
+            "stop-client" => self.client(SignalAction::Stop, Wait::Done),
+            "hammer-gone" => self.client(SignalAction::Hammer, Wait::Gone),
+            "stop" => self.request(SignalAction::Stop, None),
+            "hammer" => self.request(SignalAction::Hammer, None),
+            "HUP" => self.request(SignalAction::Restart, Some(Sig::HUP)),
+            "TERM" => self.request(SignalAction::Stop, Some(Sig::TERM)),
+            "HUP-vetoed" => self.vetoed(SignalAction::Restart, Sig::HUP),
+            "TERM-vetoed" => self.vetoed(SignalAction::Stop, Sig::TERM),
             other => panic!("no such event: {other}"),
         }
     }
 
-    fn vetoed(&mut self, what: What, signal: Sig) -> Event {
+    fn vetoed(&mut self, what: SignalAction, signal: Sig) -> Event {
         self.no = Some(HookPoint::Pre(signal));
         self.request(what, Some(signal))
     }
 
-    fn request(&mut self, what: What, signal: Option<Sig>) -> Event {
+    fn request(&mut self, what: SignalAction, signal: Option<Sig>) -> Event {
         self.tickets += 1;
         Event::Request(Request { ticket: Ticket(self.tickets), what, signal, wait: Wait::Nobody })
     }
 
-    fn client(&mut self, what: What, wait: Wait) -> Event {
+    fn client(&mut self, what: SignalAction, wait: Wait) -> Event {
         self.tickets += 1;
         Event::Request(Request { ticket: Ticket(self.tickets), what, signal: None, wait })
     }

@@ -2,8 +2,8 @@
 
 use crate::dice::Dice;
 use crate::target::{Nature, OnStop, Rest, Start};
-use endless::plan::Lifecycle;
-use endless::supervisor::{Action, Event, HookRun, Request, StopReason, Ticket, Wait, What, Word};
+use endless::plan::{Lifecycle, SignalAction};
+use endless::supervisor::{Action, Event, HookRun, Request, StopReason, Ticket, Wait, Word};
 use endless::words::{Exit, GenerationId, HookPoint, ReadySign, Sig};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -125,13 +125,13 @@ impl World {
     }
 
     /// Somebody will ask for this.
-    pub fn ask(&mut self, due: u64, what: What, signal: Option<Sig>) {
+    pub fn ask(&mut self, due: u64, what: SignalAction, signal: Option<Sig>) {
         let wait = self.dice.pick(&[Wait::Nobody, Wait::Active, Wait::Done, Wait::Gone]);
         self.ask_waiting(due, what, signal, wait);
     }
 
     /// The same, and who waits for what.
-    pub fn ask_waiting(&mut self, due: u64, what: What, signal: Option<Sig>, wait: Wait) {
+    pub fn ask_waiting(&mut self, due: u64, what: SignalAction, signal: Option<Sig>, wait: Wait) {
         self.tickets += 1;
         self.owe(due, Event::Request(Request { ticket: Ticket(self.tickets), what, signal, wait }));
     }

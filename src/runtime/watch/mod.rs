@@ -7,7 +7,7 @@ use super::home::Home;
 use super::{Runtime, clock};
 use crate::notice::{Level, Notice};
 use crate::plan::{Address, Control, EventsTo, Plan, SignalAction, UnixName};
-use crate::supervisor::{Event, HookContext, HookRun, Request, Ticket, Wait, What};
+use crate::supervisor::{Event, HookContext, HookRun, Request, Ticket, Wait};
 use crate::words::{HookPoint, Moment};
 use anyhow::{Result, anyhow};
 use nix::errno::Errno;
@@ -184,9 +184,9 @@ impl Runtime {
             _ if self.supervisor.stopping() => {}
             Ok(()) => {
                 self.last_ticket += 1;
-                let signal = self.plan.signals.signal_for(SignalAction::Restart);
-                let request =
-                    Request { ticket: Ticket(self.last_ticket), what: What::Restart, signal, wait: Wait::Nobody };
+                let what = SignalAction::Restart;
+                let signal = self.plan.signals.signal_for(what);
+                let request = Request { ticket: Ticket(self.last_ticket), what, signal, wait: Wait::Nobody };
                 self.events.push_back(Event::Request(request));
             }
             Err(why) => {
