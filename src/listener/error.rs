@@ -1,5 +1,6 @@
 //! What can go wrong while binding, and how it is said.
 
+use crate::words::Failure;
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use std::fmt;
@@ -80,7 +81,7 @@ impl From<Fault> for Problem {
 
 impl Problem {
     /// The error number nearest to it.
-    pub(super) fn errno(&self) -> Errno {
+    fn errno(&self) -> Errno {
         match self {
             Problem::Fault(fault) => fault.errno,
             Problem::Busy(_) => Errno::EADDRINUSE,
@@ -89,6 +90,15 @@ impl Problem {
             Problem::NoSocket(_) => Errno::ENOTSOCK,
             Problem::NotListening(_) | Problem::Fixed(_) => Errno::EINVAL,
         }
+    }
+
+    /// As what keeps a generation from having a seat at the listener of this flag.
+    pub(super) fn at_seat(&self, flag: &str) -> Failure {
+        let step = match self {
+            Problem::Fault(fault) => format!("make a seat at -l {flag} ({})", fault.step),
+            other => format!("make a seat at -l {flag} ({other})"),
+        };
+        Failure::not_made(step, self.errno())
     }
 
     /// What to do about it.
@@ -188,32 +198,3 @@ impl fmt::Display for BindError {
 }
 
 impl std::error::Error for BindError {}
-
-/// A new generation could not get its seats; nothing of them is left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeatError {
-    /// The flag of the listener, as typed.
-    pub flag: String,
-    /// What was tried, as a verb phrase.
-    pub step: String,
-    /// The error number.
-    pub errno: i32,
-}
-
-impl SeatError {
-    pub(super) fn new(flag: &str, problem: &Problem) -> SeatError {
-        let step = match problem {
-            Problem::Fault(fault) => format!("make a seat at -l {flag} ({})", fault.step),
-            other => format!("make a seat at -l {flag} ({other})"),
-        };
-        SeatError { flag: flag.to_owned(), step, errno: problem.errno() as i32 }
-    }
-}
-
-impl fmt::Display for SeatError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.step, Errno::from_raw(self.errno).desc())
-    }
-}
-
-impl std::error::Error for SeatError {}

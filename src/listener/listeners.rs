@@ -3,7 +3,7 @@
 use super::bound::{Bound, BoundAddress};
 use super::captured::Captured;
 use super::change::Sets;
-use super::error::{BindError, SeatError};
+use super::error::BindError;
 use super::inherited::Inherited;
 use super::limit;
 use super::port::{Circumstances, Listener, Made, Port};
@@ -15,7 +15,7 @@ use super::unbound::Unbound;
 use crate::notice::Notice;
 use crate::plan::ListenerSpec;
 use crate::sys::socket::accept_queue;
-use crate::words::GenerationId;
+use crate::words::{Failure, GenerationId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
@@ -108,7 +108,7 @@ impl Listeners {
     ///
     /// # Errors
     /// The listener where none could be made. Nothing is left of those made before it.
-    pub fn make_seats(&mut self, generation: GenerationId) -> Result<(), SeatError> {
+    pub fn make_seats(&mut self, generation: GenerationId) -> Result<(), Failure> {
         self.recount(|steered| steered.seat(NOBODY).is_none());
         let mut made = Vec::with_capacity(self.sets.plan.iter().len());
         for at in self.sets.plan.iter() {
@@ -116,7 +116,7 @@ impl Listeners {
             match listener.make() {
                 Ok(seat) => made.push((at, seat)),
                 Err(problem) => {
-                    let error = SeatError::new(&listener.bound.flag, &problem);
+                    let error = problem.at_seat(&listener.bound.flag);
                     made.into_iter().for_each(|(_, seat)| discard(seat));
                     return Err(error);
                 }
@@ -134,7 +134,7 @@ impl Listeners {
     ///
     /// # Errors
     /// A listener the ended one did not have, and where no seat could be made.
-    pub fn move_seats(&mut self, from: GenerationId, to: GenerationId) -> Result<(), SeatError> {
+    pub fn move_seats(&mut self, from: GenerationId, to: GenerationId) -> Result<(), Failure> {
         let had = self.sets.of.remove(&from).unwrap_or_default();
         self.sets.of.insert(to, self.sets.plan.clone());
         for at in 0..self.list.len() {
@@ -146,7 +146,7 @@ impl Listeners {
                     listener.restore(to);
                 }
                 (true, false) => {
-                    let made = listener.make().map_err(|problem| SeatError::new(&listener.bound.flag, &problem))?;
+                    let made = listener.make().map_err(|problem| problem.at_seat(&listener.bound.flag))?;
                     listener.give(to, made);
                 }
                 (false, true) => self.give_up(at, from),

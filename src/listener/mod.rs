@@ -58,7 +58,7 @@ pub use capturing::{Asker, Verdict};
 pub use change::Change;
 pub use client::ProbeStream;
 pub use drain::DrainWatch;
-pub use error::{BindError, Fault, Holder, Problem, SeatError};
+pub use error::{BindError, Fault, Holder, Problem};
 pub use holder::listening_ports;
 pub use inet::has_ipv6;
 pub use inherited::{Inherited, inherited};

@@ -1,7 +1,6 @@
 //! What a child executes: the command looked up, its arguments and environment with everything about the listeners in them.
 
 use super::Runtime;
-use super::start::not_made;
 use crate::handoff::{self, Template};
 use crate::notice::Notice;
 use crate::plan::{Plan, ReadyMode, build_environment, command};
@@ -85,11 +84,14 @@ impl Runtime {
 fn not_told(error: &dyn std::fmt::Display) -> Failure {
     let text = error.to_string();
     let (reason, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
-    not_made(&format!("make the environment: {reason} ({hint})"), 0)
+    Failure::NotMade { step: format!("make the environment: {reason} ({hint})"), errno: 0 }
 }
 
 fn c_string(text: Vec<u8>) -> Result<CString, Failure> {
-    CString::new(text).map_err(|_| not_made("pass a NUL byte in an argument or the environment", 0))
+    CString::new(text).map_err(|_| {
+        let step = "pass a NUL byte in an argument or the environment".to_owned();
+        Failure::NotMade { step, errno: 0 }
+    })
 }
 
 fn variable((name, value): (OsString, OsString)) -> Result<CString, Failure> {

@@ -1,7 +1,6 @@
 //! The target's output, where it goes through endless (`--output`): a pipe for each generation, appended to the file.
 
 use super::Runtime;
-use super::start::not_made;
 use crate::notice::{Level, Notice};
 use crate::report::Sink;
 use crate::sys::carried::Kept;
@@ -89,7 +88,7 @@ impl Runtime {
     /// What a new generation writes to, where its output goes through endless.
     pub(super) fn output_of(&mut self, generation: GenerationId) -> Result<Option<OwnedFd>, Failure> {
         let pipe = self.output.as_mut().map(|output| output.pipe(generation)).transpose();
-        pipe.map_err(|errno| not_made("make a pipe for its output", errno as i32))
+        pipe.map_err(|errno| Failure::not_made("make a pipe for its output", errno))
     }
 
     /// A generation has printed something, or has ended.

@@ -12,7 +12,7 @@ use super::notify::NotifySocket;
 use super::readiness::{Known, Watch};
 use crate::listener::leaves_none;
 use crate::notice::{Level, Notice};
-use crate::spawn::{self, Launch, LaunchError, Tree};
+use crate::spawn::{self, Launch, Tree};
 use crate::supervisor::{Event, Seats};
 use crate::words::{Failure, GenerationId};
 use nix::libc::RLIMIT_NOFILE;
@@ -57,15 +57,11 @@ impl Runtime {
 
     fn try_start(&mut self, generation: GenerationId, seats: Seats) -> Result<Copy, Failure> {
         self.make_seats(generation, seats)?;
-        let notify = match &self.notify_place {
-            Some(place) => {
-                Some(place.notify_socket(generation).map_err(|errno| not_made("open a notify socket", errno as i32))?)
-            }
-            None => None,
-        };
+        let notify = self.notify_place.as_ref().map(|place| place.notify_socket(generation)).transpose();
+        let notify = notify.map_err(|errno| Failure::not_made("open a notify socket", errno))?;
         let before = self.supervisor.active();
         let (channels, theirs) = Channels::open(&self.plan, generation, before, self.notify_place.as_ref(), &self.held)
-            .map_err(|(step, errno)| not_made(step, errno as i32))?;
+            .map_err(|(step, errno)| Failure::not_made(step, errno))?;
         self.fd_store.forget_hung_up();
         self.tell_of_home();
         let there = self.home.enter();
@@ -92,8 +88,7 @@ impl Runtime {
             inherited: &self.inherited,
             capture: self.plan.capture,
             capture_removals: self.plan.captures_paths(),
-        })
-        .map_err(|LaunchError { step, errno }| Failure::NotMade { step, errno })?;
+        })?;
         drop(there);
         if let Some(report) = launched.calls {
             self.captures.insert(generation, Capture::Awaited(report));
@@ -140,13 +135,9 @@ impl Runtime {
         match seats {
             Seats::Of(ended) => {
                 self.forget_own_sockets();
-                let moved = self.listeners.move_seats(ended, generation);
-                moved.map_err(|error| not_made(&error.step, error.errno))?;
+                self.listeners.move_seats(ended, generation)?;
             }
-            Seats::Fresh => {
-                let made = self.listeners.make_seats(generation);
-                made.map_err(|error| not_made(&error.step, error.errno))?;
-            }
+            Seats::Fresh => self.listeners.make_seats(generation)?,
         }
         if self.supervisor.active().is_none() {
             // Nothing else serves: clients wait at these seats from now on.
@@ -155,8 +146,4 @@ impl Runtime {
         }
         Ok(())
     }
-}
-
-pub(super) fn not_made(step: &str, errno: i32) -> Failure {
-    Failure::NotMade { step: step.to_owned(), errno }
 }

@@ -1,8 +1,8 @@
 //! `endless exec -- COMMAND`: puts LISTEN_PID right behind a wrapper that took the pid.
 
-use super::launch::LaunchError;
 use super::report::Step;
 use crate::sys::signals;
+use crate::words::Failure;
 use nix::errno::Errno;
 use nix::unistd::execvpe;
 use std::convert::Infallible;
@@ -13,10 +13,11 @@ use std::os::unix::ffi::OsStrExt;
 /// own pid (sd_listen_fds(3)); nothing else changes.
 ///
 /// # Errors
-/// When it cannot be executed; [`LaunchError::exit_code`] is 127 or 126.
-pub fn exec(command: &[OsString]) -> Result<Infallible, LaunchError> {
+/// When it cannot be executed; [`Failure::exit_code`] is 127 or 126.
+pub fn exec(command: &[OsString]) -> Result<Infallible, Failure> {
     let name = command.first().map(OsString::as_os_str).unwrap_or_default();
-    let failed = |errno| LaunchError::new(format!("{} {}", Step::EXECUTE, name.to_string_lossy()), errno);
+    let step = format!("{} {}", Step::EXECUTE, name.to_string_lossy());
+    let failed = |errno| Failure::NotExecuted { step: step.clone(), errno: errno as i32 };
     let argv = command.iter().map(|word| zero_ended(&[word])).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let program = argv.first().ok_or_else(|| failed(Errno::ENOENT))?;
     let envp = environment().map_err(failed)?;

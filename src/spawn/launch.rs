@@ -9,14 +9,13 @@ use crate::sys::exec::Image;
 use crate::sys::process;
 use crate::sys::seccomp::Filter;
 use crate::sys::signals::{AllBlocked, Inherited};
-use crate::words::{Failure, Sig, reason};
+use crate::words::{Failure, Sig};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{Gid, Pid, getegid, geteuid, getgid, getgroups, getuid, pipe2};
 use std::ffi::{CStr, CString, OsString};
-use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
@@ -58,44 +57,15 @@ pub struct Launched {
     pub calls: Option<OwnedFd>,
 }
 
-/// A process could not be made, or not become the program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaunchError {
-    /// The step that failed, as a verb phrase: "fork".
-    pub step: String,
-    /// The error number.
-    pub errno: i32,
-}
-
-impl LaunchError {
-    pub(super) fn new(step: impl Into<String>, errno: Errno) -> LaunchError {
-        LaunchError { step: step.into(), errno: errno as i32 }
-    }
-
-    /// The exit status that says it: 127 not found, 126 not executable, 125 anything else.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        Failure::NotExecuted { step: self.step.clone(), errno: self.errno }.exit_code()
-    }
-}
-
-impl fmt::Display for LaunchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {}: {}", self.step, reason(self.errno))
-    }
-}
-
-impl std::error::Error for LaunchError {}
-
 /// Starts a process. Whether it became the target is told later, by its report.
 ///
 /// # Errors
 /// When there are no processes (EAGAIN) or descriptors (EMFILE) left, or a number of `fds` is above the limit of open
 /// files or comes twice (EBADF). Nothing was made then.
-pub fn launch(launch: &Launch<'_>) -> Result<Launched, LaunchError> {
+pub fn launch(launch: &Launch<'_>) -> Result<Launched, Failure> {
     let pairs = placeable(launch.fds)?;
     let pipe = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK);
-    let (report, theirs) = pipe.map_err(|errno| LaunchError::new("make a pipe", errno))?;
+    let (report, theirs) = pipe.map_err(|errno| Failure::not_made("make a pipe", errno))?;
     let theirs = out_of_the_way(theirs, &pairs)?;
     let filter = if launch.capture == Capture::Never { None } else { Filter::new(launch.capture_removals) };
     let (calls, trapped) = match &filter {
@@ -117,9 +87,9 @@ pub fn launch(launch: &Launch<'_>) -> Result<Launched, LaunchError> {
 ///
 /// # Errors
 /// As for [`launch`], and EINVAL for a zero byte in the command or the environment.
-pub fn launch_shell(command: &str, env: &[(OsString, OsString)], inherited: &Inherited) -> Result<Pid, LaunchError> {
+pub fn launch_shell(command: &str, env: &[(OsString, OsString)], inherited: &Inherited) -> Result<Pid, Failure> {
     let argv = ["sh", "-c", command].into_iter().map(CString::new).collect::<Result<Vec<_>, _>>();
-    let argv = argv.map_err(|_| LaunchError::new("run a command with a zero byte in it", Errno::EINVAL))?;
+    let argv = argv.map_err(|_| Failure::not_made("run a command with a zero byte in it", Errno::EINVAL))?;
     let envp = env.iter().map(|(name, value)| variable(name, value)).collect::<Result<Vec<_>, _>>()?;
     let process = ProcessSpec { stdin: StdinFrom::Null, ..ProcessSpec::default() };
     let shell = Launch {
@@ -138,10 +108,10 @@ pub fn launch_shell(command: &str, env: &[(OsString, OsString)], inherited: &Inh
     start(&shell, &[], None, None)
 }
 
-fn variable(name: &OsString, value: &OsString) -> Result<CString, LaunchError> {
+fn variable(name: &OsString, value: &OsString) -> Result<CString, Failure> {
     let bytes = [name.as_bytes(), b"=", value.as_bytes()].concat();
     CString::new(bytes).map_err(|_| {
-        LaunchError::new(format!("set {}, which has a zero byte in it", name.to_string_lossy()), Errno::EINVAL)
+        Failure::not_made(format!("set {}, which has a zero byte in it", name.to_string_lossy()), Errno::EINVAL)
     })
 }
 
@@ -152,7 +122,7 @@ fn start(
     pairs: &[(RawFd, RawFd)],
     report: Option<&OwnedFd>,
     capture: Option<&Trapped<'_>>,
-) -> Result<Pid, LaunchError> {
+) -> Result<Pid, Failure> {
     let spec = launch.process;
     let mut prepared = Prepared {
         name: base_name(launch.program),
@@ -173,20 +143,20 @@ fn start(
     let blocked = AllBlocked::new();
     let spawned = process::spawn(|token| child::run(token, &mut prepared));
     drop(blocked);
-    spawned.map_err(|e| LaunchError::new("fork", e))
+    spawned.map_err(|e| Failure::not_made("fork", e))
 }
 
 /// The descriptors and their numbers, once it is certain that these can be had. The limit of open files keeps them
 /// small.
-fn placeable(fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<Vec<(RawFd, RawFd)>, LaunchError> {
+fn placeable(fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<Vec<(RawFd, RawFd)>, Failure> {
     let limits = getrlimit(Resource::RLIMIT_NOFILE);
-    let (limit, _) = limits.map_err(|errno| LaunchError::new("read the limit of nofile", errno))?;
+    let (limit, _) = limits.map_err(|errno| Failure::not_made("read the limit of nofile", errno))?;
     let mut taken = Vec::new();
     for &(_, target) in fds {
         let number = usize::try_from(target).unwrap_or(usize::MAX);
         let possible = u64::try_from(target).is_ok_and(|number| number < limit);
         if !possible || taken.get(number) == Some(&true) {
-            return Err(LaunchError::new(Step::Descriptor(target).to_string(), Errno::EBADF));
+            return Err(Failure::not_made(Step::Descriptor(target).to_string(), Errno::EBADF));
         }
         taken.resize(taken.len().max(number + 1), false);
         taken[number] = true;
@@ -194,11 +164,11 @@ fn placeable(fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<Vec<(RawFd, RawFd)>, Lau
     Ok(fds.iter().map(|(source, target)| (source.as_raw_fd(), *target)).collect())
 }
 
-fn directory(spec: &ProcessSpec) -> Result<Option<CString>, LaunchError> {
+fn directory(spec: &ProcessSpec) -> Result<Option<CString>, Failure> {
     let Some(path) = &spec.chdir else { return Ok(None) };
     match CString::new(path.clone().into_os_string().into_vec()) {
         Ok(path) => Ok(Some(path)),
-        Err(_) => Err(LaunchError::new(format!("change the directory to {}", path.display()), Errno::EINVAL)),
+        Err(_) => Err(Failure::not_made(format!("change the directory to {}", path.display()), Errno::EINVAL)),
     }
 }
 
@@ -220,22 +190,22 @@ fn differs(identity: &Identity) -> bool {
 }
 
 /// Our end and the child's of the socket the filter's descriptor comes through.
-fn capture_pair(pairs: &[(RawFd, RawFd)]) -> Result<(OwnedFd, OwnedFd), LaunchError> {
+fn capture_pair(pairs: &[(RawFd, RawFd)]) -> Result<(OwnedFd, OwnedFd), Failure> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags);
-    let (ours, theirs) = pair.map_err(|errno| LaunchError::new("make a pair of sockets", errno))?;
+    let (ours, theirs) = pair.map_err(|errno| Failure::not_made("make a pair of sockets", errno))?;
     Ok((ours, out_of_the_way(theirs, pairs)?))
 }
 
 /// Moves the child's end of the pipe above the target's descriptors, where it sits on the number of one.
-fn out_of_the_way(pipe: OwnedFd, pairs: &[(RawFd, RawFd)]) -> Result<OwnedFd, LaunchError> {
+fn out_of_the_way(pipe: OwnedFd, pairs: &[(RawFd, RawFd)]) -> Result<OwnedFd, Failure> {
     let number = pipe.as_raw_fd();
     if pairs.iter().all(|(_, target)| *target != number) {
         return Ok(pipe);
     }
     let least = pairs.iter().map(|(_, target)| *target).max().unwrap_or(number) + 1;
     let lifted = raw::duplicate_above(pipe.as_fd(), least);
-    lifted.map_err(|errno| LaunchError::new("move a pipe out of the way", errno))
+    lifted.map_err(|errno| Failure::not_made("move a pipe out of the way", errno))
 }
 
 /// What the child is called until it executes the target: `pkill endless` must not find it.

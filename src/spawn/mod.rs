@@ -19,7 +19,7 @@ mod tree;
 pub use crate::sys::signals::Inherited;
 pub use caller::Caller;
 pub use exec::exec;
-pub use launch::{Launch, LaunchError, Launched, launch, launch_shell};
+pub use launch::{Launch, Launched, launch, launch_shell};
 pub use reap::reap_all;
 pub use report::read_report;
 pub use table::{ProcessEntry, ProcessTable, hidden};

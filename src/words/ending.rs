@@ -94,6 +94,12 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The process could not be made: what was tried, as a verb phrase, and the kernel's answer.
+    #[must_use]
+    pub fn not_made(step: impl Into<String>, errno: nix::errno::Errno) -> Failure {
+        Failure::NotMade { step: step.into(), errno: errno as i32 }
+    }
+
     /// The exit status endless has when this failure ends it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

@@ -2,7 +2,7 @@
 
 use crate::support::{Start, end_of, report, turn};
 use endless::plan::{Identity, Rlimit};
-use endless::words::{Exit, Sig};
+use endless::words::{Exit, Failure, Sig};
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 use std::os::fd::AsFd;
@@ -75,7 +75,7 @@ fn a_descriptor_number_cannot_be_had() {
     for (numbers, which) in [(vec![i32::MAX], i32::MAX), (vec![-1], -1), (vec![5, 6, 5], 5)] {
         let fds: Vec<_> = numbers.iter().map(|number| (pipe.as_fd(), *number)).collect();
         let error = Start::shell("exit").launch(&fds).unwrap_err();
-        assert_eq!((error.step, error.errno), (format!("put descriptor {which} in place"), Errno::EBADF as i32));
+        assert_eq!(error, Failure::not_made(format!("put descriptor {which} in place"), Errno::EBADF));
     }
 }
 
@@ -106,7 +106,7 @@ fn no_processes_left() {
     }
     without_rights(true, || {
         let error = Start::shell("exit").launch(&[]).unwrap_err();
-        assert_eq!((error.step.as_str(), error.errno), ("fork", Errno::EAGAIN as i32));
+        assert_eq!(error, Failure::not_made("fork", Errno::EAGAIN));
         assert_eq!(error.exit_code(), 125);
     });
 }
@@ -117,7 +117,7 @@ fn no_descriptors_left() {
     let child = endless::sys::process::fork(|_| {
         endless::sys::process::set_limit(7, Some(3), Some(3)).unwrap();
         let error = Start::shell("exit").launch(&[]).unwrap_err();
-        u8::from(error.errno != Errno::EMFILE as i32)
+        u8::from(!matches!(error, Failure::NotMade { errno, .. } if errno == Errno::EMFILE as i32))
     });
     assert_eq!(end_of(child.unwrap()), Exit::Code(0));
 }

@@ -1,8 +1,8 @@
 //! Launching `/bin/sh` and reading what it says.
 
 use endless::plan::{Orphans, ProcessSpec};
-use endless::spawn::{Inherited, Launch, LaunchError, Launched, launch, read_report, reap_all};
-use endless::words::{Exit, Sig};
+use endless::spawn::{Inherited, Launch, Launched, launch, read_report, reap_all};
+use endless::words::{Exit, Failure, Sig};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, pipe2};
@@ -48,7 +48,7 @@ impl Start {
         Start::new(&["/bin/sh", "-c", script])
     }
 
-    pub fn launch(&self, fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<Launched, LaunchError> {
+    pub fn launch(&self, fds: &[(BorrowedFd<'_>, RawFd)]) -> Result<Launched, Failure> {
         launch(&Launch {
             program: &self.program,
             argv: &self.argv,

@@ -1,5 +1,6 @@
 use super::unix_name::round;
 use super::*;
+use crate::words::Failure;
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -231,8 +232,8 @@ fn seats_that_cannot_all_be_made_leave_nothing() {
     let before = names(directory.path());
     fs::remove_dir_all(gone.path()).unwrap();
     let error = listeners.make_seats(TWO).unwrap_err();
-    assert_eq!(error.errno, nix::libc::ENOENT);
-    assert!(error.flag.contains("web="), "{error}");
+    assert!(error.to_string().contains("web="), "{error}");
+    assert!(matches!(error, Failure::NotMade { errno: nix::libc::ENOENT, .. }), "{error}");
     assert_eq!(names(directory.path()).len(), before.len());
     assert!(!listeners.has_own_seats(TWO));
     listeners.close();
