@@ -26,11 +26,10 @@ pub use template::Template;
 
 use crate::listener::Bound;
 use crate::notice::{Level, Notice};
-use crate::plan::{HandoffPlan, ListenerSpec, Protocol};
+use crate::plan::{Error, Fault, HandoffPlan, ListenerSpec, Protocol};
 use crate::words::GenerationId;
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 
 /// The longest string execve(2) takes, with its name, `=` and NUL: MAX_ARG_STRLEN, 32 pages of 4 KiB.
@@ -49,25 +48,6 @@ pub struct Handed {
     pub notices: Vec<Notice>,
 }
 
-/// Why a protocol that was asked for by name cannot be spoken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandoffError {
-    /// The variable that cannot be made.
-    pub variable: String,
-    /// Why.
-    pub reason: String,
-    /// The way out.
-    pub hint: String,
-}
-
-impl fmt::Display for HandoffError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--pass: {} cannot be set: {}\nhint: {}", self.variable, self.reason, self.hint)
-    }
-}
-
-impl std::error::Error for HandoffError {}
-
 /// Numbers the descriptors of one copy and adds the variables that tell about them to its environment.
 ///
 /// `held` describes the listeners as they are really bound, in the order of `specs`. What is in `env` under the same names
@@ -82,7 +62,7 @@ pub fn prepare(
     generation: GenerationId,
     stored: &[&str],
     env: &mut Vec<(OsString, OsString)>,
-) -> Result<Handed, HandoffError> {
+) -> Result<Handed, Error> {
     let mut handed = Handed { numbers: plan.numbers(specs), ..Handed::default() };
     handed.stored = plan.stored_numbers(&handed.numbers, stored.len());
     let stored = &stored[..handed.stored.len()];
@@ -159,7 +139,7 @@ fn offer(
     env: &mut Vec<(OsString, OsString)>,
     notices: &mut Vec<Notice>,
     (variable, value): Variable,
-) -> Result<(), HandoffError> {
+) -> Result<(), Error> {
     let value = value.and_then(|value| match variable.len() + value.len() + 2 {
         length if length > LONGEST_STRING => {
             Err(format!("it would have {length} bytes, and the kernel takes {LONGEST_STRING} (execve(2))"))
@@ -172,9 +152,8 @@ fn offer(
     match value {
         Ok(value) => set(env, &variable, value),
         Err(reason) if plan.explicit => {
-            let hint =
-                "another protocol with --pass, or none and templates such as {fd:NAME} in the arguments".to_owned();
-            return Err(HandoffError { variable: variable.into_owned(), reason, hint });
+            let hint = "another protocol with --pass, or none and templates such as {fd:NAME} in the arguments";
+            return Err(Fault::new(format!("{variable} cannot be set: {reason}"), hint).at_switch("--pass"));
         }
         Err(reason) => {
             env.retain(|(name, _)| name != &*variable);

@@ -186,8 +186,7 @@ fn check(plan: &Plan, args: &Args) -> Result<(), Error> {
 
 /// Looks the command up in the PATH of its environment, whose files are known to be good then.
 fn find_command(plan: &Plan, around: &Surroundings) -> Result<(), Error> {
-    let path = environment::path_of(&plan.process, &around.environment)
-        .map_err(|error| Fault::new(error.reason, error.hint).at(error.flag, error.path.to_string_lossy()))?;
+    let path = environment::path_of(&plan.process, &around.environment)?;
     let Some(command) = plan.command.first() else {
         return Err(Fault::new("there is no command to run", "endless [OPTIONS] -- COMMAND").at_switch("COMMAND"));
     };

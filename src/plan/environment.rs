@@ -1,11 +1,11 @@
 //! The target's environment: built anew, files read again, at every start.
 
 use super::dotenv;
+use super::error::{Error, Fault};
 use super::process::{Account, EnvChange, ProcessSpec};
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What was said to endless, or given by an endless above this one, and is no business of the target's. By their full
 /// names: a LISTEN_ADDR of the target's own passes.
@@ -51,27 +51,6 @@ const OWN: [&str; 39] = [
     "GUNICORN_PID",
 ];
 
-/// Why an environment could not be built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvError {
-    /// `--env-file` or `--env-dir`.
-    pub flag: &'static str,
-    /// The file or directory, as typed.
-    pub path: PathBuf,
-    /// Why, with the line or the file in the directory where it matters.
-    pub reason: String,
-    /// The way out.
-    pub hint: String,
-}
-
-impl fmt::Display for EnvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}\nhint: {}", self.flag, self.path.display(), self.reason, self.hint)
-    }
-}
-
-impl std::error::Error for EnvError {}
-
 /// Builds the environment of a copy: what endless has, less its own variables, or nothing with `--clear-env`; the account
 /// of `--user`; then every change in the order given. `expand` replaces the templates in the values of `--env`.
 ///
@@ -81,7 +60,7 @@ pub fn build_environment(
     spec: &ProcessSpec,
     inherited: impl Iterator<Item = (OsString, OsString)>,
     expand: impl Fn(&OsStr) -> OsString,
-) -> Result<Vec<(OsString, OsString)>, EnvError> {
+) -> Result<Vec<(OsString, OsString)>, Error> {
     let inherited = inherited.filter(|(name, _)| !spec.clear_env && !is_own(name));
     let mut env = Environment(inherited.collect());
     if let Some(account) = spec.identity.as_ref().and_then(|identity| identity.account.as_ref()) {
@@ -102,7 +81,7 @@ pub fn build_environment(
 ///
 /// # Errors
 /// As for [`build_environment`].
-pub fn path_of(spec: &ProcessSpec, inherited: &[(OsString, OsString)]) -> Result<Option<OsString>, EnvError> {
+pub fn path_of(spec: &ProcessSpec, inherited: &[(OsString, OsString)]) -> Result<Option<OsString>, Error> {
     let path = |env: &[(OsString, OsString)]| env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
     if spec.env.is_empty() && !spec.clear_env {
         return Ok(path(inherited));
@@ -140,9 +119,8 @@ impl Environment {
         self.set("SHELL".into(), account.shell.clone().into());
     }
 
-    fn read_file(&mut self, path: &Path) -> Result<(), EnvError> {
-        let fail =
-            |reason, hint: &str| EnvError { flag: "--env-file", path: path.into(), reason, hint: hint.to_owned() };
+    fn read_file(&mut self, path: &Path) -> Result<(), Error> {
+        let fail = |reason: String, hint: &str| Fault::new(reason, hint).at("--env-file", path.to_string_lossy());
         let text = std::fs::read(path)
             .map_err(|error| fail(format!("it cannot be read: {error}"), "a readable file of NAME=VALUE lines"))?;
         let lines = dotenv::parse(&text).map_err(|error| {
@@ -157,13 +135,8 @@ impl Environment {
 
     /// As envdir does: the first line of each file, blanks at its end cut off, a NUL in it standing for a line end; an
     /// empty file takes the variable away.
-    fn read_dir(&mut self, path: &Path) -> Result<(), EnvError> {
-        let fail = |reason: String, hint: &str| EnvError {
-            flag: "--env-dir",
-            path: path.into(),
-            reason,
-            hint: hint.to_owned(),
-        };
+    fn read_dir(&mut self, path: &Path) -> Result<(), Error> {
+        let fail = |reason: String, hint: &str| Fault::new(reason, hint).at("--env-dir", path.to_string_lossy());
         let listing = std::fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
         let mut files = listing.map_err(|error| {
             fail(format!("it cannot be read: {error}"), "a directory with a file for each variable")

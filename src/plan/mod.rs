@@ -29,7 +29,7 @@ mod watch;
 
 pub use ask::{Asking, Starter, Task};
 pub use capture::Capture;
-pub use environment::{EnvError, build_environment};
+pub use environment::build_environment;
 pub use error::{Error, Fault, Origin};
 pub use files::{EventsTo, Files};
 pub use handing::HandoffPlan;

@@ -3,7 +3,7 @@
 use super::Runtime;
 use crate::handoff::{self, Template};
 use crate::notice::Notice;
-use crate::plan::{Plan, ReadyMode, build_environment, command};
+use crate::plan::{Error, Plan, ReadyMode, build_environment, command};
 use crate::words::{Failure, GenerationId};
 use std::ffi::{CString, OsString};
 use std::os::fd::RawFd;
@@ -81,7 +81,7 @@ impl Runtime {
 }
 
 /// The target cannot be told what it is to be told. A failure is one line of the log, its hint in brackets.
-fn not_told(error: &dyn std::fmt::Display) -> Failure {
+fn not_told(error: &Error) -> Failure {
     let text = error.to_string();
     let (reason, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
     Failure::NotMade { step: format!("make the environment: {reason} ({hint})"), errno: 0 }
