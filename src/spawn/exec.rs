@@ -21,7 +21,7 @@ pub fn exec(command: &[OsString]) -> Result<Infallible, Failure> {
     let argv = command.iter().map(|word| zero_ended(&[word])).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let program = argv.first().ok_or_else(|| failed(Errno::ENOENT))?;
     let envp = environment().map_err(failed)?;
-    // Rust's runtime has ignored it since; the command gets it as we did.
+    // It is ignored since we began; the command gets it as we did.
     signals::restore_sigpipe();
     execvpe(program, &argv, &envp).map_err(failed)
 }

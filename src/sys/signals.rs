@@ -123,24 +123,14 @@ impl Inherited {
     }
 }
 
-/// The signals that Rust's runtime changes, where it was not left out.
-const OF_RUNTIME: [i32; 3] = [libc::SIGPIPE, libc::SIGSEGV, libc::SIGBUS];
-
-/// Rust's runtime ignores SIGPIPE before `main`, so `main` comes too late to see how it was inherited. The function
-/// below runs earlier, with the constructors of the program: std itself finds its arguments that way on glibc. It
-/// makes one system call and stores one flag; it uses nothing that has to be set up first. The other ways are worse:
-/// `/proc/self/status` already shows the runtime's change, `-Zon-broken-pipe` is unstable, and `#![no_main]` gives up
-/// the runtime altogether.
+/// Whether SIGPIPE was ignored before we began to ignore it.
 static PIPE_WAS_IGNORED: AtomicBool = AtomicBool::new(false);
 
-// SAFETY: the section holds pointers to functions of the C ABI, which the C library calls once before main, and this
-// is one.
-#[used]
-#[unsafe(link_section = ".init_array")]
-static AT_START: extern "C" fn() = look_at_sigpipe;
-
-extern "C" fn look_at_sigpipe() {
-    PIPE_WAS_IGNORED.store(is_ignored(libc::SIGPIPE), Ordering::Relaxed);
+/// From here on a write to a closed pipe is an error and not the end.
+pub(super) fn ignore_sigpipe() {
+    // SAFETY: no function of ours is named; SIGPIPE can be ignored.
+    let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    PIPE_WAS_IGNORED.store(before == libc::SIG_IGN, Ordering::Relaxed);
 }
 
 fn is_ignored(signal: i32) -> bool {
@@ -191,7 +181,7 @@ impl Drop for AllBlocked {
 /// Sets every disposition that may have been changed to what was inherited: ignored, or the default. Makes no allocation.
 pub fn restore_dispositions(inherited: &Inherited) {
     let changed = SignalSet(inherited.changed.0 | inherited.ignored.0);
-    for signal in ALL.filter(|signal| changed.contains(*signal) || OF_RUNTIME.contains(signal)) {
+    for signal in ALL.filter(|signal| changed.contains(*signal) || *signal == libc::SIGPIPE) {
         set_disposition(signal, inherited.ignored.contains(signal));
     }
 }

@@ -3,6 +3,7 @@
 //! The runtime reads /proc/self/maps to find the end of the stack, and makes a second stack on which to say that the first
 //! has overflowed. That is a good part of the time endless needs until its target runs. What it does besides is done here.
 
+use super::signals::ignore_sigpipe;
 use nix::fcntl::{OFlag, open};
 use nix::libc;
 use nix::sys::stat::Mode;
@@ -28,8 +29,7 @@ macro_rules! begin_with {
 /// What Rust's runtime does, too: a write to a closed pipe is an error and not the end, and 0, 1 and 2 are open, so that
 /// nothing else is opened there and then written to by mistake.
 pub fn prepare() {
-    // SAFETY: no function of ours is named; SIGPIPE can be ignored.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    ignore_sigpipe();
     // The lowest free number is the next to be given.
     while (0..3).any(is_closed)
         && let Ok(null) = open("/dev/null", OFlag::O_RDWR, Mode::empty())

@@ -1,7 +1,7 @@
 //! What depends on how a process was started: this test program started again, in another way.
 
 use crate::support::{Start, end_of, turn};
-use endless::spawn::{Inherited, exec};
+use endless::spawn::exec;
 use endless::words::Exit;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStringExt;
@@ -12,25 +12,6 @@ fn again(test: &str) -> Start {
     let mut start = Start::new(&["spawn", "--ignored", "--exact", "--nocapture", test]);
     start.program = program;
     start
-}
-
-#[test]
-#[ignore = "run by the test below"]
-fn tell_sigpipe() {
-    println!("ignored: {}", Inherited::capture().ignored.contains(13));
-}
-
-#[test]
-fn sigpipe_is_captured_before_the_runtime_changes_it() {
-    let _turn = turn();
-    let mut start = again("again::tell_sigpipe");
-    for ignored in [false, true] {
-        if ignored {
-            start.inherited.ignored.insert(13);
-        }
-        let (_, text, _) = start.output(&[]);
-        assert!(text.contains(&format!("ignored: {ignored}\n")), "{text}");
-    }
 }
 
 #[test]
