@@ -15,10 +15,14 @@ pub fn render(notice: &Notice, pids: &Pids, own_pid: u32, now: SystemTime) -> St
     object.insert("pid".into(), own_pid.into());
     object.insert("level".into(), level_name(text::level(notice)).into());
     object.insert("event".into(), event.into());
+    if let Some(GenerationId(number)) = generation(notice) {
+        object.insert("generation".into(), number.into());
+    }
     if let Value::Object(fields) = fields {
         object.extend(fields);
     }
-    if let Some(pid) = generation(notice).and_then(|generation| pids.get(&generation)) {
+    let lives = !matches!(notice, Notice::Gone { .. } | Notice::Respawning { .. });
+    if let Some(pid) = generation(notice).filter(|_| lives).and_then(|generation| pids.get(&generation)) {
         object.insert("main_pid".into(), (*pid).into());
     }
     object.insert("message".into(), text::render(notice, pids).into());
@@ -33,6 +37,7 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
+/// The one generation it is about.
 fn generation(notice: &Notice) -> Option<GenerationId> {
     match notice {
         Notice::Starting { generation }
@@ -49,6 +54,8 @@ fn generation(notice: &Notice) -> Option<GenerationId> {
         | Notice::Diagnosis { generation, .. }
         | Notice::Exited { generation, .. }
         | Notice::Survivors { generation, .. }
+        | Notice::Gone { generation }
+        | Notice::Respawning { generation, .. }
         | Notice::Status { generation, .. } => Some(*generation),
         _ => None,
     }
@@ -58,49 +65,36 @@ fn millis(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The name of the event and its own fields.
+/// The name of the event and its own fields, but for the generation.
 fn parts(notice: &Notice) -> (&'static str, Value) {
     match notice {
         Notice::Listening { name, address, shared } => {
             ("listening", json!({"listener": name, "address": address, "shared": shared.is_some()}))
         }
-        Notice::Starting { generation } => ("starting", json!({"generation": generation.0})),
-        Notice::Ready { generation, sign, took } => {
-            ("ready", json!({"generation": generation.0, "sign": sign.to_string(), "took_ms": millis(*took)}))
-        }
-        Notice::Failed { generation, failure, kept } => {
+        Notice::Starting { .. } => ("starting", json!({})),
+        Notice::Ready { sign, took, .. } => ("ready", json!({"sign": sign.to_string(), "took_ms": millis(*took)})),
+        Notice::Failed { failure, kept, .. } => {
             let kept = kept.map(|kept| kept.0);
-            ("failed", json!({"generation": generation.0, "reason": failure.to_string(), "kept": kept}))
+            ("failed", json!({"reason": failure.to_string(), "kept": kept}))
         }
-        Notice::Guarding { generation, length } => {
-            ("guarding", json!({"generation": generation.0, "length_ms": millis(*length)}))
-        }
+        Notice::Guarding { length, .. } => ("guarding", json!({"length_ms": millis(*length)})),
         Notice::HandedBack { from, to, exit } => {
             ("handed-back", json!({"from": from.0, "to": to.0, "exit": exit.to_string()}))
         }
-        Notice::Retiring { generation } => ("retiring", json!({"generation": generation.0})),
-        Notice::Stopping { generation, signal } => {
-            ("stopping", json!({"generation": generation.0, "signal": signal.to_string()}))
+        Notice::Retiring { .. } => ("retiring", json!({})),
+        Notice::Stopping { signal, .. } => ("stopping", json!({"signal": signal.to_string()})),
+        Notice::Stuck { silence, .. } => ("stuck", json!({"silence_ms": silence.map(millis)})),
+        Notice::Hammered { .. } => ("hammered", json!({})),
+        Notice::Exited { exit, expected, .. } => ("exited", json!({"exit": exit.to_string(), "expected": expected})),
+        Notice::Survivors { pids, .. } => {
+            ("survivors", json!({"pids": pids.iter().map(|(pid, _)| pid).collect::<Vec<_>>()}))
         }
-        Notice::Stuck { generation, silence } => {
-            ("stuck", json!({"generation": generation.0, "silence_ms": silence.map(millis)}))
+        Notice::Gone { .. } => ("gone", json!({})),
+        Notice::Respawning { exit, delay, .. } => {
+            ("respawning", json!({"exit": exit.to_string(), "delay_ms": millis(*delay)}))
         }
-        Notice::Hammered { generation } => ("hammered", json!({"generation": generation.0})),
-        Notice::Exited { generation, exit, expected } => {
-            ("exited", json!({"generation": generation.0, "exit": exit.to_string(), "expected": expected}))
-        }
-        Notice::Survivors { generation, pids } => (
-            "survivors",
-            json!({"generation": generation.0, "pids": pids.iter().map(|(pid, _)| pid).collect::<Vec<_>>()}),
-        ),
-        Notice::Gone { generation } => ("gone", json!({"generation": generation.0})),
-        Notice::Respawning { generation, exit, delay } => {
-            ("respawning", json!({"generation": generation.0, "exit": exit.to_string(), "delay_ms": millis(*delay)}))
-        }
-        Notice::Diagnosis { generation, what } => {
-            ("diagnosis", json!({"generation": generation.0, "trouble": trouble::name(what)}))
-        }
-        Notice::Status { generation, text } => ("status", json!({"generation": generation.0, "status": text})),
+        Notice::Diagnosis { what, .. } => ("diagnosis", json!({"trouble": trouble::name(what)})),
+        Notice::Status { text, .. } => ("status", json!({"status": text})),
         Notice::Drained { .. } | Notice::DrainLimit { .. } | Notice::Waiting { .. } => parts_of_drain(notice),
         other => parts_without_generation(other),
     }
@@ -112,18 +106,15 @@ fn parts_of_drain(notice: &Notice) -> (&'static str, Value) {
         json!({"half_open": half_open, "queued": queued, "busy": busy, "idle": idle})
     };
     match notice {
-        Notice::Drained { generation, took } => {
-            ("drained", json!({"generation": generation.0, "took_ms": millis(*took)}))
-        }
-        Notice::DrainLimit { generation, limit, waits } => {
-            let fields = json!({"generation": generation.0, "limit_ms": millis(*limit), "connections": counted(waits)});
+        Notice::Drained { took, .. } => ("drained", json!({"took_ms": millis(*took)})),
+        Notice::DrainLimit { limit, waits, .. } => {
+            let fields = json!({"limit_ms": millis(*limit), "connections": counted(waits)});
             ("drain-limit", fields)
         }
-        Notice::Waiting { generation, waits, since, hammer } => {
+        Notice::Waiting { waits, since, hammer, .. } => {
             let (since, hammer) = (millis(*since), hammer.map(millis));
             let connections = counted(waits);
-            let fields =
-                json!({"generation": generation.0, "since_ms": since, "hammer_ms": hammer, "connections": connections});
+            let fields = json!({"since_ms": since, "hammer_ms": hammer, "connections": connections});
             ("waiting", fields)
         }
         _ => ("note", json!({})),
