@@ -14,19 +14,6 @@ pub(super) struct Ends {
     pub(super) client: SocketAddr,
 }
 
-/// The server's end of a connection, as the kernel has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    /// The handshake is not over.
-    HalfOpen,
-    /// It waits to be accepted.
-    Queued,
-    /// A process has accepted it.
-    Accepted,
-    /// There is none (any more).
-    None,
-}
-
 /// A netlink socket for questions about TCP sockets.
 #[derive(Debug)]
 pub(super) struct Diag {
@@ -84,9 +71,9 @@ impl Diag {
         recv(self.socket.as_raw_fd(), packet, MsgFlags::MSG_DONTWAIT)
     }
 
-    /// The server's end of one connection.
-    pub(super) fn state(&self, ends: Ends) -> Result<State, Errno> {
-        Ok(self.one(&lookup(ends), state_of)?.unwrap_or(State::None))
+    /// Whether a process has accepted the connection and has it still.
+    pub(super) fn accepted(&self, ends: Ends) -> Result<bool, Errno> {
+        Ok(self.one(&lookup(ends), is_accepted)?.unwrap_or(false))
     }
 
     /// The bodies of all messages of a dump (NLM_F_DUMP, netlink(7)).
@@ -174,17 +161,12 @@ fn error_of(body: &[u8]) -> Errno {
     code.map_or(Errno::EBADMSG, |code| Errno::from_raw(code.saturating_neg()))
 }
 
-fn state_of(body: &[u8]) -> Option<State> {
+fn is_accepted(body: &[u8]) -> Option<bool> {
     let state = *body.get(1)?;
     let inode = u32::from_ne_bytes(body.get(INODE..MESSAGE)?.try_into().ok()?);
-    Some(match (state, inode) {
-        // Nothing has these two ends, so the kernel found the listener.
-        (LISTEN, _) => State::None,
-        (SYN_RECV | NEW_SYN_RECV, _) => State::HalfOpen,
-        (ESTABLISHED, 0) => State::Queued,
-        // Our end neither sends nor closes before it is accepted, so only a process can have moved it on.
-        _ => State::Accepted,
-    })
+    // The kernel finds the listener where nothing has these two ends. Our end neither sends nor closes before it is accepted,
+    // so only a process can have moved it on from half open and queued.
+    Some(!matches!((state, inode), (LISTEN | SYN_RECV | NEW_SYN_RECV, _) | (ESTABLISHED, 0)))
 }
 
 #[cfg(test)]
@@ -199,12 +181,12 @@ mod tests {
             let listener = TcpListener::bind(at).unwrap();
             let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
             let ends = Ends { server: client.peer_addr().unwrap(), client: client.local_addr().unwrap() };
-            assert_eq!(diag.state(ends), Ok(State::Queued));
+            assert_eq!(diag.accepted(ends), Ok(false));
             let server = listener.accept().unwrap();
-            assert_eq!(diag.state(ends), Ok(State::Accepted));
+            assert_eq!(diag.accepted(ends), Ok(true));
             drop(client);
             drop(server);
-            assert_eq!(diag.state(ends), Ok(State::None));
+            assert_eq!(diag.accepted(ends), Ok(false));
         }
     }
 
@@ -214,14 +196,14 @@ mod tests {
         let listener = TcpListener::bind("[::]:0").unwrap();
         let client = TcpStream::connect(("127.0.0.1", listener.local_addr().unwrap().port())).unwrap();
         let ends = Ends { server: client.peer_addr().unwrap(), client: client.local_addr().unwrap() };
-        assert_eq!(diag.state(ends), Ok(State::Queued));
+        assert_eq!(diag.accepted(ends), Ok(false));
         let _server = listener.accept().unwrap();
-        assert_eq!(diag.state(ends), Ok(State::Accepted));
+        assert_eq!(diag.accepted(ends), Ok(true));
     }
 
     #[test]
     fn cut_short_messages_are_no_answers() {
-        assert_eq!(state_of(&[0; 20]), None);
+        assert_eq!(is_accepted(&[0; 20]), None);
         assert_eq!(messages(&[200, 0, 0, 0, 3, 0]).count(), 0);
         assert_eq!(messages(&[]).count(), 0);
         assert_eq!(error_of(&[]), Errno::EBADMSG);

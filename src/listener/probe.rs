@@ -5,7 +5,7 @@
 //! belongs to a process, which is to say: it was accepted. Nothing is sent.
 
 use super::client::{ProbeStream, Shows, connect_tcp, connect_unix, tcp_client};
-use super::diag::{Diag, Ends, State};
+use super::diag::{Diag, Ends};
 use super::inet::Transport;
 use super::listeners::Listeners;
 use super::port::{Listener, Port};
@@ -167,8 +167,8 @@ impl Probe {
         let Some(listener) = listeners.list.get(connection.listener) else { return };
         connection.accepted = shows == Shows::Life
             || match connection.ends {
-                Some(ends) => match self.diag.as_ref().map(|diag| diag.state(ends)) {
-                    Some(Ok(state)) => state == State::Accepted,
+                Some(ends) => match self.diag.as_ref().map(|diag| diag.accepted(ends)) {
+                    Some(Ok(accepted)) => accepted,
                     _ => queue_is_empty(stream, listener, self.generation),
                 },
                 None => match self.diag.as_ref().and_then(|diag| is_accepted(diag, stream)) {
