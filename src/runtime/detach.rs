@@ -21,7 +21,7 @@ use std::os::fd::OwnedFd;
 pub fn detach(go_on: impl FnOnce(OwnedFd) -> u8) -> Result<u8> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC).context("--detach: cannot make a pipe")?;
     let mut read = File::from(read);
-    let child = process::fork(move |_| {
+    let child = process::fork(move || {
         // A child is never the leader of a process group, so this cannot fail.
         let _ = setsid();
         go_on(write)

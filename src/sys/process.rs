@@ -8,8 +8,8 @@ use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// Proof of being in a child that [`spawn`] or [`fork`] has made: it will execute another program or exit, and nothing of the
-/// parent's Rust runs in it again. So it may do to descriptors what would be unsound in the parent.
+/// Proof of being in a child that [`spawn`] has made: it will execute another program or exit, and nothing of the parent's Rust
+/// runs in it again. So it may do to descriptors what would be unsound in the parent.
 #[derive(Debug)]
 pub struct Child(());
 
@@ -56,20 +56,20 @@ extern "C" fn enter<F: FnOnce(&Child) -> u8>(body: *mut c_void) -> i32 {
     exit_now(body.map_or(crate::words::CODE_FAILURE, |body| body(&Child(()))))
 }
 
-/// fork(2): the child runs `body` and exits with what that returns, the parent gets the child's pid. For tests that need
-/// a process of their own.
+/// fork(2): the child runs `body` and exits with what that returns, the parent gets the child's pid. So endless goes on in the
+/// background (`--detach`).
 ///
 /// In a program with more than one thread `body` must neither allocate nor lock.
 ///
 /// # Errors
 /// EAGAIN when there are no processes left, ENOMEM.
-pub fn fork(body: impl FnOnce(&Child) -> u8) -> nix::Result<Pid> {
+pub fn fork(body: impl FnOnce() -> u8) -> nix::Result<Pid> {
     // SAFETY: endless has one thread, so the child is a whole copy of it: no lock is held by a thread that is not
     // there. Where there are more threads, the rule above holds.
     match Errno::result(unsafe { libc::fork() })? {
         0 => {
             let _guard = ExitGuard;
-            exit_now(body(&Child(())))
+            exit_now(body())
         }
         child => Ok(Pid::from_raw(child)),
     }

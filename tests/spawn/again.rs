@@ -45,7 +45,7 @@ fn exec_without_descriptors_changes_nothing() {
 #[test]
 fn exec_tells_what_is_missing() {
     let _turn = turn();
-    let child = endless::sys::process::fork(|_| {
+    let child = endless::sys::process::fork(|| {
         failing();
         0
     });

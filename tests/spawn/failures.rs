@@ -15,7 +15,7 @@ fn fails(start: &Start, step: &str, errno: Errno, code: u8) {
 
 /// Runs a launch as a user without rights, in a process of its own.
 fn without_rights(limit_processes: bool, check: impl FnOnce()) {
-    let child = endless::sys::process::fork(|_| {
+    let child = endless::sys::process::fork(|| {
         if limit_processes {
             endless::sys::process::set_limit(6, Some(0), Some(0)).unwrap();
         }
@@ -114,7 +114,7 @@ fn no_processes_left() {
 #[test]
 fn no_descriptors_left() {
     let _turn = turn();
-    let child = endless::sys::process::fork(|_| {
+    let child = endless::sys::process::fork(|| {
         endless::sys::process::set_limit(7, Some(3), Some(3)).unwrap();
         let error = Start::shell("exit").launch(&[]).unwrap_err();
         u8::from(!matches!(error, Failure::NotMade { errno, .. } if errno == Errno::EMFILE as i32))
@@ -125,7 +125,7 @@ fn no_descriptors_left() {
 #[test]
 fn a_panic_ends_the_child_at_once() {
     let _turn = turn();
-    let child = endless::sys::process::fork(|_| {
+    let child = endless::sys::process::fork(|| {
         std::panic::set_hook(Box::new(|_| ()));
         panic!("in the child")
     });

@@ -58,13 +58,13 @@ fn our_own_mask_is_as_before() {
 fn a_signal_from_somebody_else_before_exec_is_forgotten_and_ours_is_not() {
     let _turn = turn();
     for (from_parent, expected) in [(false, Exit::Code(7)), (true, Exit::Signal(Sig(34)))] {
-        let child = process::fork(|_| {
+        let child = process::fork(|| {
             let _blocked = AllBlocked::new();
             if from_parent {
                 // What the child sends to itself counts as sent by "the parent" named below.
                 process::send(Pid::this(), 34).unwrap();
             } else {
-                let sender = process::fork(|_| {
+                let sender = process::fork(|| {
                     process::send(nix::unistd::getppid(), 34).unwrap();
                     0
                 });
@@ -83,7 +83,7 @@ fn it_gets_the_stop_signal_when_its_parent_is_killed() {
     let _turn = turn();
     for (orphans, dies) in [(Orphans::Stop, true), (Orphans::Keep, false)] {
         let (ours, theirs) = std::io::pipe().unwrap();
-        let launcher = process::fork(|_| {
+        let launcher = process::fork(|| {
             let mut start = Start::new(&["/bin/sleep", "60"]);
             start.process.orphans = orphans;
             start.stop_signal = Sig(35);
