@@ -11,7 +11,7 @@ pub struct ReadinessArgs {
     /// `auto`: the first of READY=1 (sd_notify), the sign of the protocol in use, and an accepted connection that endless makes
     /// for this copy alone.
     /// `notify`: READY=1. `accept`: that connection was accepted on every TCP and Unix stream listener.
-    /// `probe=http:PATH`: a GET of PATH through the public port, answered 2xx or 3xx by the new copy itself.
+    /// `probe=http:PATH`: a GET of PATH through the first listener that can be probed, answered 2xx or 3xx by the new copy itself.
     /// `signal=SIG`: SIG sent to endless by a process of the copy. `fd=N`: a byte written to descriptor N. `exec=CMD`: CMD,
     /// run by `sh -c` every 250 ms, exits with 0. `http=URL`, `tcp=ADDR`: a GET answered 2xx or 3xx, or a connection, at an
     /// address of the copy's own. `delay=DUR`: alive for DUR.

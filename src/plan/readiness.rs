@@ -31,13 +31,13 @@ impl Readiness {
 /// `--ready MODE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadyMode {
-    /// The first of READY=1 and an accepted connection; a guess where neither can be.
+    /// The first of READY=1, a sign of a protocol in use and an accepted connection; a guess where endless cannot connect.
     Auto,
     /// READY=1 (sd_notify(3)) from a process of that copy.
     Notify,
     /// endless' connection was accepted on every TCP and Unix stream listener.
     Accept,
-    /// `probe=http:PATH`: a GET through the public port answered 2xx or 3xx by the candidate itself.
+    /// `probe=http:PATH`: a GET through the first listener that can be probed, answered 2xx or 3xx by the candidate itself.
     ProbeHttp(String),
     /// `signal=SIG`: this signal to endless from a process of that copy.
     Signal(Sig),

@@ -23,7 +23,7 @@ pub enum SignalAction {
     Hammer,
     /// Send a signal to the main process of the active generation.
     Forward(Sig),
-    /// Job control: stop the target's group, then endless.
+    /// Job control: stop all copies with their whole trees, then endless, until somebody continues it.
     Suspend,
     /// Replace endless itself by the program at its path.
     Upgrade,

@@ -1,4 +1,4 @@
-//! `--ready probe=http:PATH`: a GET through the public port that only the candidate can answer.
+//! `--ready probe=http:PATH`: a GET through the first listener that can be probed, which only the candidate can answer.
 
 use crate::listener::{Listeners, Probe};
 use crate::words::{GenerationId, Moment, ReadySign};

@@ -165,7 +165,7 @@ pub enum Action {
     Release(GenerationId),
     /// Send this signal to its main process.
     Forward(GenerationId, Sig),
-    /// Open the files of the log and the output again.
+    /// Open the files of the log, the events and the output again.
     Reopen,
     /// Job control: it comes back when endless is continued.
     Suspend,
