@@ -2,7 +2,6 @@
 
 mod ack;
 mod begin;
-mod bound;
 mod capture;
 mod carry;
 mod channels;
@@ -29,6 +28,7 @@ pub mod notify;
 mod notify_place;
 mod output;
 mod outside;
+mod own_sockets;
 pub mod pid_file;
 mod plans;
 mod readiness;

@@ -1,8 +1,8 @@
 //! Watching one candidate until it is known to serve.
 
-use super::bound::Captured;
 use super::http::HttpProbe;
 use super::outside::Outside;
+use super::own_sockets::OwnSockets;
 use crate::listener::{Listeners, Probe, ProbeState};
 use crate::plan::{Plan, ReadyMode, Sign};
 use crate::words::{GenerationId, Moment, ReadySign};
@@ -43,7 +43,7 @@ enum Look {
     /// The accepted probe; `all`: on every listener.
     Accept { probe: Probe, all: bool, first: Option<Moment> },
     /// That it listens by itself wherever another generation does, and accepts there.
-    Captured(Box<Captured>),
+    OwnSockets(Box<OwnSockets>),
     /// An answer to a GET.
     Answer(Box<HttpProbe>),
     /// A connection, or an answer, at an address of its own.
@@ -79,7 +79,7 @@ impl Watch {
 
     /// Its sockets are not known after all: then time must do, as without.
     pub fn without_capture(&mut self, now: Moment) {
-        if matches!(self.look, Look::Captured(_)) {
+        if matches!(self.look, Look::OwnSockets(_)) {
             self.look = Look::Time { until: self.began + self.settle, guess: true };
             self.next = self.next_look(now);
         }
@@ -120,7 +120,7 @@ impl Watch {
     /// True when it connects to sockets of the candidate.
     #[must_use]
     pub fn connects(&self) -> bool {
-        matches!(self.look, Look::Accept { .. } | Look::Answer(_) | Look::Captured(_))
+        matches!(self.look, Look::Accept { .. } | Look::Answer(_) | Look::OwnSockets(_))
     }
 
     /// Closes its connections; [`Watch::look_anew`] makes others.
@@ -142,7 +142,7 @@ impl Watch {
             Look::Time { guess: true, .. } => Some(ReadySign::Guessed(self.settle)),
             Look::Time { .. } => Some(ReadySign::Delayed(now.since(self.began))),
             Look::Outside(outside) => outside.look(now),
-            Look::Captured(captured) => captured.look(now, listeners),
+            Look::OwnSockets(sockets) => sockets.look(now, listeners),
             Look::Answer(probe) => probe.look(now, self.generation, listeners),
             Look::Accept { probe, all, first } => {
                 let state = probe.check(listeners);
@@ -159,7 +159,7 @@ impl Watch {
         match &self.look {
             Look::Nothing => None,
             Look::Time { until, .. } => Some(*until),
-            Look::Accept { .. } | Look::Answer(_) | Look::Captured(_) | Look::Outside(_) => {
+            Look::Accept { .. } | Look::Answer(_) | Look::OwnSockets(_) | Look::Outside(_) => {
                 Some(now + (now.since(self.began) / 8).clamp(SHORTEST, LONGEST))
             }
         }
@@ -175,7 +175,7 @@ impl Look {
     fn end(self, listeners: &mut Listeners) {
         match self {
             Look::Accept { probe, .. } => probe.end(listeners),
-            Look::Captured(captured) => captured.end(listeners),
+            Look::OwnSockets(sockets) => sockets.end(listeners),
             Look::Answer(probe) => probe.end(listeners),
             _ => {}
         }
@@ -185,7 +185,7 @@ impl Look {
 /// What `auto` looks for by itself.
 fn look_for(generation: GenerationId, known: Known, listeners: &mut Listeners, now: Moment, settle: Duration) -> Look {
     if known.captures && !listeners.any_handed() {
-        return Look::Captured(Box::new(Captured::begin(generation, known.alone, now, settle)));
+        return Look::OwnSockets(Box::new(OwnSockets::begin(generation, known.alone, now, settle)));
     }
     accept_or_guess(generation, listeners, now + settle, false)
 }

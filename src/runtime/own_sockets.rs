@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How far a candidate is.
 #[derive(Debug)]
-pub struct Captured {
+pub struct OwnSockets {
     generation: GenerationId,
     began: Moment,
     settle: Duration,
@@ -25,11 +25,11 @@ pub struct Captured {
     first: Option<Moment>,
 }
 
-impl Captured {
+impl OwnSockets {
     /// A candidate that was started now. `alone`: nothing else serves.
-    pub fn begin(generation: GenerationId, alone: bool, now: Moment, settle: Duration) -> Captured {
+    pub fn begin(generation: GenerationId, alone: bool, now: Moment, settle: Duration) -> OwnSockets {
         let patience = now + if alone { PATIENCE.max(settle) } else { settle };
-        Captured { generation, began: now, settle, patience, listened: None, probe: None, first: None }
+        OwnSockets { generation, began: now, settle, patience, listened: None, probe: None, first: None }
     }
 
     /// Looks; `Some` when it serves.
