@@ -16,7 +16,6 @@ mod diagnosis;
 mod drain;
 mod exec_check;
 mod fd_store;
-mod files;
 mod format;
 pub mod home;
 mod hooks;

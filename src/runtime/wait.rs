@@ -37,7 +37,7 @@ enum Source {
     /// A listener where the active generation has a socket it made, by its place.
     Made(usize),
     Door,
-    Files,
+    Watched,
     /// There is room on stderr for what is still to be said.
     Room,
     /// Gone when it has closed its end.
@@ -74,7 +74,7 @@ impl Runtime {
                 Source::Waiting(listener) => self.somebody_waits(listener),
                 Source::Made(listener) => self.somebody_came(listener),
                 Source::Door => self.clients_arrive(),
-                Source::Files => self.files_changed(),
+                Source::Watched => self.files_changed(),
                 Source::Room => self.reporter.go_on(),
                 Source::Client(id, gone) => self.client_speaks(id, gone),
             }
@@ -176,7 +176,7 @@ impl Runtime {
             }
         }
         if let Some(watching) = &self.watching {
-            sources.push(Source::Files);
+            sources.push(Source::Watched);
             fds.push(PollFd::new(watching.as_fd(), PollFlags::POLLIN));
         }
         if let Some(stderr) = self.reporter.waits_for_room() {
