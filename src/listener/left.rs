@@ -7,6 +7,7 @@
 
 use super::group::Group;
 use crate::sys::socket::{option, set_option};
+use crate::words::GenerationId;
 use nix::libc;
 use nix::sys::socket::{SockaddrStorage, bind, getpeername, getsockopt, setsockopt, sockopt};
 use serde::{Deserialize, Serialize};
@@ -17,32 +18,26 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 pub(super) const NOWHERE: i32 = i32::MAX;
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Socket<Who> {
-    who: Who,
+struct Socket {
+    who: GenerationId,
     #[serde(with = "crate::sys::carried")]
     socket: OwnedFd,
 }
 
 /// The sockets of one group that wait to be closed.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Left<Who>(Vec<Socket<Who>>);
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Left(Vec<Socket>);
 
-impl<Who> Default for Left<Who> {
-    fn default() -> Self {
-        Left(Vec::new())
-    }
-}
-
-impl<Who: Copy + PartialEq> Left<Who> {
+impl Left {
     /// It is nobody's any more.
-    pub(super) fn add(&mut self, who: Who, socket: OwnedFd) {
+    pub(super) fn add(&mut self, who: GenerationId, socket: OwnedFd) {
         self.0.push(Socket { who, socket });
     }
 
     /// Closes one of them that may be closed while everybody is sent to `only`; with None any may. False when there is
     /// none. The program has to be put right before the next one.
-    pub(super) fn close_one(&mut self, group: &mut Group<Who>, only: Option<Who>) -> bool {
-        let stays = |left: &Socket<Who>| only.is_some_and(|only| group.misled(only, left.who));
+    pub(super) fn close_one(&mut self, group: &mut Group<GenerationId>, only: Option<GenerationId>) -> bool {
+        let stays = |left: &Socket| only.is_some_and(|only| group.misled(only, left.who));
         let Some(at) = self.0.iter().position(|left| !stays(left)) else { return false };
         let Socket { who, socket } = self.0.remove(at);
         if group.leave(who) {

@@ -40,7 +40,7 @@ pub(super) struct Steered {
     place: Place,
     seats: Vec<Seat>,
     #[serde(default)]
-    left: Left<GenerationId>,
+    left: Left,
     group: Group<GenerationId>,
     active: GenerationId,
     probe: Option<(SocketAddr, GenerationId)>,
