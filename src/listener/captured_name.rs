@@ -10,10 +10,9 @@ use super::port::{Listener, Port};
 use super::unix_name::kind_of;
 use crate::notice::Notice;
 use crate::plan::UnixKind;
-use crate::sys::socket::{is_nonblocking, listens, set_nonblocking};
+use crate::sys::socket::{is_nonblocking, listens, number, set_nonblocking};
 use crate::words::GenerationId;
 use nix::errno::Errno;
-use nix::sys::stat::fstat;
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -142,14 +141,14 @@ impl CapturedName {
     /// A datagram socket that a generation has closed soon was a client's. `open` as in [`Asker`].
     pub(super) fn drop_clients(&mut self, owner: GenerationId, open: &dyn Fn(u64) -> bool) {
         if self.kind == UnixKind::Datagram {
-            self.uses.retain(|one| one.owner != owner || one.waits || open(one.number()));
+            self.uses.retain(|one| one.owner != owner || one.waits || open(number(&one.socket)));
         }
     }
 
     /// Puts the socket in place of the one a copy is about to bind.
     fn hand_over(&mut self, owner: GenerationId, theirs: &OwnedFd, asker: Asker<'_>) -> Result<(), Errno> {
         let kept = self.uses.first().ok_or(Errno::EADDRINUSE)?;
-        if self.uses.iter().any(|one| one.owner == owner && !one.waits && (asker.open)(one.number())) {
+        if self.uses.iter().any(|one| one.owner == owner && !one.waits && (asker.open)(number(&one.socket))) {
             return Err(Errno::EADDRINUSE);
         }
         // What all copies share is not changed under them.
@@ -161,12 +160,5 @@ impl CapturedName {
         self.release(owner);
         self.uses.push(Use { owner, socket, waits: false });
         Ok(())
-    }
-}
-
-impl Use {
-    /// The socket's number, as /proc/PID/fd shows it.
-    fn number(&self) -> u64 {
-        fstat(&self.socket).map_or(0, |file| file.st_ino)
     }
 }

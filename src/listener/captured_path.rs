@@ -6,14 +6,14 @@
 
 use super::bound::BoundAddress;
 use super::capturing::{Asker, Verdict, replace};
+use super::left::is_connected;
 use super::listeners::Listeners;
 use super::port::{Listener, Port};
-use super::unbound::is_connected;
 use super::unix_name::{Inode, Named, TRIES, has_room, kind_of, private_name, round, sweep};
 use super::unix_path::{Seat, UnixPath};
 use crate::notice::{Level, Notice};
 use crate::plan::UnixKind;
-use crate::sys::socket::{is_nonblocking, listen, listens};
+use crate::sys::socket::{is_nonblocking, listen, listens, number};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::sys::socket::{UnixAddr, bind};
@@ -284,6 +284,6 @@ impl UnixPath {
 impl Seat {
     /// The socket's number, as /proc/PID/fd shows it.
     fn number(&self) -> u64 {
-        fstat(&self.named.socket).map_or(0, |file| file.st_ino)
+        number(&self.named.socket)
     }
 }

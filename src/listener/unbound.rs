@@ -3,14 +3,14 @@
 //! Nobody listens on such a socket: it serves from when it is bound. Its copy does that itself, for the path has to be one
 //! that it may make. What it is, a server's or a client's, is decided when the copy is known to serve.
 
+use super::left::is_connected;
 use super::listeners::Listeners;
 use super::unix_name::name_of;
 use crate::notice::Notice;
 use crate::plan::{UnixKind, UnixName};
+use crate::sys::socket::number;
 use crate::words::GenerationId;
-use nix::sys::socket::{UnixAddr, getpeername};
-use nix::sys::stat::fstat;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// One of them.
@@ -23,26 +23,16 @@ pub(super) struct Unbound {
 }
 
 impl Unbound {
-    /// The socket's number, as /proc/PID/fd shows it.
-    fn number(&self) -> u64 {
-        fstat(&self.socket).map_or(0, |file| file.st_ino)
-    }
-
     /// Whether it was bound meanwhile and may be a server's.
     fn serves(&self) -> bool {
         name_of(&self.socket).is_some() && !is_connected(&self.socket)
     }
 }
 
-/// Whether a Unix datagram socket is a client's.
-pub(super) fn is_connected(socket: &OwnedFd) -> bool {
-    getpeername::<UnixAddr>(socket.as_raw_fd()).is_ok()
-}
-
 impl Listeners {
     pub(super) fn wait_until_bound(&mut self, owner: GenerationId, socket: OwnedFd, path: Option<PathBuf>) {
         let one = Unbound { owner, socket, path };
-        self.unbound.retain(|other| other.number() != one.number());
+        self.unbound.retain(|other| number(&other.socket) != number(&one.socket));
         self.unbound.push(one);
     }
 
@@ -59,6 +49,6 @@ impl Listeners {
             UnixName::Path(_) => self.note_path(one.owner, one.socket, &one.path?, UnixKind::Datagram),
             UnixName::Abstract(name) => self.note_name(one.owner, one.socket, UnixKind::Datagram, &name),
         };
-        all.into_iter().filter(|one| one.serves() && open(one.number())).filter_map(note).collect()
+        all.into_iter().filter(|one| one.serves() && open(number(&one.socket))).filter_map(note).collect()
     }
 }

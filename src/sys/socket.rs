@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::stat::fstat;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -27,6 +28,11 @@ pub fn option(socket: BorrowedFd<'_>, level: i32, name: i32) -> Result<i32, Errn
     // SAFETY: the kernel writes at most `length` bytes, the size of `value`, and both outlive the call.
     let answer = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length) };
     Errno::result(answer).map(|_| value)
+}
+
+/// The number of a socket, as /proc/PID/fd shows it; 0 where it cannot be had.
+pub fn number(socket: &impl AsFd) -> u64 {
+    fstat(socket).map_or(0, |file| file.st_ino)
 }
 
 /// listen(2) with any backlog; the kernel cuts it down to net.core.somaxconn, and a negative one becomes that maximum.

@@ -3,10 +3,9 @@
 use super::{Captured, Member};
 use crate::listener::inet::{Place, Transport};
 use crate::listener::program::Steering;
-use crate::sys::socket::{hear, hush, interface, listens, steer};
+use crate::sys::socket::{hear, hush, interface, listens, number, steer};
 use crate::words::GenerationId;
 use nix::sys::socket::{Shutdown, shutdown};
-use nix::sys::stat::fstat;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// The number of a socket that somebody else has put into the group.
@@ -14,7 +13,7 @@ const STRANGER: u64 = u64::MAX;
 
 impl Captured {
     pub(super) fn join(&mut self, owner: GenerationId, socket: OwnedFd) {
-        let inode = fstat(&socket).map_or(0, |file| file.st_ino);
+        let inode = number(&socket);
         // One that was shut down and listens again is the same.
         let known = self.members.iter().find(|member| member.owner == owner && member.inode == inode && inode != 0);
         if let Some(number) = known.map(|member| member.number) {
