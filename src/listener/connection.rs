@@ -3,7 +3,7 @@
 //! The kernel does not know requests. It knows how long ago the server last sent and last received data, what is unread,
 //! unsent and unacknowledged (tcp(7), TCP_INFO), in ticks of its clock: 1 to 10 ms. That is enough to tell whose turn it is.
 
-use super::diag::{AF_INET, ESTABLISHED, INODE, MESSAGE, NEW_SYN_RECV, SYN_RECV};
+use super::diag::{AF_INET, ESTABLISHED, INODE, MESSAGE, NEW_SYN_RECV, SYN_RECV, word};
 use super::tcp_table::{CLOSE_WAIT, FIN_WAIT2};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -208,10 +208,6 @@ impl Info {
 }
 
 const INET_DIAG_INFO: u16 = 2;
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
 
 /// The value of one attribute (`struct rtattr`, rtnetlink(7)).
 pub(super) fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {

@@ -161,9 +161,14 @@ fn error_of(body: &[u8]) -> Errno {
     code.map_or(Errno::EBADMSG, |code| Errno::from_raw(code.saturating_neg()))
 }
 
+/// The number at this place of a message.
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+}
+
 fn is_accepted(body: &[u8]) -> Option<bool> {
     let state = *body.get(1)?;
-    let inode = u32::from_ne_bytes(body.get(INODE..MESSAGE)?.try_into().ok()?);
+    let inode = word(body, INODE)?;
     // The kernel finds the listener where nothing has these two ends. Our end neither sends nor closes before it is accepted,
     // so only a process can have moved it on from half open and queued.
     Some(!matches!((state, inode), (LISTEN | SYN_RECV | NEW_SYN_RECV, _) | (ESTABLISHED, 0)))

@@ -3,7 +3,7 @@
 //! /proc/net/tcp has them, too, but with every connection: it takes a second where 100,000 have ended lately.
 
 use super::connection::Id;
-use super::diag::{DUMP, Diag, INODE, IPPROTO_TCP, LISTEN, MESSAGE, SOCK_DIAG_BY_FAMILY, message};
+use super::diag::{DUMP, Diag, INODE, IPPROTO_TCP, LISTEN, SOCK_DIAG_BY_FAMILY, message, word};
 use super::inet::Transport;
 use nix::errno::Errno;
 
@@ -38,6 +38,6 @@ fn question(family: u8, protocol: u8, states: u32) -> Vec<u8> {
 /// Reads `struct inet_diag_msg`: struct inet_diag_sockid stands behind four bytes.
 fn found_in(family: u8, body: &[u8]) -> Option<Server> {
     let bytes = body.get(4..52)?.try_into().ok()?;
-    let inode = u32::from_ne_bytes(body.get(INODE..MESSAGE)?.try_into().ok()?);
+    let inode = word(body, INODE)?;
     Some(Server { id: Id { family, bytes }, inode: inode.into() })
 }

@@ -4,7 +4,7 @@
 //! does not tell, only what lies in its queues.
 
 use super::connection::attribute;
-use super::diag::{DUMP, Diag, SOCK_DIAG_BY_FAMILY, message};
+use super::diag::{DUMP, Diag, SOCK_DIAG_BY_FAMILY, message, word};
 use crate::words::Moment;
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
@@ -130,10 +130,6 @@ fn read(body: &[u8], names: &[Vec<u8>]) -> Option<(u32, Queues)> {
 fn is_named(body: &[u8], name: &[u8]) -> bool {
     let theirs = body.get(MESSAGE..).and_then(|attributes| attribute(attributes, UNIX_DIAG_NAME));
     theirs.is_some_and(|theirs| theirs.strip_suffix(&[0]).unwrap_or(theirs) == name)
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 #[cfg(test)]
