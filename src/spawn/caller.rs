@@ -27,8 +27,7 @@ impl Caller {
     /// The caller, by the number of its thread; None when it is gone.
     #[must_use]
     pub fn of(thread: Pid) -> Option<Caller> {
-        let status = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
-        let process = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()?;
+        let process = field(&status(thread), "Tgid:")?.parse().ok()?;
         Some(Caller { thread, process: Pid::from_raw(process) })
     }
 
@@ -102,11 +101,10 @@ impl Caller {
     /// The mode bits it withholds from files it makes, and the user and group they get (/proc/PID/status, proc(5)).
     #[must_use]
     pub fn makes_files_as(&self) -> (u32, u32, u32) {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.thread)).unwrap_or_default();
-        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
-        let last = |name: &str| field(name).split_whitespace().last().and_then(|id| id.parse().ok());
-        let umask = u32::from_str_radix(field("Umask:"), 8).unwrap_or(0o077);
-        (umask, last("Uid:").unwrap_or(u32::MAX), last("Gid:").unwrap_or(u32::MAX))
+        let status = status(self.thread);
+        let last = |name: &str| field(&status, name)?.split_whitespace().last()?.parse().ok();
+        let umask = field(&status, "Umask:").and_then(|mask| u32::from_str_radix(mask, 8).ok());
+        (umask.unwrap_or(0o077), last("Uid:").unwrap_or(u32::MAX), last("Gid:").unwrap_or(u32::MAX))
     }
 
     /// A descriptor of our own for the open file at a number of its process.
@@ -122,8 +120,8 @@ impl Caller {
     #[must_use]
     pub fn flags(&self, number: RawFd) -> OFlag {
         let info = fs::read_to_string(format!("/proc/{}/fdinfo/{number}", self.process)).unwrap_or_default();
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
-        OFlag::from_bits_retain(flags.and_then(|flags| i32::from_str_radix(flags.trim(), 8).ok()).unwrap_or(0))
+        let flags = field(&info, "flags:").and_then(|flags| i32::from_str_radix(flags, 8).ok());
+        OFlag::from_bits_retain(flags.unwrap_or(0))
     }
 
     /// The number of the socket at a number of its process, as /proc/PID/fd shows it.
@@ -155,10 +153,8 @@ impl Caller {
         if port >= least.trim().parse().unwrap_or(1024) {
             return true;
         }
-        let status = fs::read_to_string(format!("/proc/{}/status", self.thread)).unwrap_or_default();
-        let held = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-        let held = held.and_then(|held| u64::from_str_radix(held.trim(), 16).ok()).unwrap_or(0);
-        held >> NET_BIND_SERVICE & 1 == 1
+        let held = field(&status(self.thread), "CapEff:").and_then(|held| u64::from_str_radix(held, 16).ok());
+        held.unwrap_or(0) >> NET_BIND_SERVICE & 1 == 1
     }
 
     /// What its process is called.
@@ -171,4 +167,14 @@ impl Caller {
     fn link(&self, number: RawFd) -> CString {
         CString::new(format!("/proc/{}/fd/{number}", self.process)).unwrap_or_default()
     }
+}
+
+/// What the kernel tells of a thread (/proc/PID/status, proc(5)); nothing when it is gone.
+fn status(thread: Pid) -> String {
+    fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default()
+}
+
+/// What stands behind this word at the beginning of a line.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
