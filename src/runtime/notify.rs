@@ -6,6 +6,7 @@
 use super::sender::Sender;
 use crate::supervisor::Word;
 use crate::sys::socket::{Datagram, receive};
+use crate::words::printable;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, setsockopt, socket, sockopt};
 use nix::sys::stat::{Mode, umask};
 use serde::{Deserialize, Serialize};
@@ -90,11 +91,6 @@ pub struct Message {
     pub said: Vec<Said>,
     /// What came along.
     pub fds: Vec<OwnedFd>,
-}
-
-/// A copy's words go into our log: no control characters, no forged lines.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// With a mode that is exactly the one asked for. chmod(2) afterwards would be one more write to a file system.

@@ -4,7 +4,7 @@ use super::Runtime;
 use crate::notice::{Level, Notice};
 use crate::report::Sink;
 use crate::sys::carried::Kept;
-use crate::words::{Failure, GenerationId};
+use crate::words::{Failure, GenerationId, printable};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,8 +78,7 @@ impl Output {
     fn last_lines(&self, generation: GenerationId) -> Vec<String> {
         let Some(pipe) = self.open.get(&generation) else { return Vec::new() };
         let text = String::from_utf8_lossy(&pipe.tail);
-        let clean = |line: &str| line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-        let lines: Vec<String> = text.lines().map(clean).collect();
+        let lines: Vec<String> = text.lines().map(printable).collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
     }
 }

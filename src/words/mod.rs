@@ -26,6 +26,12 @@ pub fn version() -> &'static str {
     std::hint::black_box(env!("CARGO_PKG_VERSION"))
 }
 
+/// The same with U+FFFD for every control character: what others say goes into our log, and forges no line there.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// One start of the target, numbered from 1. Every attempt takes a number, failed ones too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct GenerationId(pub u32);

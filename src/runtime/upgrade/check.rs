@@ -3,7 +3,7 @@
 use crate::plan::{Capture, EventsTo, ProcessSpec, StdinFrom};
 use crate::runtime::{Runtime, clock};
 use crate::spawn::{self, Launch};
-use crate::words::{Exit, Moment, Sig};
+use crate::words::{Exit, Moment, Sig, printable};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
@@ -98,7 +98,10 @@ impl Check {
                 Err(format!("the new program did not answer within {}", humantime::format_duration(PATIENCE)))
             }
             None if last.is_empty() => Err(format!("the new program did not say that it can take over ({exit})")),
-            None => Err(format!("the new program did not say that it can take over ({exit}): {}", printable(last))),
+            None => {
+                let said: String = printable(last).chars().take(200).collect();
+                Err(format!("the new program did not say that it can take over ({exit}): {said}"))
+            }
         }
     }
 
@@ -111,9 +114,4 @@ impl Check {
     pub(super) fn next(&self) -> Option<Moment> {
         (!self.late).then_some(self.deadline)
     }
-}
-
-/// It goes into the log.
-fn printable(line: &str) -> String {
-    line.chars().take(200).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
