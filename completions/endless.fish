@@ -169,28 +169,28 @@ complete -c endless -n "__fish_endless_needs_command" -f -a "upgrade" -d 'Replac
 complete -c endless -n "__fish_endless_needs_command" -f -a "check" -d 'Says what would run, and runs nothing'
 complete -c endless -n "__fish_endless_needs_command" -f -a "exec" -d 'Inside a wrapper: sets LISTEN_PID and becomes COMMAND'
 complete -c endless -n "__fish_endless_needs_command" -f -a "presets" -d 'Lists the presets, and what they set'
-complete -c endless -n "__fish_endless_using_subcommand status" -l control -d 'Its control socket, where it is not in the usual place' -r -F
+complete -c endless -n "__fish_endless_using_subcommand status" -l control -d 'Its control socket, where it is not in the usual place; without NAME, ENDLESS_CONTROL does it, too' -r -F
 complete -c endless -n "__fish_endless_using_subcommand status" -l json -d 'Print one JSON object for each endless'
 complete -c endless -n "__fish_endless_using_subcommand status" -s w -l watch -d 'Go on and show every change; q or Ctrl-C ends it'
 complete -c endless -n "__fish_endless_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c endless -n "__fish_endless_using_subcommand restart" -l control -d 'Its control socket, where it is not in the usual place' -r -F
+complete -c endless -n "__fish_endless_using_subcommand restart" -l control -d 'Its control socket, where it is not in the usual place; without NAME, ENDLESS_CONTROL does it, too' -r -F
 complete -c endless -n "__fish_endless_using_subcommand restart" -l timeout -d 'Give up waiting after this; the restart goes on [default: never]' -r
 complete -c endless -n "__fish_endless_using_subcommand restart" -l pid-file -d 'Without a control socket: HUP to the pid in this file, of endless or of Server::Starter' -r -F
 complete -c endless -n "__fish_endless_using_subcommand restart" -l status-file -d 'And wait until this file shows new copies only' -r -F
 complete -c endless -n "__fish_endless_using_subcommand restart" -l active -d 'Wait only until the new copy is active'
 complete -c endless -n "__fish_endless_using_subcommand restart" -l drained -d 'Wait until the old copies are gone as well'
 complete -c endless -n "__fish_endless_using_subcommand restart" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c endless -n "__fish_endless_using_subcommand stop" -l control -d 'Its control socket, where it is not in the usual place' -r -F
+complete -c endless -n "__fish_endless_using_subcommand stop" -l control -d 'Its control socket, where it is not in the usual place; without NAME, ENDLESS_CONTROL does it, too' -r -F
 complete -c endless -n "__fish_endless_using_subcommand stop" -l timeout -d 'Give up waiting after this; the stop goes on [default: never]' -r
 complete -c endless -n "__fish_endless_using_subcommand stop" -l pid-file -d 'Without a control socket: TERM to the pid in this file, of endless or of Server::Starter' -r -F
 complete -c endless -n "__fish_endless_using_subcommand stop" -s h -l help -d 'Print help'
-complete -c endless -n "__fish_endless_using_subcommand hammer" -l control -d 'Its control socket, where it is not in the usual place' -r -F
+complete -c endless -n "__fish_endless_using_subcommand hammer" -l control -d 'Its control socket, where it is not in the usual place; without NAME, ENDLESS_CONTROL does it, too' -r -F
 complete -c endless -n "__fish_endless_using_subcommand hammer" -l timeout -d 'Give up waiting after this [default: never]' -r
 complete -c endless -n "__fish_endless_using_subcommand hammer" -s h -l help -d 'Print help'
-complete -c endless -n "__fish_endless_using_subcommand signal" -l control -d 'Its control socket, where it is not in the usual place' -r -F
+complete -c endless -n "__fish_endless_using_subcommand signal" -l control -d 'Its control socket, where it is not in the usual place; without NAME, ENDLESS_CONTROL does it, too' -r -F
 complete -c endless -n "__fish_endless_using_subcommand signal" -l timeout -d 'Give up waiting after this [default: never]' -r
 complete -c endless -n "__fish_endless_using_subcommand signal" -s h -l help -d 'Print help'
-complete -c endless -n "__fish_endless_using_subcommand upgrade" -l control -d 'Its control socket, where it is not in the usual place' -r -F
+complete -c endless -n "__fish_endless_using_subcommand upgrade" -l control -d 'Its control socket, where it is not in the usual place; without NAME, ENDLESS_CONTROL does it, too' -r -F
 complete -c endless -n "__fish_endless_using_subcommand upgrade" -l timeout -d 'Give up waiting after this; the upgrade goes on [default: never]' -r
 complete -c endless -n "__fish_endless_using_subcommand upgrade" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c endless -n "__fish_endless_using_subcommand check" -s l -l listen -d 'Listen here: HOST:PORT, :PORT, udp:HOST:PORT, unix:PATH, unix:@NAME, vsock:CID:PORT, fd:N' -r

@@ -36,8 +36,8 @@ pub struct Whom {
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 
-    /// Its control socket, where it is not in the usual place
-    #[arg(long, value_name = "PATH", env = "ENDLESS_CONTROL", hide_env_values = true)]
+    /// Its control socket, where it is not in the usual place; without NAME, ENDLESS_CONTROL does it, too
+    #[arg(long, value_name = "PATH", conflicts_with = "name")]
     pub control: Option<PathBuf>,
 }
 

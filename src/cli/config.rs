@@ -1,8 +1,11 @@
 //! `--config FILE`: arguments in a file, split as a shell splits words. Line ends are only layout.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 /// What a configuration file holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +26,20 @@ pub(super) fn path(options: &[OsString], variable: Option<OsString>) -> Option<P
         }
     }
     found
+}
+
+/// Reads a file that is read again later. A pipe would be empty then, and whoever reads it might wait for ever.
+///
+/// # Errors
+/// Those of open(2) and read(2), and of everything that is no regular file; /dev/null is an empty one.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() && path != Path::new("/dev/null") {
+        return Err(io::Error::other("it is no file that can be read again, as it is at every start"));
+    }
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// Splits a file's text. The error is a reason.

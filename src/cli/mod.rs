@@ -19,6 +19,7 @@ mod usage;
 mod watch;
 
 pub use client::{ClientArgs, HammerArgs, RestartArgs, SendArgs, StatusArgs, StopArgs, UpgradeArgs, Whom};
+pub use config::read_file;
 pub use environment::EnvArg;
 pub use listeners::ListenerArgs;
 pub use output::OutputArgs;
@@ -218,7 +219,7 @@ fn read_configuration(options: &[OsString], known: Option<&[u8]>) -> Result<Opti
     let wrong = |why: String, hint: &str| UsageError::new(format_args!("--config {}: {why}", path.display()), hint);
     let text = match known {
         Some(text) => text.to_vec(),
-        None => std::fs::read(&path).map_err(|error| wrong(error.to_string(), "a file this user can read"))?,
+        None => read_file(&path).map_err(|error| wrong(error.to_string(), "a file this user can read"))?,
     };
     let config =
         config::read(&text).map_err(|why| wrong(why, "arguments as on the command line, split as a shell does"))?;

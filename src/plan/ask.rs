@@ -3,8 +3,9 @@
 use super::error::{Error, Fault};
 use super::{listener, value};
 use crate::cli::{ClientArgs, RestartArgs, Whom};
-use crate::control::Until;
+use crate::control::{self, Until};
 use crate::words::Sig;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -79,7 +80,8 @@ impl Asking {
             }
         };
         let timeout = value::or("--timeout", timeout.as_deref(), None, value::duration_or_never)?;
-        let (name, control) = reach(whom)?;
+        let variable = std::env::var_os("ENDLESS_CONTROL").filter(|_| !matches!(task, Task::Starter(_)));
+        let (name, control) = reach(whom, variable)?;
         Ok(Asking { name, control, task, timeout })
     }
 }
@@ -98,14 +100,18 @@ fn restart(args: &RestartArgs) -> Task {
     }
 }
 
-fn reach(whom: &Whom) -> Result<(Option<String>, Option<PathBuf>), Error> {
+/// What is typed wins: the variable counts where no name is, or where it is that of the socket.
+fn reach(whom: &Whom, variable: Option<OsString>) -> Result<(Option<String>, Option<PathBuf>), Error> {
     if let Some(name) = whom.name.as_ref().filter(|name| !listener::text::is_name(name)) {
         let fault = Fault::new("this cannot be a name", "the NAME that `endless status` shows");
         return Err(fault.at("NAME", name));
     }
-    if whom.control.as_deref() == Some(Path::new("none")) {
+    let variable = variable.filter(|path| !path.is_empty()).map(PathBuf::from);
+    let meant = |path: &PathBuf| whom.name.is_none() || control::name_of(path) == whom.name.as_deref();
+    let control = whom.control.clone().or(variable.filter(meant));
+    if control.as_deref() == Some(Path::new("none")) {
         let fault = Fault::new("nobody listens there", "the path of a control socket, or take it away");
         return Err(fault.at("--control", "none"));
     }
-    Ok((whom.name.clone(), whom.control.clone()))
+    Ok((whom.name.clone(), control))
 }

@@ -3,6 +3,7 @@
 use super::dotenv;
 use super::error::{Error, Fault};
 use super::process::{Account, EnvChange, ProcessSpec};
+use crate::cli::read_file;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -121,7 +122,7 @@ impl Environment {
 
     fn read_file(&mut self, path: &Path) -> Result<(), Error> {
         let fail = |reason: String, hint: &str| Fault::new(reason, hint).at("--env-file", path.to_string_lossy());
-        let text = std::fs::read(path)
+        let text = read_file(path)
             .map_err(|error| fail(format!("it cannot be read: {error}"), "a readable file of NAME=VALUE lines"))?;
         let lines = dotenv::parse(&text).map_err(|error| {
             fail(
@@ -151,7 +152,7 @@ impl Environment {
                 let reason = format!("`{}` in it cannot be the name of a variable", name.display());
                 return Err(fail(reason, "a file name without `=`"));
             }
-            let text = std::fs::read(file.path()).map_err(|error| {
+            let text = read_file(&file.path()).map_err(|error| {
                 fail(format!("{} in it cannot be read: {error}", name.display()), "make it readable, or take it away")
             })?;
             match first_line(text) {

@@ -74,6 +74,10 @@ fn has_place(flag: &str, path: &Path) -> Result<(), Error> {
     let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
     let fault = match parent {
         _ if path.is_dir() => Fault::new("this is a directory", "the file to write in it"),
+        // It would be replaced by one, and removed at the end.
+        _ if matches!(flag, "--pid-file" | "--status-file") && path.exists() && !path.is_file() => {
+            Fault::new("this is no regular file", "the path of a file, or take it away")
+        }
         Some(parent) if !parent.is_dir() => {
             Fault::new(format!("there is no directory {}", parent.display()), "make it, or another path")
         }
@@ -84,6 +88,13 @@ fn has_place(flag: &str, path: &Path) -> Result<(), Error> {
 
 /// A file that lines can be appended to. It is made only once something is to run.
 fn writable(flag: &str, path: &Path) -> Result<(), Error> {
+    if path.exists() && !path.is_file() {
+        // Whoever reads a FIFO would see its end when it is closed again.
+        return eaccess(path, AccessFlags::W_OK).map_err(|errno| {
+            let reason = format!("it cannot be written: {}", errno.desc());
+            Fault::new(reason, "a file this user can append to").at(flag, path.to_string_lossy())
+        });
+    }
     let reason = match OpenOptions::new().append(true).custom_flags(nix::libc::O_NONBLOCK).open(path) {
         Ok(_) => return Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -92,9 +103,6 @@ fn writable(flag: &str, path: &Path) -> Result<(), Error> {
                 Ok(()) => return Ok(()),
                 Err(errno) => format!("it cannot be made in {}: {}", parent.display(), errno.desc()),
             }
-        }
-        Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => {
-            "it is a FIFO nobody reads, or a socket".to_owned()
         }
         Err(error) => format!("it cannot be written: {error}"),
     };

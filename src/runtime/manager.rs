@@ -2,8 +2,10 @@
 
 use crate::sys::clock;
 use crate::words::{GenerationId, Moment};
+use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, sendto, socket};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -13,6 +15,10 @@ use std::time::Duration;
 const MORE: Duration = Duration::from_secs(60);
 /// this often.
 const EVERY: Duration = Duration::from_secs(30);
+/// Where its queue is full, it is told again this much later,
+const AGAIN: Duration = Duration::from_millis(100);
+/// as much as this.
+const MOST_UNSAID: usize = 32;
 
 /// What endless is doing, as the manager sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +36,9 @@ pub(super) struct Manager {
     address: UnixAddr,
     watchdog: Option<Duration>,
     told: Told,
+    /// What found no room in its queue, and when it is said again.
+    unsaid: VecDeque<String>,
+    again_at: Option<Moment>,
 }
 
 /// What it was told, and what is due.
@@ -74,6 +83,8 @@ impl Manager {
                 more_at: Some(now + EVERY),
                 alive_at: watchdog.map(|_| now),
             },
+            unsaid: VecDeque::new(),
+            again_at: None,
         })
     }
 
@@ -121,7 +132,7 @@ impl Manager {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Moment> {
-        self.told.more_at.into_iter().chain(self.told.alive_at).min()
+        self.told.more_at.into_iter().chain(self.told.alive_at).chain(self.again_at).min()
     }
 
     /// endless was suspended, and its clock with it; the manager's was not: what it is told now and then is due.
@@ -133,6 +144,9 @@ impl Manager {
 
     /// Says what is due.
     pub(super) fn tick(&mut self, now: Moment) {
+        if self.again_at.take_if(|at| *at <= now).is_some() {
+            self.say_all(now);
+        }
         if self.told.more_at.is_some_and(|at| at <= now) {
             self.ask_for_more(now);
         }
@@ -147,8 +161,24 @@ impl Manager {
         self.say(&format!("EXTEND_TIMEOUT_USEC={}", MORE.as_micros()));
     }
 
-    /// A manager that does not listen is no reason to fail.
-    fn say(&self, text: &str) {
-        let _ = sendto(self.socket.as_raw_fd(), text.as_bytes(), &self.address, MsgFlags::MSG_DONTWAIT);
+    /// A manager that does not listen is no reason to fail; one whose queue is full is told a little later.
+    fn say(&mut self, text: &str) {
+        if self.unsaid.len() < MOST_UNSAID {
+            self.unsaid.push_back(text.to_owned());
+        }
+        if self.again_at.is_none() {
+            self.say_all(clock::now());
+        }
+    }
+
+    fn say_all(&mut self, now: Moment) {
+        while let Some(text) = self.unsaid.front() {
+            let sent = sendto(self.socket.as_raw_fd(), text.as_bytes(), &self.address, MsgFlags::MSG_DONTWAIT);
+            if matches!(sent, Err(Errno::EAGAIN | Errno::ENOBUFS)) {
+                self.again_at = Some(now + AGAIN);
+                return;
+            }
+            self.unsaid.pop_front();
+        }
     }
 }

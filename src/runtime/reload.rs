@@ -30,10 +30,10 @@ impl Source {
     /// A reason in one line.
     fn read(&self, before: &Plan) -> Result<Plan, String> {
         let (args, plan) = self.make(None)?;
-        // A name that was not asked for is that of the first command.
+        // A name that was not asked for is that of the first command. The directory of the default sockets may be gone.
         let (name, control) = match args.output.name {
-            None => (before.name.clone(), before.control.clone()),
-            Some(_) => (plan.name.clone(), plan.control.clone()),
+            Some(_) if plan.name != before.name => (plan.name.clone(), plan.control.clone()),
+            _ => (before.name.clone(), before.control.clone()),
         };
         let control = if args.output.control.is_some() { plan.control.clone() } else { control };
         let plan = Plan { name, control, ..plan };

@@ -409,3 +409,16 @@ fn of_several_listeners_at_ports_of_the_kernel_each_keeps_its_own() {
     assert!(get(before, "/").unwrap().contains("Hello, world 2"));
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn a_named_one_restarts_after_the_directory_of_its_socket_is_gone() {
+    let runtime = tempfile::tempdir().unwrap();
+    let setup = endless(&format!("{START} --name web")).env("XDG_RUNTIME_DIR", &runtime.path().display().to_string());
+    let text = format!("-l 127.0.0.1:0 -- {}", example("target").display());
+    fs::write(setup.dir().join("config"), text).unwrap();
+    let mut endless = setup.start(&[]);
+    endless.ready(1);
+    drop(runtime);
+    endless.restart(2);
+    assert_eq!(endless.stop(), 0);
+}

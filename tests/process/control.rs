@@ -472,3 +472,25 @@ fn of_one_name_there_is_one() {
     third.ready(1);
     assert_eq!(third.stop(), 0);
 }
+
+#[test]
+fn a_name_that_is_typed_wins_over_the_variable_for_the_path() {
+    let held = tempfile::tempdir().unwrap();
+    let runtime = held.path().display().to_string();
+    let named = |options: &str| endless(&format!("{QUICK} {options}")).env("XDG_RUNTIME_DIR", &runtime).start(&[]);
+    let mut one = named("--name one --control {dir}/one.sock");
+    let mut two = named("--name two");
+    (one.ready(1), two.ready(1));
+    let path = one.file("one.sock").display().to_string();
+    let ask = |words: &[&str]| {
+        let mut command = std::process::Command::new(crate::support::ENDLESS);
+        command.args(words).env("XDG_RUNTIME_DIR", &runtime).env("ENDLESS_CONTROL", &path).output().unwrap()
+    };
+    assert!(ask(&["stop", "two"]).status.success());
+    assert_eq!(two.ended_clean(), 0);
+    assert!(String::from_utf8_lossy(&ask(&["status"]).stdout).contains("one"));
+    assert!(!ask(&["stop", "--pid-file", "/no/such/file"]).stderr.starts_with(b"the argument"));
+    assert_eq!(ask(&["stop", "two", "--control", &path]).status.code(), Some(2));
+    assert!(ask(&["restart", "one"]).status.success());
+    assert_eq!(one.stop(), 0);
+}

@@ -171,3 +171,29 @@ fn a_candidate_that_fails_never_stands_in_the_status_file() {
     assert_eq!(fs::read_to_string(endless.file("status")).unwrap(), format!("1:{first}\n"));
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn what_is_no_file_is_neither_replaced_nor_read_once() {
+    for option in ["--pid-file", "--status-file", "--env-file", "--config"] {
+        let setup = endless(&format!("-l 127.0.0.1:0 {option} {{dir}}/fifo"));
+        let path = setup.dir().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut endless = setup.start(&["print=started"]);
+        assert_eq!(endless.ended_clean(), 2, "{option}");
+        let said = endless.everything();
+        assert!(said[0].contains(option) && said[0].contains(" no ") && said.len() == 2, "{said:?}");
+    }
+}
+
+#[test]
+fn who_reads_a_fifo_sees_no_end_before_the_first_line() {
+    for option in ["--log-file", "--output", "--events"] {
+        let setup = endless(&format!("-l 127.0.0.1:0 {option} {{dir}}/fifo"));
+        let path = setup.dir().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let reader = std::process::Command::new("cat").arg(&path).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut endless = setup.start(&["print=hello", "exit=3"]);
+        assert_eq!(endless.ended_clean(), 3, "{option}: {:?}", endless.everything());
+        assert!(!reader.wait_with_output().unwrap().stdout.is_empty(), "{option}");
+    }
+}

@@ -144,3 +144,24 @@ fn a_manager_of_somebody_else_is_not_fed() {
     manager.hears("STATUS=generation 1 serves");
     assert_eq!(manager.count("WATCHDOG=1"), 0);
 }
+
+#[test]
+fn a_manager_whose_queue_is_full_is_told_later() {
+    let (mut manager, setup) = Manager::listen(endless("-l 127.0.0.1:0"));
+    let path = setup.dir().join("manager");
+    // A sender may have as much on its way as its buffer holds; several fill the queue.
+    let senders: Vec<UnixDatagram> = std::iter::from_fn(|| {
+        let sender = UnixDatagram::unbound().ok()?;
+        sender.set_nonblocking(true).ok()?;
+        sender.connect(&path).ok()?;
+        let sent = std::iter::repeat_with(|| sender.send(b"noise")).take_while(Result::is_ok).count();
+        (sent > 0).then_some(sender)
+    })
+    .collect();
+    assert!(!senders.is_empty());
+    let mut endless = setup.start(&[]);
+    endless.ready(1);
+    manager.hears("READY=1");
+    manager.hears("STATUS=generation 1 serves");
+    assert_eq!(endless.stop(), 0);
+}

@@ -400,3 +400,25 @@ fn an_upgrade_asks_for_the_plans_of_those_on_their_way_out_too() {
     endless.gone(1);
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn a_program_is_asked_again_when_a_restart_came_between_its_answer_and_its_turn() {
+    let setup = Setup::own(two_builds, "-l 127.0.0.1:0 --probation 0 --env-file the.env");
+    fs::write(setup.dir().join("the.env"), "A=1\n").unwrap();
+    let mut endless = setup.start(&["2:wait={dir}/go"]);
+    endless.ready(1);
+    let script = "#!/bin/sh\ntouch asked; until test -e answer; do sleep 0.05; done; exec ./a \"$@\"\n";
+    install_script(&endless, script, 0o755);
+    let upgrading = endless.client("upgrade");
+    until("it is asked", || endless.file("asked").exists().then_some(()));
+    endless.signal(Signal::SIGHUP);
+    endless.wait("starting generation 2");
+    fs::remove_file(endless.file("the.env")).unwrap();
+    endless.touch("answer");
+    endless.touch("go");
+    let second = endless.ready(2);
+    let said = upgrading.end();
+    assert!(said.code == 1 && said.err.contains("--env-file the.env: it cannot be read"), "{said:?}");
+    assert_eq!(endless.ask(), (2, second));
+    assert_eq!(endless.stop(), 0);
+}

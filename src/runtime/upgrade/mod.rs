@@ -40,7 +40,12 @@ pub(super) enum Upgrade {
         told: bool,
     },
     /// The new program is asked.
-    Checking(Check, File),
+    Checking {
+        check: Check,
+        file: File,
+        /// Something was under way since, so that what it was asked about may be something else by now.
+        stale: bool,
+    },
     /// It can take over, and waits for a calm moment.
     Checked(File),
 }
@@ -75,7 +80,7 @@ impl Runtime {
             return;
         }
         if self.supervisor.stopping() {
-            if let Upgrade::Checking(check, _) = &mut self.upgrade {
+            if let Upgrade::Checking { check, .. } = &mut self.upgrade {
                 check.kill();
             }
             self.upgrade = Upgrade::No;
@@ -90,7 +95,12 @@ impl Runtime {
                     self.tell(&Notice::Note { level: Level::Normal, text });
                 }
             }
+            (Upgrade::Checking { check, file, .. }, false) => {
+                self.upgrade = Upgrade::Checking { check, file, stale: true };
+            }
             (Upgrade::Checked(file), true) => self.replace(file),
+            // What it was asked about may be something else afterwards.
+            (Upgrade::Checked(_), false) => self.upgrade = Upgrade::Wanted { told: false },
             (other, _) => self.upgrade = other,
         }
     }
@@ -106,7 +116,8 @@ impl Runtime {
         let program = executed();
         let started = File::look(self.home.absolute(&program).unwrap_or(program)).and_then(|file| {
             let program = c_string(file.path.as_os_str().as_bytes())?;
-            Check::start(self, &program, &environment(None)?).map(|check| Upgrade::Checking(check, file))
+            let check = Check::start(self, &program, &environment(None)?)?;
+            Ok(Upgrade::Checking { check, file, stale: false })
         });
         match started {
             Ok(checking) => self.upgrade = checking,
@@ -116,9 +127,10 @@ impl Runtime {
 
     /// True when the child that ended was the new program, which was asked.
     pub(super) fn upgrade_check_ended(&mut self, pid: Pid, exit: Exit) -> bool {
-        let Upgrade::Checking(check, file) = &mut self.upgrade else { return false };
+        let Upgrade::Checking { check, file, stale } = &mut self.upgrade else { return false };
         let Some(answer) = check.ended(pid, exit) else { return false };
         match answer {
+            Ok(()) if *stale => self.upgrade = Upgrade::Wanted { told: true },
             Ok(()) => self.upgrade = Upgrade::Checked(file.clone()),
             Err(why) => self.not_upgraded(why),
         }
@@ -127,7 +139,7 @@ impl Runtime {
 
     /// Kills a new program that does not answer.
     pub(super) fn look_at_upgrade(&mut self, now: Moment) {
-        if let Upgrade::Checking(check, _) = &mut self.upgrade
+        if let Upgrade::Checking { check, .. } = &mut self.upgrade
             && check.overdue(now)
         {
             check.kill();
@@ -136,7 +148,7 @@ impl Runtime {
 
     /// When that is due.
     pub(super) fn upgrade_deadline(&self) -> Option<Moment> {
-        if let Upgrade::Checking(check, _) = &self.upgrade { check.next() } else { None }
+        if let Upgrade::Checking { check, .. } = &self.upgrade { check.next() } else { None }
     }
 
     fn not_upgraded(&mut self, why: String) {
@@ -152,7 +164,7 @@ impl Runtime {
         }
         if !self.calm() {
             // What came in the last moment goes first.
-            self.upgrade = Upgrade::Checked(file);
+            self.upgrade = Upgrade::Wanted { told: false };
             return;
         }
         let why = self.execute(&file);
