@@ -78,6 +78,11 @@ impl Captured {
         self.members.iter().any(|member| member.owner != owner || member.waits)
     }
 
+    /// One of them, whosever it is.
+    pub(super) fn any(&self) -> Option<BorrowedFd<'_>> {
+        self.members.first().map(|member| member.socket.as_fd())
+    }
+
     /// A generation's sockets.
     pub(super) fn sockets(&self, owner: GenerationId) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.members.iter().filter(move |member| member.owner == owner).map(|member| member.socket.as_fd())

@@ -48,6 +48,7 @@ impl Listeners {
         }
         let active = self.steered_to == generation;
         if let Some(captured) = self.captured_path(path).filter(|captured| captured.kind == kind) {
+            captured.forget_renamed();
             captured.drop_closed(generation, asker.open);
             if let Some(answer) = captured.hand_over(generation, |kept| replace(&socket, kept, asker)) {
                 return Verdict::Answer(answer);
@@ -202,7 +203,7 @@ impl UnixPath {
         self.seats.extract_if(.., |seat| seat.owner == owner && seat.waits).for_each(|seat| seat.named.forget());
     }
 
-    fn seat_of(&self, inode: Option<Inode>) -> Option<&Seat> {
+    pub(super) fn seat_of(&self, inode: Option<Inode>) -> Option<&Seat> {
         self.seats.iter().find(|seat| Some(seat.named.inode) == inode)
     }
 

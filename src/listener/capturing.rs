@@ -11,8 +11,10 @@ use crate::sys::socket::{is_nonblocking, is_v6only, listens, set_nonblocking};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use nix::sys::socket::{SockType, getsockopt, setsockopt, sockopt};
+use nix::sys::stat::fstat;
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::fchown;
 
 /// What is to become of a call that waits.
 #[derive(Debug)]
@@ -56,6 +58,7 @@ impl Listeners {
         let mut known = false;
         let shares = getsockopt(&socket, sockopt::ReusePort) == Ok(true);
         let reuses = transport == Transport::Udp && getsockopt(&socket, sockopt::ReuseAddr) == Ok(true);
+        self.drop_closed_beside(generation, place, asker.open);
         if let Some(captured) = self.captured_at(place) {
             // Where its socket has become a client's, this one is for the next. Who comes before it is bound is lost, so
             // there is no time to look through its processes, nor, where the kernel needs no help, to do it here.
@@ -85,6 +88,7 @@ impl Listeners {
         if self.shares_port(place, |captured| captured.has_other(generation)) {
             // Refused: then bind answers what it would have answered without us.
             setsockopt(&socket, sockopt::ReusePort, &true).ok();
+            self.give_to_owner(&socket, place);
         }
         self.asked.insert((generation, at.port()));
         (Verdict::GoOn, None)
@@ -95,6 +99,7 @@ impl Listeners {
         let on = |option: nix::Result<bool>| option == Ok(true);
         let shares = on(getsockopt(&socket, sockopt::ReusePort)) || on(getsockopt(&socket, sockopt::ReuseAddr));
         let exclusive = !shares && !self.shares_port(place, |captured| captured.has_other(generation));
+        self.give_to_owner(&socket, place);
         self.provide(place);
         let Some(captured) = self.captured_at(place) else { return (Verdict::GoOn, None) };
         let known = !captured.is_empty() || captured.clients;
@@ -129,6 +134,31 @@ impl Listeners {
         let answer = captured.listen(generation, socket, backlog);
         let notice = (answer.is_ok() && !known).then(|| listening(place));
         (Verdict::Answer(answer), notice)
+    }
+
+    /// Lets go of what the copy has closed at other addresses of this port, before it keeps one of them busy.
+    pub(super) fn drop_closed_beside(&mut self, generation: GenerationId, place: Place, open: &dyn Fn(u64) -> bool) {
+        for listener in &mut self.list {
+            if let Port::Captured(captured) = &mut listener.port
+                && is_same_port(captured.place(), place)
+                && captured.place() != place
+                && captured.has(generation)
+                && !has_clients_only(captured, generation)
+            {
+                captured.drop_closed(generation, open);
+            }
+        }
+    }
+
+    /// The kernel lets sockets share a port that belong to the same user (socket(7), SO_REUSEPORT), and those of a
+    /// generation with another `--user` do not.
+    fn give_to_owner(&self, socket: &OwnedFd, place: Place) {
+        let neighbours = self.captured().filter(|captured| is_same_port(captured.place(), place));
+        let owner = |socket: BorrowedFd<'_>| Some(fstat(socket).ok()?.st_uid);
+        let theirs = neighbours.filter_map(Captured::any).find_map(owner);
+        if let Some(theirs) = theirs.filter(|theirs| owner(socket.as_fd()) != Some(*theirs)) {
+            fchown(socket, Some(theirs), None).ok();
+        }
     }
 
     /// Whether a generation has a socket at any address it bound by itself.
@@ -189,8 +219,7 @@ impl Listeners {
 
     /// Whether copies listen on the port of this place at any address where this is true.
     pub(super) fn shares_port(&self, place: Place, which: impl Fn(&Captured) -> bool) -> bool {
-        let same = |other: Place| other.transport == place.transport && other.at.port() == place.at.port();
-        self.captured().any(|captured| same(captured.place()) && which(captured))
+        self.captured().any(|captured| is_same_port(captured.place(), place) && which(captured))
     }
 
     pub(super) fn captured_at(&mut self, place: Place) -> Option<&mut Captured> {
@@ -208,6 +237,10 @@ impl Listeners {
         let captured = Box::new(Captured::new(place, self.steered_to));
         self.place(Listener::captured(address(place), Port::Captured(captured)));
     }
+}
+
+fn is_same_port(one: Place, other: Place) -> bool {
+    one.transport == other.transport && one.at.port() == other.at.port()
 }
 
 /// Whether all of its datagram sockets are connected: they are its clients'.

@@ -135,6 +135,7 @@ impl Listeners {
     /// # Errors
     /// A listener the ended one did not have, and where no seat could be made.
     pub fn move_seats(&mut self, from: GenerationId, to: GenerationId) -> Result<(), Failure> {
+        self.forget_unfinished(from);
         let had = self.sets.of.remove(&from).unwrap_or_default();
         self.sets.of.insert(to, self.sets.plan.clone());
         for at in 0..self.list.len() {
@@ -234,11 +235,16 @@ impl Listeners {
     /// Closes a generation's own seats and removes their private names. Does nothing when it has none.
     pub fn release(&mut self, generation: GenerationId) {
         (0..self.list.len()).for_each(|at| self.give_up(at, generation));
+        self.forget_unfinished(generation);
+        self.sets.of.remove(&generation);
+        self.close_unused();
+    }
+
+    /// Closes what a generation has bound and not served at.
+    fn forget_unfinished(&mut self, generation: GenerationId) {
         self.asked.retain(|(asker, _)| *asker != generation);
         self.substitutes.retain(|one| one.owner != generation);
         self.unbound.retain(|one| one.owner != generation);
-        self.sets.of.remove(&generation);
-        self.close_unused();
     }
 
     /// Puts O_NONBLOCK, the backlog and listening itself of the shared sockets back to what was asked. To be called only

@@ -37,6 +37,7 @@ mod probe;
 mod program;
 mod programs;
 mod queue;
+mod renamed;
 mod said;
 mod servers;
 mod shared;

@@ -191,6 +191,9 @@ impl UnixPath {
     /// The public path leads to this generation's socket from now on, if it does not yet.
     pub(super) fn lead_to(&mut self, to: GenerationId) -> Custody {
         let owner = if self.shared { NOBODY } else { to };
+        if self.forget_renamed() {
+            return Custody::Kept;
+        }
         self.take_rights(owner);
         let now = fs::symlink_metadata(&self.public).ok();
         if now.as_ref().is_some_and(|file| !file.file_type().is_socket()) {

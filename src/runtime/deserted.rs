@@ -64,9 +64,11 @@ impl Runtime {
         self.copies.get(&active).filter(|copy| copy.executes() && self.captures.contains_key(&active))
     }
 
-    /// The sockets where it is to be seen that somebody comes, each with the place of its listener.
+    /// The sockets where it is to be seen that somebody comes, each with the place of its listener. None while a candidate
+    /// makes its own: there may be thousands, and each call of it is a turn of the loop.
     pub(super) fn made(&self) -> impl Iterator<Item = (usize, BorrowedFd<'_>)> {
-        self.maker().into_iter().flat_map(|copy| {
+        let candidate = self.copies.values().any(|copy| copy.watch.is_some());
+        self.maker().filter(|_| !candidate).into_iter().flat_map(|copy| {
             let made = self.listeners.made(copy.generation);
             made.filter(|(at, _)| !copy.deserted.come.contains_key(at))
         })

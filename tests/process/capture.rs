@@ -461,3 +461,74 @@ fn a_stranger_that_joins_a_captured_port_gets_no_connection() {
     assert_eq!(accept(std::os::fd::AsRawFd::as_raw_fd(&stranger)), Err(nix::errno::Errno::EAGAIN));
     assert_eq!(endless.stop(), 0);
 }
+
+/// Looks for a free port as libraries do: listens at one address after the other and closes each, then serves at the last.
+const LOOKS_FIRST: &str = "
+const [http, net] = [require('http'), require('net')]
+const at = ['::', '0.0.0.0', '127.0.0.1']
+const next = () => at.length ? probe(at.shift()) : http.createServer((_, answer) =>
+  answer.end(`Hello, world ${process.env.ENDLESS_GENERATION} ${process.pid}!\\n`)).listen(+process.argv[1], '127.0.0.1')
+const probe = host => { const server = net.createServer().listen(+process.argv[1], host, () => server.close(next)) }
+next()";
+
+#[test]
+fn a_program_that_tries_its_port_at_several_addresses_finds_it_free() {
+    let port = free_port();
+    let mut endless = endless("--capture always --probation 0").start_command(&["node", "-e", LOOKS_FIRST, &port]);
+    endless.ready(1);
+    let at: std::net::SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    assert!(get(at, "/").unwrap().contains("Hello, world 1"));
+    assert_eq!(endless.stop(), 0);
+}
+
+/// As servers do that let the path change hands in one step.
+const RENAMES: &str = "
+import os, socket
+server = socket.socket(socket.AF_UNIX); server.bind('s.tmp'); server.listen(); os.rename('s.tmp', 's')
+answer = 'Hello, world %s %d!' % (os.environ['ENDLESS_GENERATION'], os.getpid())
+answer = 'HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s' % (len(answer), answer)
+while True:
+  client = server.accept()[0]
+  if client.recv(999): client.sendall(answer.encode())
+  client.close()";
+
+#[test]
+fn a_path_that_copies_rename_leads_to_the_newest() {
+    let mut endless = endless("--capture always --probation 0").start_command(&["python3", "-c", RENAMES]);
+    endless.ready(1);
+    for generation in 2..=4 {
+        endless.restart(generation);
+        endless.gone(generation - 1);
+        let answer = get(endless.file("s").as_path(), "/").unwrap();
+        assert!(answer.contains(&format!("Hello, world {generation}")), "{answer}");
+    }
+    assert_eq!(endless.count("back in place"), 0, "{:#?}", endless.said());
+    assert_eq!(endless.stop(), 0);
+    assert_eq!(endless.left(), ["s"]);
+}
+
+#[test]
+fn a_datagram_name_of_a_start_that_failed_is_free_for_the_next() {
+    let script = "
+import os, socket, sys
+generation = int(os.environ['ENDLESS_GENERATION'])
+server = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+if generation == 1:
+  server.settimeout(0.05)
+  while not os.path.exists('crash'):
+    try: server.accept()
+    except TimeoutError: pass
+  sys.exit(9)
+name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); name.bind('\\0' + sys.argv[2])
+if generation == 2: sys.exit(9)
+while True: server.accept()";
+    let name = format!("endless-test-{}", std::process::id());
+    let options = "--capture always --probation 0 --respawn-limit off";
+    let mut endless = endless(options).start_command(&["python3", "-c", script, &free_port(), &name]);
+    endless.ready(1);
+    endless.touch("crash");
+    endless.wait("generation 2 failed");
+    endless.ready(3);
+    endless.signal(Signal::SIGKILL);
+    endless.ended();
+}

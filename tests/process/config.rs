@@ -422,3 +422,22 @@ fn a_named_one_restarts_after_the_directory_of_its_socket_is_gone() {
     endless.restart(2);
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn copies_of_another_user_bind_the_same_port() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let port = crate::support::free_port();
+    let setup = for_others("--probation 0 --capture always --config {dir}/config");
+    let target = setup.dir().join("target").display().to_string();
+    let text = |user: &str| format!("--user {user} -- {target} bind=127.0.0.1:{port}");
+    fs::write(setup.dir().join("config"), text("nobody")).unwrap();
+    let mut endless = setup.start_command(&[]);
+    endless.ready(1);
+    write(&endless, &text("daemon"));
+    endless.restart(2);
+    write(&endless, &text("root"));
+    endless.restart(3);
+    assert_eq!(endless.stop(), 0);
+}

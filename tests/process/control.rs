@@ -480,7 +480,8 @@ fn a_name_that_is_typed_wins_over_the_variable_for_the_path() {
     let named = |options: &str| endless(&format!("{QUICK} {options}")).env("XDG_RUNTIME_DIR", &runtime).start(&[]);
     let mut one = named("--name one --control {dir}/one.sock");
     let mut two = named("--name two");
-    (one.ready(1), two.ready(1));
+    one.ready(1);
+    two.ready(1);
     let path = one.file("one.sock").display().to_string();
     let ask = |words: &[&str]| {
         let mut command = std::process::Command::new(crate::support::ENDLESS);

@@ -413,8 +413,11 @@ fn a_program_is_asked_again_when_a_restart_came_between_its_answer_and_its_turn(
     until("it is asked", || endless.file("asked").exists().then_some(()));
     endless.signal(Signal::SIGHUP);
     endless.wait("starting generation 2");
-    fs::remove_file(endless.file("the.env")).unwrap();
     endless.touch("answer");
+    let is_copy =
+        |pid: &nix::unistd::Pid| processes::arguments(*pid).first().is_some_and(|name| name.ends_with("target"));
+    until("it has answered", || endless.others().iter().all(is_copy).then_some(()));
+    fs::remove_file(endless.file("the.env")).unwrap();
     endless.touch("go");
     let second = endless.ready(2);
     let said = upgrading.end();
