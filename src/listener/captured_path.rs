@@ -47,8 +47,12 @@ impl Listeners {
             return verdict;
         }
         let active = self.steered_to == generation;
-        if let Some(captured) = self.captured_path(path).filter(|captured| captured.kind == kind) {
-            captured.forget_renamed();
+        if let Some(captured) = self.captured_path(path)
+            && captured.is_renamed()
+        {
+            captured.drop_waiting(generation);
+        }
+        if let Some(captured) = self.captured_path(path).filter(|captured| captured.kind == kind && !captured.renamed) {
             captured.drop_closed(generation, asker.open);
             if let Some(answer) = captured.hand_over(generation, |kept| replace(&socket, kept, asker)) {
                 return Verdict::Answer(answer);
@@ -170,7 +174,16 @@ impl UnixPath {
     /// A path that no copy has bound yet.
     fn captured(public: &Path, kind: UnixKind) -> UnixPath {
         let (public, published) = (public.to_owned(), Inode::NONE);
-        UnixPath { public, kind, shared: false, captured: true, seats: Vec::new(), published, serial: 0 }
+        UnixPath {
+            public,
+            kind,
+            shared: false,
+            captured: true,
+            renamed: false,
+            seats: Vec::new(),
+            published,
+            serial: 0,
+        }
     }
 
     /// Whether a generation listens here.

@@ -42,6 +42,9 @@ pub(super) struct UnixPath {
     pub(super) shared: bool,
     /// True when copies bind it by themselves.
     pub(super) captured: bool,
+    /// True when they rename it then.
+    #[serde(default)]
+    pub(super) renamed: bool,
     pub(super) seats: Vec<Seat>,
     /// What the public path leads to, as far as endless put it there.
     pub(super) published: Inode,
@@ -96,7 +99,7 @@ impl UnixPath {
         let published = named.inode;
         let seats = vec![Seat { owner: NOBODY, named, waits: false, claimed: false }];
         let public = public.to_owned();
-        Ok((UnixPath { public, kind, shared, captured: false, seats, published, serial }, sharing))
+        Ok((UnixPath { public, kind, shared, captured: false, renamed: false, seats, published, serial }, sharing))
     }
 
     /// The socket a generation uses.
@@ -191,7 +194,7 @@ impl UnixPath {
     /// The public path leads to this generation's socket from now on, if it does not yet.
     pub(super) fn lead_to(&mut self, to: GenerationId) -> Custody {
         let owner = if self.shared { NOBODY } else { to };
-        if self.forget_renamed() {
+        if self.is_renamed() {
             return Custody::Kept;
         }
         self.take_rights(owner);

@@ -1,9 +1,12 @@
 //! `--pid-file` and `--status-file`.
 
 use crate::support::{endless, until};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -191,9 +194,18 @@ fn who_reads_a_fifo_sees_no_end_before_the_first_line() {
         let setup = endless(&format!("-l 127.0.0.1:0 {option} {{dir}}/fifo"));
         let path = setup.dir().join("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let reader = std::process::Command::new("cat").arg(&path).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let open = fs::OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(&path);
+        let mut reader = open.unwrap();
+        // With the first writer there is something to read, or it has gone again.
+        let first = thread::spawn(move || {
+            let mut set = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
+            poll(&mut set, PollTimeout::from(60_000u16)).unwrap();
+            let mut text = [0];
+            reader.read(&mut text).map(|length| (length, reader))
+        });
         let mut endless = setup.start(&["print=hello", "exit=3"]);
         assert_eq!(endless.ended_clean(), 3, "{option}: {:?}", endless.everything());
-        assert!(!reader.wait_with_output().unwrap().stdout.is_empty(), "{option}");
+        let (length, _reader) = first.join().unwrap().unwrap();
+        assert_eq!(length, 1, "{option}");
     }
 }
