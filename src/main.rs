@@ -134,8 +134,9 @@ struct Opened {
 }
 
 fn open(plan: &Plan, home: &Home, detached: bool) -> Result<Opened> {
-    let sink =
-        |flag: &'static str, path: &Option<PathBuf>| path.as_deref().map(Sink::open).transpose().with_context(|| flag);
+    let sink = |flag: &'static str, path: &Option<PathBuf>| {
+        path.as_deref().map(|path| Sink::open(path).with_context(|| format!("{flag} {}", path.display()))).transpose()
+    };
     let opened = Opened {
         control: control::open(&plan.control)?,
         watching: watch::open(plan, home)?,

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// What a configuration file holds.
@@ -34,7 +34,9 @@ pub(super) fn path(options: &[OsString], variable: Option<OsString>) -> Option<P
 /// Those of open(2) and read(2), and of everything that is no regular file; /dev/null is an empty one.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() && path != Path::new("/dev/null") {
+    let found = file.metadata()?;
+    let null = found.file_type().is_char_device() && found.rdev() == nix::libc::makedev(1, 3);
+    if !found.is_file() && !null {
         return Err(io::Error::other("it is no file that can be read again, as it is at every start"));
     }
     let mut text = Vec::new();

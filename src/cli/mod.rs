@@ -188,19 +188,24 @@ fn by_clap(mut options: Vec<OsString>, merged: bool) -> Result<Read, UsageError>
     let taken = many::take_listeners(&mut options);
     options.insert(0, OsString::from("endless"));
     let command = command().args_override_self(merged).mut_arg("command", |arg| arg.last(false).trailing_var_arg(true));
-    UsageError::one_dash(&options, &command)?;
     let mut matches = match command.try_get_matches_from(&options) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::InvalidUtf8 => return Err(UsageError::no_text(&options)),
-        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            return Ok(Read::Print(error.render().to_string()));
+        Err(error) => {
+            UsageError::one_dash(&options)?;
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Read::Print(error.render().to_string())),
+                _ => Err(UsageError::from_clap(&error, "endless")),
+            };
         }
-        Err(error) => return Err(UsageError::from_clap(&error, "endless")),
     };
     let ordered = environment::Ordered::collect(&matches);
     let mut args =
         Args::from_arg_matches_mut(&mut matches).map_err(|error| UsageError::from_clap(&error, "endless"))?;
     ordered.apply(&mut args);
+    if args.command.is_empty() {
+        UsageError::one_dash(&options)?;
+    }
     environment::put_first(&mut args, taken);
     Ok(Read::Options(Box::new(args)))
 }

@@ -103,7 +103,8 @@ impl UsageError {
 
     /// A word with one dash that is the name of a long option: clap would take its letters for options of their own, and the
     /// first `h` for a call for help.
-    pub(super) fn one_dash(words: &[OsString], command: &clap::Command) -> Result<(), UsageError> {
+    pub(super) fn one_dash(words: &[OsString]) -> Result<(), UsageError> {
+        let command = super::command();
         let name = |word: &OsString| {
             let name = word.to_str()?.strip_prefix('-')?.split('=').next()?.to_owned();
             command.get_arguments().any(|arg| arg.get_long() == Some(&*name)).then_some(name)

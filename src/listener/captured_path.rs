@@ -9,6 +9,7 @@ use super::capturing::{Asker, Verdict, replace};
 use super::left::is_connected;
 use super::listeners::Listeners;
 use super::port::{Listener, Port};
+use super::rights::Rights;
 use super::unix_name::{Inode, Named, TRIES, has_room, kind_of, private_name, round, sweep};
 use super::unix_path::{Seat, UnixPath};
 use crate::notice::{Level, Notice};
@@ -20,7 +21,7 @@ use nix::sys::socket::{UnixAddr, bind};
 use nix::sys::stat::{Mode, fstat, umask};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, lchown};
+use std::os::unix::fs::lchown;
 use std::path::Path;
 
 /// What a file gets from the thread that makes it.
@@ -179,6 +180,7 @@ impl UnixPath {
             kind,
             shared: false,
             captured: true,
+            asked: Rights::default(),
             renamed: false,
             seats: Vec::new(),
             published,
@@ -195,20 +197,6 @@ impl UnixPath {
     /// Whether another generation has a socket here, or one that crashed has left it one.
     pub(super) fn has_other(&self, owner: GenerationId) -> bool {
         self.seats.iter().any(|seat| seat.owner != owner || seat.waits)
-    }
-
-    /// What the newest copy did to the mode and the owner of the path hit the socket it led to. So they go on from one
-    /// socket to the next.
-    pub(super) fn take_rights(&self, to: GenerationId) {
-        let Some(seat) = self.find(to).filter(|seat| self.captured || seat.claimed) else { return };
-        let Some(private) = &seat.named.private else { return };
-        let Ok(now) = fs::symlink_metadata(&self.public) else { return };
-        let led_to = Inode::at(&self.public);
-        if now.file_type().is_socket() && led_to != Some(seat.named.inode) && self.seat_of(led_to).is_some() {
-            // Who may not give it away leaves it as it is.
-            lchown(private, Some(now.uid()), Some(now.gid())).ok();
-            fs::set_permissions(private, now.permissions()).ok();
-        }
     }
 
     /// Closes what still waits for a generation that does not need it.

@@ -2,7 +2,7 @@
 
 use super::bound::BoundAddress;
 use super::captured::Captured;
-use super::inet::{Place, Transport, local_address, transport_of};
+use super::inet::{Place, Transport, local_address, overlap, transport_of};
 use super::left::is_connected;
 use super::listeners::Listeners;
 use super::port::{Listener, Port};
@@ -136,12 +136,13 @@ impl Listeners {
         (Verdict::Answer(answer), notice)
     }
 
-    /// Lets go of what the copy has closed at other addresses of this port, before it keeps one of them busy.
+    /// Lets go of what the copy has closed at other addresses of this port, where that would keep this one busy.
     pub(super) fn drop_closed_beside(&mut self, generation: GenerationId, place: Place, open: &dyn Fn(u64) -> bool) {
         for listener in &mut self.list {
             if let Port::Captured(captured) = &mut listener.port
                 && is_same_port(captured.place(), place)
                 && captured.place() != place
+                && overlap(captured.place().at.ip(), place.at.ip())
                 && captured.has(generation)
                 && !has_clients_only(captured, generation)
             {

@@ -3,23 +3,24 @@
 //! The seat listens already, and with it come the clients that wait since before the copy was started. It is the copy's own
 //! as if it had been handed over, so nothing else is different: steering, probe, drain and custody know only the seat.
 
-use super::bound::{Bound, BoundAddress};
+use super::bound::BoundAddress;
 use super::capturing::{Asker, Verdict};
 use super::inet::Transport;
 use super::listeners::Listeners;
 use super::places::Places;
 use super::port::{Listener, Port};
-use crate::plan::{SocketOptions, UnixKind};
+use crate::plan::UnixKind;
 use crate::sys::socket::{is_v6only, set_nonblocking};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 impl Listeners {
     /// Puts a generation's seat at the listener of the plan that fits where its own socket was. None: none fits.
     pub(super) fn claim(
-        &self,
+        &mut self,
         generation: GenerationId,
         (transport, at, v6only): (Transport, SocketAddr, bool),
         nonblock: bool,
@@ -37,20 +38,20 @@ impl Listeners {
         let near = |listener: usize| Some((fits(&self.list[listener])?, listener));
         let nearest = &self.list[self.planned(generation).filter_map(near).min()?.1];
         if is_strange(nearest, at) {
+            let asked = match transport {
+                Transport::Tcp => BoundAddress::Tcp(at),
+                Transport::Udp => BoundAddress::Udp(at),
+            };
+            self.strange = Some((Rc::clone(&nearest.bound.flag), asked));
             return Some(Verdict::Answer(Err(Errno::EADDRINUSE)));
         }
         put(nearest, generation, nonblock, asker)
     }
 
-    /// The listener a generation cannot get for a socket it binds to this address, for that one is for IPv4 alone.
-    #[must_use]
-    pub fn strange_to(&self, generation: GenerationId, at: SocketAddr) -> Option<&Bound> {
-        let near = |listener: &Listener| {
-            let planned = listener.bound.address.inet();
-            planned.is_some_and(|planned| distance((planned, false), (at, false)).is_some())
-        };
-        let all = self.planned(generation).map(|one| &self.list[one]);
-        all.filter(|one| is_strange(one, at) && near(one)).map(|one| &one.bound).next()
+    /// What a generation has asked for and cannot have, with the flag of the listener that is in its way: that one is no socket
+    /// for IPv4 alone.
+    pub fn take_strange(&mut self) -> Option<(Rc<str>, BoundAddress)> {
+        self.strange.take()
     }
 
     /// The same at a Unix path, for a socket of this kind.
@@ -66,9 +67,8 @@ impl Listeners {
         if !matches!(listener.bound.address, BoundAddress::Path { kind: planned, .. } if planned == kind) {
             return None;
         }
-        let SocketOptions { mode, user, group, .. } = &*listener.options;
-        if let (Port::Path(planned), None, None, None) = (&mut listener.port, mode, user, group) {
-            planned.note_bound(generation);
+        if let Port::Path(planned) = &mut listener.port {
+            planned.note_bound(generation, &listener.options);
         }
         put(listener, generation, nonblock, asker)
     }

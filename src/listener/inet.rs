@@ -28,6 +28,13 @@ pub(super) struct Place {
     pub(super) any: bool,
 }
 
+/// Whether sockets at these addresses can be in each other's way.
+pub(super) fn overlap(one: IpAddr, other: IpAddr) -> bool {
+    let (one, other) = (one.to_canonical(), other.to_canonical());
+    let covers = |one: IpAddr, other: IpAddr| one.is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    one == other || covers(one, other) || covers(other, one)
+}
+
 impl Place {
     /// The same place without IPv6, where it is one for both families and IPv6 is what failed.
     fn without_ipv6(self, fault: &Fault) -> Option<Place> {
@@ -108,4 +115,22 @@ pub(super) fn local_address(socket: &impl AsRawFd) -> Option<SocketAddr> {
     }
     let v6 = name.as_sockaddr_in6()?;
     Some(SocketAddrV6::new(v6.ip(), v6.port(), v6.flowinfo(), v6.scope_id()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_addresses_of_a_port_are_in_nobodys_way() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (one, other) in
+            [("::1", "::1"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "::"), ("::ffff:127.0.0.1", "127.0.0.1")]
+        {
+            assert!(overlap(ip(one), ip(other)), "{one} {other}");
+        }
+        for (one, other) in [("::1", "127.0.0.1"), ("0.0.0.0", "::1"), ("127.0.0.1", "127.0.0.2")] {
+            assert!(!overlap(ip(one), ip(other)), "{one} {other}");
+        }
+    }
 }

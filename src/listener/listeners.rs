@@ -35,6 +35,9 @@ pub struct Listeners {
     /// Of copies that are not known to serve yet: there are none while endless is upgraded.
     #[serde(skip)]
     pub(super) unbound: Vec<Unbound>,
+    /// What a copy has just been refused, and the listener in its way.
+    #[serde(skip)]
+    pub(super) strange: Option<(Rc<str>, BoundAddress)>,
 }
 
 impl Listeners {
@@ -58,7 +61,8 @@ impl Listeners {
         let list = Vec::with_capacity(specs.len());
         let sets = Sets { plan: (0..specs.len()).collect(), ..Sets::default() };
         let (substitutes, unbound) = (Vec::new(), Vec::new());
-        let mut listeners = Listeners { list, sets, steered_to: NOBODY, asked: BTreeSet::new(), substitutes, unbound };
+        let mut listeners =
+            Listeners { list, sets, steered_to: NOBODY, asked: BTreeSet::new(), substitutes, unbound, strange: None };
         let mut sharing = Vec::with_capacity(specs.len());
         for spec in specs {
             match Listener::bind(spec, &around) {

@@ -38,6 +38,7 @@ mod program;
 mod programs;
 mod queue;
 mod renamed;
+mod rights;
 mod said;
 mod servers;
 mod shared;

@@ -7,6 +7,7 @@
 use super::error::{BIND, Fault, Problem};
 use super::options::begin_to_listen;
 use super::port::{Made, Sharing};
+use super::rights::Rights;
 use super::steered::NOBODY;
 use super::unix_name::{Inode, Lies, Named, bind_at, busy, has_room, look, private, publish, remove, sweep};
 use crate::plan::{SocketOptions, UnixKind};
@@ -45,6 +46,9 @@ pub(super) struct UnixPath {
     /// True when they rename it then.
     #[serde(default)]
     pub(super) renamed: bool,
+    /// What the options of the listener say, and copies do not.
+    #[serde(default)]
+    pub(super) asked: Rights,
     pub(super) seats: Vec<Seat>,
     /// What the public path leads to, as far as endless put it there.
     pub(super) published: Inode,
@@ -99,7 +103,20 @@ impl UnixPath {
         let published = named.inode;
         let seats = vec![Seat { owner: NOBODY, named, waits: false, claimed: false }];
         let public = public.to_owned();
-        Ok((UnixPath { public, kind, shared, captured: false, renamed: false, seats, published, serial }, sharing))
+        Ok((
+            UnixPath {
+                public,
+                kind,
+                shared,
+                captured: false,
+                renamed: false,
+                asked: Rights::default(),
+                seats,
+                published,
+                serial,
+            },
+            sharing,
+        ))
     }
 
     /// The socket a generation uses.
@@ -124,11 +141,6 @@ impl UnixPath {
 
     pub(super) fn find(&self, owner: GenerationId) -> Option<&Seat> {
         self.seats.iter().find(|seat| seat.owner == owner)
-    }
-
-    /// A copy of this generation has bound the path by itself.
-    pub(super) fn note_bound(&mut self, owner: GenerationId) {
-        self.seats.iter_mut().filter(|seat| seat.owner == owner).for_each(|seat| seat.claimed = true);
     }
 
     /// Makes the next generation's socket at a private name.

@@ -5,10 +5,10 @@ use super::error::{Error, Fault};
 use super::{Address, Control, Plan, UnixName, value};
 use crate::cli::OutputArgs;
 use nix::unistd::{AccessFlags, eaccess};
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::os::fd::RawFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// `--log-file`, `--output`, `--events` and `--detach`.
@@ -86,13 +86,17 @@ fn has_place(flag: &str, path: &Path) -> Result<(), Error> {
     Err(fault.at(flag, path.to_string_lossy()))
 }
 
+/// What a file for lines is to be.
+const APPEND: &str = "a file this user can append to";
+
 /// A file that lines can be appended to. It is made only once something is to run.
 fn writable(flag: &str, path: &Path) -> Result<(), Error> {
-    if path.exists() && !path.is_file() {
-        // Whoever reads a FIFO would see its end when it is closed again.
+    let kind = fs::metadata(path).map(|file| file.file_type());
+    if kind.is_ok_and(|kind| kind.is_fifo()) {
+        // Whoever reads it would see its end when it is closed again.
         return eaccess(path, AccessFlags::W_OK).map_err(|errno| {
             let reason = format!("it cannot be written: {}", errno.desc());
-            Fault::new(reason, "a file this user can append to").at(flag, path.to_string_lossy())
+            Fault::new(reason, APPEND).at(flag, path.to_string_lossy())
         });
     }
     let reason = match OpenOptions::new().append(true).custom_flags(nix::libc::O_NONBLOCK).open(path) {
@@ -104,9 +108,12 @@ fn writable(flag: &str, path: &Path) -> Result<(), Error> {
                 Err(errno) => format!("it cannot be made in {}: {}", parent.display(), errno.desc()),
             }
         }
+        Err(error) if error.raw_os_error() == Some(nix::libc::ENXIO) => {
+            "it is a socket, or no terminal is there".to_owned()
+        }
         Err(error) => format!("it cannot be written: {error}"),
     };
-    Err(Fault::new(reason, "a file this user can append to").at(flag, path.to_string_lossy()))
+    Err(Fault::new(reason, APPEND).at(flag, path.to_string_lossy()))
 }
 
 fn is_for_lines(flag: &str) -> bool {

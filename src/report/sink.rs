@@ -1,6 +1,7 @@
 //! A file that lines are appended to: the log, the events, the target's output. One that cannot be written is no reason to
 //! fail; it is said once, until it can be written again.
 
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
@@ -32,7 +33,11 @@ impl Sink {
     /// # Errors
     /// What open(2) answers.
     pub fn open(path: &Path) -> Result<Sink> {
-        Ok(Sink { path: Some(path.to_owned()), ..Sink::on(append(path)?) })
+        let file = append(path).map_err(|error| match error.raw_os_error() {
+            Some(libc::ENXIO) => Error::other("nobody reads this FIFO\nhint: start its reader first, or name a file"),
+            _ => error,
+        })?;
+        Ok(Sink { path: Some(path.to_owned()), ..Sink::on(file) })
     }
 
     /// A descriptor endless was started with.

@@ -8,7 +8,6 @@ use crate::sys::seccomp::{self, Calls};
 use crate::words::GenerationId;
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Where the calls of one generation come from.
@@ -122,10 +121,9 @@ impl Runtime {
         }
     }
 
-    /// A copy may not have its socket at this address: says which listener it could have.
-    pub(super) fn tell_of_family(&mut self, of: GenerationId, at: SocketAddr) {
-        if let Some(listener) = self.listeners.strange_to(of, at) {
-            let flag = &listener.flag;
+    /// A copy may not have its socket at the address it asked for: says which listener it could have.
+    pub(super) fn tell_of_family(&mut self) {
+        if let Some((flag, at)) = self.listeners.take_strange() {
             let text = format!(
                 "the target binds {at}, a socket for IPv4 alone; that of -l {flag} is for IPv6, too, and would show it its \
                  clients by other addresses: -l {at} is what it can have"

@@ -34,7 +34,10 @@ pub struct Copy {
     /// While it is a candidate.
     #[serde(skip)]
     pub watch: Option<Watch>,
-    /// A connection to its sockets may be accepted by processes of another generation.
+    /// It has inherited its sockets, and processes of the generation before may have them open.
+    #[serde(skip)]
+    pub inherits: bool,
+    /// They had, when they were looked for.
     #[serde(skip)]
     pub doubted: bool,
     /// When it is looked at closer, if it is still a candidate then.
@@ -133,6 +136,7 @@ impl Copy {
             notify: None,
             channels: Channels::default(),
             watch: None,
+            inherits: false,
             doubted: false,
             check: None,
             drain: None,

@@ -57,6 +57,9 @@ impl Deserted {
     }
 }
 
+/// So many sockets are not all waited for while a candidate makes its own.
+const VERY_MANY: usize = 256;
+
 impl Runtime {
     /// The copy clients go to, if it makes its own sockets.
     fn maker(&self) -> Option<&Copy> {
@@ -64,11 +67,13 @@ impl Runtime {
         self.copies.get(&active).filter(|copy| copy.executes() && self.captures.contains_key(&active))
     }
 
-    /// The sockets where it is to be seen that somebody comes, each with the place of its listener. None while a candidate
-    /// makes its own: there may be thousands, and each call of it is a turn of the loop.
+    /// The sockets where it is to be seen that somebody comes, each with the place of its listener. None while there are very
+    /// many and a candidate makes as many, for each call of it is a turn of the loop.
     pub(super) fn made(&self) -> impl Iterator<Item = (usize, BorrowedFd<'_>)> {
-        let candidate = self.copies.values().any(|copy| copy.watch.is_some());
-        self.maker().filter(|_| !candidate).into_iter().flat_map(|copy| {
+        let makes = |copy: &Copy| copy.watch.is_some() && self.captures.contains_key(&copy.generation);
+        let candidate = self.copies.values().any(makes);
+        let many = |copy: &&Copy| self.listeners.made(copy.generation).nth(VERY_MANY).is_some();
+        self.maker().filter(|copy| !(candidate && many(copy))).into_iter().flat_map(|copy| {
             let made = self.listeners.made(copy.generation);
             made.filter(|(at, _)| !copy.deserted.come.contains_key(at))
         })

@@ -34,6 +34,22 @@ pub enum Left {
     },
 }
 
+impl Left {
+    /// Closes what would be too many beside what was left before, and what was left before already. Gives back how many were
+    /// too many.
+    pub fn fit(&mut self, before: &[Left], most: usize) -> usize {
+        let Left::Fds { name, fds, .. } = self else { return 0 };
+        let all = || {
+            before
+                .iter()
+                .filter_map(|left| if let Left::Fds { name, fds, .. } = left { Some((name, fds)) } else { None })
+        };
+        fds.retain(|fd| !all().any(|(known, fds)| known == name && fds.iter().any(|one| same_socket(one, fd))));
+        let room = most.saturating_sub(all().map(|(_, fds)| fds.len()).sum());
+        fds.drain(room.min(fds.len())..).count()
+    }
+}
+
 /// All of them, in the order they came.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct FdStore {

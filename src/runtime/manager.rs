@@ -163,8 +163,12 @@ impl Manager {
 
     /// A manager that does not listen is no reason to fail; one whose queue is full is told a little later.
     fn say(&mut self, text: &str) {
-        if self.unsaid.len() < MOST_UNSAID {
+        let repeated = text.starts_with("WATCHDOG=") || text.starts_with("EXTEND_TIMEOUT_USEC=");
+        if !repeated || self.unsaid.is_empty() {
             self.unsaid.push_back(text.to_owned());
+        }
+        if self.unsaid.len() > MOST_UNSAID {
+            self.unsaid.pop_front();
         }
         if self.again_at.is_none() {
             self.say_all(clock::now());

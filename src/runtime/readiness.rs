@@ -123,6 +123,12 @@ impl Watch {
         matches!(self.look, Look::Accept { .. } | Look::Answer(_) | Look::OwnSockets(_))
     }
 
+    /// True as long as it has not had the time to settle.
+    #[must_use]
+    pub fn is_young(&self, now: Moment) -> bool {
+        self.age(now) < self.settle
+    }
+
     /// Closes its connections; [`Watch::look_anew`] makes others.
     pub fn put_off(&mut self, listeners: &mut Listeners, now: Moment) {
         std::mem::replace(&mut self.look, Look::Nothing).end(listeners);

@@ -53,11 +53,15 @@ impl Runtime {
     }
 
     /// What a candidate leaves waits until it serves: one that fails leaves nothing, and takes away nothing.
-    fn leave(&mut self, generation: GenerationId, left: Left) {
-        match self.copies.get_mut(&generation) {
-            Some(copy) if copy.watch.is_some() => copy.left.push(left),
-            _ => self.keep(generation, left),
-        }
+    fn leave(&mut self, generation: GenerationId, mut left: Left) {
+        let plan = self.plan_of(generation);
+        let (most, taken) = plan.handoff.store_room(&plan.listeners);
+        let Some(copy) = self.copies.get_mut(&generation).filter(|copy| copy.watch.is_some()) else {
+            return self.keep(generation, left);
+        };
+        let refused = left.fit(&copy.left, most);
+        copy.left.push(left);
+        self.tell_of_refused(generation, refused, (most, taken));
     }
 
     /// A candidate serves: what it has left is for the next ones.
@@ -77,6 +81,10 @@ impl Runtime {
         let (most, taken) = plan.handoff.store_room(&plan.listeners);
         self.fd_store.forget_hung_up();
         let refused = self.fd_store.keep(&name, fds, watched, most);
+        self.tell_of_refused(generation, refused, (most, taken));
+    }
+
+    fn tell_of_refused(&self, generation: GenerationId, refused: usize, (most, taken): (usize, Option<i32>)) {
         if refused > 0 {
             let why = match taken {
                 Some(number) => {

@@ -37,6 +37,7 @@ impl Runtime {
                 let watch = Watch::begin(&self.plan, generation, known, &mut self.listeners, clock::now());
                 if let Some(copy) = self.copies.get_mut(&generation) {
                     copy.watch = Some(watch);
+                    copy.inherits = matches!(seats, Seats::Of(_));
                 }
             }
             Err(failure) => {

@@ -11,16 +11,20 @@ use crate::spawn::ProcessTable;
 use crate::words::{GenerationId, Moment};
 
 impl Runtime {
-    /// While processes of an earlier generation have sockets of this candidate open, it is not looked at. Afterwards it is
-    /// asked anew.
+    /// While processes of an earlier generation have sockets of this candidate open, it is not asked whether it accepts there.
+    /// Afterwards it is, and at the latest when it has had time to settle: they may take long to finish, and it is not to fail
+    /// for their sake.
     pub(super) fn put_off_by_survivors(&mut self, generation: GenerationId, now: Moment) -> bool {
         let connects = |copy: &Copy| copy.doubted || copy.watch.as_ref().is_some_and(Watch::connects);
-        if !self.copies.get(&generation).is_some_and(connects) {
+        let Some(copy) = self.copies.get(&generation).filter(|copy| copy.inherits && connects(copy)) else {
             return false;
-        }
-        let other = self.survivors_at(generation);
+        };
+        let patient = copy.watch.as_ref().is_some_and(|watch| watch.is_young(now));
+        let other = if patient { self.survivors_at(generation) } else { None };
         let Some(copy) = self.copies.get_mut(&generation) else { return false };
         let doubted = std::mem::replace(&mut copy.doubted, other.is_some());
+        // Nobody gets them open who has not.
+        copy.inherits = other.is_some();
         if let (Some(watch), Some(_)) = (&mut copy.watch, other) {
             watch.put_off(&mut self.listeners, now);
         }
@@ -28,7 +32,7 @@ impl Runtime {
             Some(other) if !doubted => {
                 let text = format!(
                     "processes of generation {other} still have the sockets that are generation {generation}'s now: whether \
-                     that one accepts is seen when they have let them go"
+                     that one accepts is seen when they have let them go, or in a while"
                 );
                 self.tell(&Notice::Note { level: Level::Normal, text });
             }

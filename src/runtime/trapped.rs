@@ -78,9 +78,7 @@ impl Runtime {
             (Ok(socket), at) => {
                 let (verdict, notice) = bind_asked(&mut self.listeners, of, socket, &at, caller, asker);
                 self.tell_all(notice.into_iter().collect());
-                if let (Target::Inet(at), Verdict::Answer(Err(Errno::EADDRINUSE))) = (&at, &verdict) {
-                    self.tell_of_family(of, *at);
-                }
+                self.tell_of_family();
                 Some(verdict)
             }
             (Err(errno), at) if forbidden(errno) => {
@@ -102,6 +100,7 @@ impl Runtime {
                     None => (Level::Detail, INSTEAD.to_owned()),
                 };
                 self.tell_of_capture(level, text);
+                self.tell_of_family();
                 verdict
             }
             (Err(_), _) => None,

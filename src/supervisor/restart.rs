@@ -192,6 +192,7 @@ impl Supervisor {
         if let Some(old) = old.filter(|_| until <= now) {
             self.retire(now, old);
         }
+        self.hammer_surplus();
         self.run_hooks(HookPoint::Ready, HookContext { generation: Some(id), old, reason: String::new() });
         self.after_signals(&requests, "ready");
     }

@@ -156,3 +156,28 @@ fn a_listener_at_an_ipv4_address_in_ipv6_is_asked_at_the_candidate_alone() {
     endless.restart(3);
     assert_eq!(endless.stop(), 0);
 }
+
+#[test]
+fn what_copies_do_to_their_path_goes_on_but_for_what_is_asked() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let options = "-l unix:s,user=65534 --capture always --probation 0";
+    let mut endless = endless(options).start_command(&["python3", "-c", AT_A_PATH, "s"]);
+    endless.ready(1);
+    endless.restart(2);
+    let file = std::fs::symlink_metadata(endless.file("s")).unwrap();
+    let owner = std::os::unix::fs::MetadataExt::uid(&file);
+    assert_eq!((file.permissions().mode() & 0o777, owner), (0o606, 65534));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn where_pidfd_getfd_is_forbidden_the_listener_it_can_have_is_told_too() {
+    let port = free_port();
+    let options = format!("-l :{port} --capture always --probation 0");
+    let Some(setup) = in_container_without(libc::SYS_pidfd_getfd, &options) else { return };
+    let mut endless = setup.start_command(&[&bind_itself(), &format!("0.0.0.0:{port}")]);
+    endless.wait(&format!("-l 0.0.0.0:{port} is what it can have"));
+    assert_ne!(endless.ended_clean(), 0);
+}

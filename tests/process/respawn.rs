@@ -169,7 +169,7 @@ else:
 
 #[test]
 fn what_a_crashed_copy_left_behind_does_not_make_the_next_one_ready() {
-    let setup = endless("-l 127.0.0.1:0 --hammer never");
+    let setup = endless("-l 127.0.0.1:0 --hammer never --settle 60s");
     std::fs::write(setup.dir().join("master.py"), MASTER).unwrap();
     let mut endless = setup.start_command(&["python3", "master.py"]);
     kill(endless.ready(1), Signal::SIGKILL).unwrap();
@@ -198,4 +198,33 @@ fn a_respawn_does_not_wait_for_the_hooks_of_a_restart() {
     assert_eq!(endless.ask(), (2, second));
     endless.touch("agree");
     assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn a_copy_is_not_kept_from_being_ready_by_what_a_crashed_one_left_behind() {
+    let setup = endless("-l 127.0.0.1:0 --hammer never --ready-timeout 10s");
+    std::fs::write(setup.dir().join("master.py"), MASTER).unwrap();
+    let mut endless = setup.start_command(&["python3", "master.py"]);
+    endless.touch("serve");
+    kill(endless.ready(1), Signal::SIGKILL).unwrap();
+    endless.ready(2);
+    endless.touch("release");
+    endless.gone(1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn what_crashes_leave_behind_counts_as_retiring() {
+    let options = "-l 127.0.0.1:0 --hammer never --max-retiring 1 --respawn-limit off --ready notify";
+    let mut endless = endless(options).start(&["daemon", "notify"]);
+    for generation in 1..=3 {
+        kill(endless.ready(generation), Signal::SIGKILL).unwrap();
+    }
+    endless.ready(4);
+    endless.wait("Forcefully shutting down generation 1");
+    endless.wait("Forcefully shutting down generation 2");
+    endless.signal(Signal::SIGTERM);
+    endless.wait_with(&["target 4 ", "got SIGTERM"]);
+    endless.signal(Signal::SIGINT);
+    endless.ended();
 }

@@ -143,7 +143,7 @@ fn inet(text: &str, resolver: &mut Resolver) -> Result<(SocketAddr, bool), Fault
     if text.is_empty() {
         return Err(Fault::new("there is no address", format!("one of: {FORMS}")));
     }
-    if let Some((_, rest)) = text.split_once("//") {
+    if let Some(rest) = text.split_once("://").map(|(_, rest)| rest).or(text.strip_prefix("//")) {
         let host = rest.split('/').next().unwrap_or_default();
         let port = if host.contains(':') { "" } else { ":PORT" };
         return Err(Fault::new("this is a URL", format!("its address alone: {host}{port}")));
