@@ -198,7 +198,7 @@ fn every_other_protocol_in_its_own_words() {
     has(Protocol::Nginx, &flags, &[("NGINX", "3;4;")]);
     has(Protocol::Unicorn, &flags, &[("UNICORN_FD", "3,4")]);
     has(Protocol::Gunicorn, &flags, &[("GUNICORN_FD", "3,4"), ("GUNICORN_PID", &pid)]);
-    has(Protocol::PhpFpm, &["unix:/run/a.sock", ":9000"], &[("FPM_SOCKETS", "/run/a.sock=3,:9000=4")]);
+    has(Protocol::PhpFpm, &["unix:/run/a.sock", ":9000"], &[("FPM_SOCKETS", "/run/a.sock=3,:::9000=4")]);
     let puma = [
         ("PUMA_INHERIT_0", "3:tcp://0.0.0.0:80"),
         ("PUMA_INHERIT_1", "4:unix:///run/a.sock"),

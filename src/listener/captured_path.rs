@@ -128,7 +128,8 @@ impl Listeners {
     /// A copy is about to remove this path.
     pub fn unlink_asked(&mut self, generation: GenerationId, path: &Path) -> Verdict {
         let captured = self.captured_path(path).is_some_and(|captured| captured.leads_to_other(generation));
-        if captured || self.planned_path(generation, path).is_some() { Verdict::Answer(Ok(())) } else { Verdict::GoOn }
+        let ours = captured || self.planned_path(generation, path).is_some() || self.is_private(path);
+        if ours { Verdict::Answer(Ok(())) } else { Verdict::GoOn }
     }
 
     /// Whether any copy has a socket at a path.

@@ -91,6 +91,16 @@ impl Listeners {
         self.planned(generation).find(|at| self.list[*at].path().is_some_and(|planned| leads_to(planned, path)))
     }
 
+    /// Whether it is the name by which a socket behind a public path is kept, and which a copy takes for that of its socket.
+    pub(super) fn is_private(&self, path: &Path) -> bool {
+        let paths = self.list.iter().filter_map(|listener| match &listener.port {
+            Port::Path(path) => Some(path),
+            _ => None,
+        });
+        let names = paths.flat_map(|path| &path.seats).filter_map(|seat| seat.named.private.as_deref());
+        names.into_iter().any(|private| leads_to(private, path))
+    }
+
     /// The listeners of a generation's plan.
     fn planned(&self, generation: GenerationId) -> impl Iterator<Item = usize> {
         self.sets.of.get(&generation).into_iter().flat_map(Places::iter)

@@ -259,9 +259,18 @@ impl Listeners {
 
     /// Puts back the public Unix paths that a copy unlinked or replaced, and tells which.
     pub fn check_paths(&mut self, active: GenerationId) -> Vec<Notice> {
+        self.check_those(active, |_| true)
+    }
+
+    /// The same at the listeners of the plan alone. What copies remove of those is put back as soon as they are gone.
+    pub fn check_planned_paths(&mut self, active: GenerationId) -> Vec<Notice> {
+        self.check_those(active, |listener| !listener.is_captured())
+    }
+
+    fn check_those(&mut self, active: GenerationId, which: fn(&Listener) -> bool) -> Vec<Notice> {
         let mut notices = Vec::new();
         for at in 0..self.list.len() {
-            let known = self.has(active, at);
+            let known = self.has(active, at) && which(&self.list[at]);
             let listener = &mut self.list[at];
             if let (true, Port::Path(path)) = (known, &mut listener.port) {
                 let custody = path.lead_to(active);

@@ -25,7 +25,7 @@ impl Runtime {
             Action::Stop(generation, reason) => self.stop(generation, reason),
             Action::ShutSeats(generation) => self.listeners.shut(generation),
             Action::Kill(generation) => self.kill(generation),
-            Action::Release(generation) => self.listeners.release(generation),
+            Action::Release(generation) => self.release(generation),
             Action::Forward(generation, signal) => self.forward(generation, signal),
             Action::Reopen => self.reopen(),
             Action::Suspend => self.suspend(),
@@ -63,6 +63,15 @@ impl Runtime {
                 self.hooks.end_asked();
                 self.finish = Some(code);
             }
+        }
+    }
+
+    /// It is gone. A path it has removed at its end leads to the active one again.
+    fn release(&mut self, generation: GenerationId) {
+        self.listeners.release(generation);
+        if let Some(active) = self.supervisor.active() {
+            let notices = self.listeners.check_planned_paths(active);
+            self.tell_all(notices);
         }
     }
 

@@ -31,6 +31,10 @@ impl Runtime {
         }
         let generation = self.copies.values().find(|copy| copy.tree.main() == pid && !copy.main_ended());
         let Some(generation) = generation.map(|copy| copy.generation) else { return };
+        if let Some(copy) = self.copies.get_mut(&generation).filter(|_| exit.clean()) {
+            // It may have daemonized, and what goes on may have said something.
+            copy.tree.set_own_sockets(self.listeners.own_sockets(generation));
+        }
         self.notified(generation);
         self.channel_spoke(generation);
         self.executed(generation);
@@ -38,10 +42,6 @@ impl Runtime {
             return;
         }
         let Some(copy) = self.copies.get_mut(&generation) else { return };
-        if exit.clean() {
-            // It may have daemonized.
-            copy.tree.set_own_sockets(self.listeners.own_sockets(generation));
-        }
         let was = std::mem::replace(&mut copy.main, Main::Ended);
         if !matches!(was, Main::NotExecuted) {
             self.ended_early(generation, exit);

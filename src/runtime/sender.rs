@@ -27,7 +27,12 @@ impl Runtime {
             return true;
         }
         let table = ProcessTable::read();
-        let members = copy.tree.members(&table);
+        let mut members = copy.tree.members(&table);
+        if !members.iter().any(|member| member.pid == pid || member.pid == copy.tree.main()) {
+            // The main process has ended: what has daemonized is known by its sockets.
+            copy.tree.set_own_sockets(self.listeners.own_sockets(generation));
+            members = copy.tree.members(&table);
+        }
         let lives = || table.entries().iter().any(|entry| entry.pid == pid && entry.living);
         if members.iter().any(|member| member.pid == pid)
             || (!lives() && self.runs_as(generation, &members, sender.uid))

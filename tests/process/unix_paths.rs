@@ -92,11 +92,8 @@ fn a_path_the_old_copy_unlinks_after_the_new_one_serves_is_put_back() {
     let mut endless = endless("-l {dir}/s --probation 0 --capture never").start(&["1:unlink={dir}/s"]);
     endless.ready(1);
     endless.restart(2);
-    endless.wait("generation 1 is gone");
-    assert!(!endless.file("s").exists(), "generation 1 has removed it");
-    endless.restart(3);
     endless.wait_with(&["/s was unlinked by a copy; it is back in place"]);
-    assert_eq!(generation_at(&endless, "s"), 3);
+    assert_eq!(generation_at(&endless, "s"), 2);
     assert_eq!(endless.stop(), 0);
     assert_eq!(endless.left(), [""; 0]);
 }
