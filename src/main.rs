@@ -22,7 +22,7 @@ use endless::words::{CODE_FAILURE, CODE_USAGE, Sig};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The variables endless was started with.
 type Environment = Vec<(OsString, OsString)>;
@@ -54,11 +54,18 @@ fn fail(error: &anyhow::Error) -> u8 {
     complain(&format_args!("{error:#}"), code)
 }
 
-fn open_events(events: &EventsTo) -> std::io::Result<Sink> {
+fn open_events(events: &EventsTo) -> Result<Sink> {
     match events {
-        EventsTo::File(path) => Sink::open(path),
-        EventsTo::Descriptor(number) => Ok(Sink::of(endless::sys::socket::duplicate(*number)?)),
+        EventsTo::File(path) => open_sink("--events", path),
+        EventsTo::Descriptor(number) => {
+            let taken = endless::sys::socket::duplicate(*number).with_context(|| format!("--events fd:{number}"))?;
+            Ok(Sink::of(taken))
+        }
     }
+}
+
+fn open_sink(flag: &str, path: &Path) -> Result<Sink> {
+    Sink::open(path).with_context(|| format!("{flag} {}", path.display()))
 }
 
 /// An older endless has executed this one in its place (`endless upgrade`).
@@ -134,15 +141,13 @@ struct Opened {
 }
 
 fn open(plan: &Plan, home: &Home, detached: bool) -> Result<Opened> {
-    let sink = |flag: &'static str, path: &Option<PathBuf>| {
-        path.as_deref().map(|path| Sink::open(path).with_context(|| format!("{flag} {}", path.display()))).transpose()
-    };
+    let sink = |flag, path: &Option<PathBuf>| path.as_deref().map(|path| open_sink(flag, path)).transpose();
     let opened = Opened {
         control: control::open(&plan.control)?,
         watching: watch::open(plan, home)?,
         log: sink("--log-file", &plan.files.log)?,
         output: sink("--output", &plan.files.output)?,
-        events: plan.files.events.as_ref().map(open_events).transpose().context("--events")?,
+        events: plan.files.events.as_ref().map(open_events).transpose()?,
     };
     if detached {
         detach::let_go()?;

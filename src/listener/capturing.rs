@@ -58,16 +58,13 @@ impl Listeners {
         let mut known = false;
         let shares = getsockopt(&socket, sockopt::ReusePort) == Ok(true);
         let reuses = transport == Transport::Udp && getsockopt(&socket, sockopt::ReuseAddr) == Ok(true);
-        self.drop_closed_beside(generation, place, asker.open);
+        let clients_only = self.captured_at(place).is_some_and(|captured| has_clients_only(captured, generation));
+        self.drop_closed(generation, place, asker.open);
         if let Some(captured) = self.captured_at(place) {
             // Where its socket has become a client's, this one is for the next. Who comes before it is bound is lost, so
             // there is no time to look through its processes, nor, where the kernel needs no help, to do it here.
-            let clients_only = has_clients_only(captured, generation);
             if clients_only && reuses && !shares {
                 return (Verdict::GoOn, None);
-            }
-            if !clients_only {
-                captured.drop_closed(generation, asker.open);
             }
             if shares {
                 captured.drop_clients(generation, &|_| true);
@@ -136,12 +133,11 @@ impl Listeners {
         (Verdict::Answer(answer), notice)
     }
 
-    /// Lets go of what the copy has closed at other addresses of this port, where that would keep this one busy.
-    pub(super) fn drop_closed_beside(&mut self, generation: GenerationId, place: Place, open: &dyn Fn(u64) -> bool) {
+    /// Lets go of what the copy has closed at this address, and at others of the port where that would keep this one busy.
+    pub(super) fn drop_closed(&mut self, generation: GenerationId, place: Place, open: &dyn Fn(u64) -> bool) {
         for listener in &mut self.list {
             if let Port::Captured(captured) = &mut listener.port
                 && is_same_port(captured.place(), place)
-                && captured.place() != place
                 && overlap(captured.place().at.ip(), place.at.ip())
                 && captured.has(generation)
                 && !has_clients_only(captured, generation)

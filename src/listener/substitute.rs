@@ -53,9 +53,8 @@ impl Listeners {
         // One that its copy has closed without listening must not keep the address busy.
         self.substitutes.retain(|one| one.owner != generation || (asker.open)(one.inode));
         let place = Place { transport: Transport::Tcp, at, any: false };
-        self.drop_closed_beside(generation, place, asker.open);
+        self.drop_closed(generation, place, asker.open);
         if let Some(captured) = self.captured_at(place) {
-            captured.drop_closed(generation, asker.open);
             let put = |kept: BorrowedFd<'_>| {
                 set_nonblocking(&kept, theirs.nonblock).ok();
                 (asker.put)(kept)

@@ -5,9 +5,9 @@ use super::{Runtime, in_use};
 use crate::listener::listening_ports;
 use crate::notice::{Notice, Trouble, Unseen};
 use crate::plan::{Capture, Plan, Protocol, presets};
-use crate::spawn::{ProcessEntry, ProcessTable};
+use crate::spawn::{ProcessEntry, ProcessTable, holds_any};
+use crate::sys::socket::number;
 use crate::words::{Exit, GenerationId, Moment};
-use nix::sys::stat::fstat;
 use nix::unistd::Pid;
 use std::collections::HashSet;
 use std::fs;
@@ -109,10 +109,10 @@ impl Runtime {
 
     /// Somebody of its tree still holds one of its seats.
     fn daemonized(&mut self, generation: GenerationId) -> Option<Trouble> {
-        let mut seats = self.seat_inodes(generation);
-        seats.extend(self.listeners.own_sockets(generation).into_iter().map(socket));
+        let mut seats = self.seat_numbers(generation);
+        seats.extend(self.listeners.own_sockets(generation));
         let members = self.copies.get_mut(&generation)?.tree.members(&ProcessTable::read());
-        let holder = members.iter().find(|member| holds(member.pid, &seats))?;
+        let holder = members.iter().find(|member| holds_any(member.pid, &seats))?;
         let plan = self.plan_of(generation);
         let program = Path::new(plan.command.first()?).file_name()?.to_string_lossy().into_owned();
         let flag = presets::foreground(&program).map(str::to_owned);
@@ -125,7 +125,7 @@ impl Runtime {
         if !handoff.speaks(Protocol::Systemd) || !handoff.listen_pid {
             return None;
         }
-        let seats = self.seat_inodes(generation);
+        let seats = self.seat_numbers(generation);
         let copy = self.copies.get_mut(&generation)?;
         let main = copy.tree.main();
         let table = ProcessTable::read();
@@ -134,7 +134,7 @@ impl Runtime {
         let other = |pid: Pid| program(pid).is_some_and(|exe| Some(exe) != program(main));
         let server = members.iter().rev().find(|member| member.pid != main && other(member.pid))?;
         let pid = server.pid.as_raw();
-        if !seats.is_empty() && !holds(server.pid, &seats) {
+        if !seats.is_empty() && !holds_any(server.pid, &seats) {
             return Some(Trouble::Closed { wrapper, server: Some((server.name.clone(), pid)) });
         }
         let told = environment(server.pid);
@@ -144,28 +144,16 @@ impl Runtime {
 
     /// None of its processes has a socket any more that it was handed, and it is not one that gets them when it binds.
     fn unused(&mut self, generation: GenerationId) -> Option<Trouble> {
-        let seats: Vec<u64> =
-            self.listeners.seats(generation).into_iter().filter_map(|seat| Some(fstat(seat).ok()?.st_ino)).collect();
+        let seats = self.seat_numbers(generation);
         let copy = self.copies.get_mut(&generation).filter(|copy| !copy.filtered)?;
         let open = copy.tree.open_sockets()?;
-        (!seats.is_empty() && !seats.iter().any(|seat| open.contains(seat))).then_some(Trouble::Unused)
+        (!seats.is_empty() && seats.is_disjoint(&open)).then_some(Trouble::Unused)
     }
 
     /// The sockets of a generation, as /proc/PID/fd shows them.
-    fn seat_inodes(&self, generation: GenerationId) -> HashSet<PathBuf> {
-        let seats = self.listeners.seats(generation);
-        let inodes = seats.into_iter().filter_map(|seat| fstat(seat).ok());
-        inodes.map(|found| socket(found.st_ino)).collect()
+    fn seat_numbers(&self, generation: GenerationId) -> HashSet<u64> {
+        self.listeners.seats(generation).iter().map(number).collect()
     }
-}
-
-fn socket(number: u64) -> PathBuf {
-    PathBuf::from(format!("socket:[{number}]"))
-}
-
-fn holds(pid: Pid, sockets: &HashSet<PathBuf>) -> bool {
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|to| sockets.contains(&to))
 }
 
 fn program(pid: Pid) -> Option<PathBuf> {

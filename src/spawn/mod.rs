@@ -22,6 +22,7 @@ pub use exec::exec;
 pub use launch::{Launch, Launched, launch, launch_shell};
 pub use reap::reap_all;
 pub use report::read_report;
+pub use sockets::holds_any;
 pub use table::{ProcessEntry, ProcessTable, hidden};
 pub use tree::{Member, Refused, Tree};
 

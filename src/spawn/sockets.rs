@@ -55,8 +55,9 @@ fn open_sockets(members: &[Member]) -> Option<HashSet<u64>> {
     Some(sockets.into_iter().map(|open| u64::from(open.inode)).collect())
 }
 
-/// Whether a process has one of these sockets open.
-pub(super) fn holds_any(pid: Pid, sockets: &HashSet<u64>) -> bool {
+/// Whether a process has one of these sockets open; false where it does not show its own.
+#[must_use]
+pub fn holds_any(pid: Pid, sockets: &HashSet<u64>) -> bool {
     let mut found = Vec::new();
     of_process(pid, &mut found);
     found.iter().any(|open| sockets.contains(&u64::from(open.inode)))

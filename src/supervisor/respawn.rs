@@ -67,7 +67,6 @@ impl Backoff {
 
 impl Supervisor {
     pub(super) fn respawn_after_end(&mut self, now: Moment, id: GenerationId, exit: Exit) {
-        self.forgive(now);
         match self.policy.respawn {
             Respawn::Never => self.begin_shutdown(now, Some(exit.shell_code()), Vec::new()),
             Respawn::OnFailure if exit.clean() => self.begin_shutdown(now, Some(0), Vec::new()),
@@ -75,7 +74,7 @@ impl Supervisor {
         }
     }
 
-    /// What served has done so for long enough: the next delay is the first one again.
+    /// Nothing serves any more. What did has done so for long enough: the next delay is the first one again.
     pub(super) fn forgive(&mut self, now: Moment) {
         if self.respawn.serves_since.take().is_some_and(|since| now.since(since) >= HEALTHY_AFTER) {
             self.respawn.delay = FIRST_DELAY;
@@ -84,7 +83,6 @@ impl Supervisor {
 
     /// A start failed while nothing serves.
     pub(super) fn respawn_after_failure(&mut self, now: Moment, failure: &Failure) {
-        self.forgive(now);
         let code = failure.exit_code();
         let exit = match failure {
             Failure::Exited(exit) => *exit,

@@ -40,7 +40,8 @@ impl Supervisor {
         self.hammer_surplus();
     }
 
-    /// One more has begun to retire, or what ended before has left something behind. Where they are more than `--max-retiring`, the oldest are hammered.
+    /// One more has begun to retire, or what ended before has left something behind: more than `--max-retiring` are too many,
+    /// and the oldest are hammered.
     pub(super) fn hammer_surplus(&mut self) {
         let retiring: Vec<_> = self.generations.values().filter(|one| one.retiring()).map(|one| one.id).collect();
         let surplus = retiring.len().saturating_sub(self.policy.max_retiring);

@@ -1,6 +1,6 @@
 //! Programs that bind by themselves and know nothing of endless.
 
-use crate::claimed::AT_A_PATH;
+use crate::claimed::{AT_A_PATH, python_server};
 use crate::support::client::{At, Loss, connect, get, greeting, request};
 use crate::support::load::{Kind, Load};
 use crate::support::talk::Talk;
@@ -243,16 +243,11 @@ fn a_busy_address_is_an_error_of_the_target_as_ever() {
 
 /// A program whose sockets are MPTCP's, as those of Go are from 1.24 on. None where the kernel has none.
 fn multipath(options: &str, host: &str) -> Option<Endless> {
-    let server = "import os, socket, sys
-family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
+    let server = python_server!(
+        "family = socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET
 server = socket.socket(family, socket.SOCK_STREAM, 262); server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-server.bind((sys.argv[1], int(sys.argv[2]))); server.listen(99)
-answer = 'Hello, world %s %d!' % (os.environ['ENDLESS_GENERATION'], os.getpid())
-answer = 'HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s' % (len(answer), answer)
-while True:
-  client = server.accept()[0]
-  if client.recv(999): client.sendall(answer.encode())
-  client.close()";
+server.bind((sys.argv[1], int(sys.argv[2]))); server.listen(99)"
+    );
     // Linux has it from 5.6 on, unless it was built, or is set up, without.
     let there = std::fs::read_to_string("/proc/sys/net/mptcp/enabled").is_ok_and(|on| on.trim() == "1");
     there.then(|| endless(options).start_command(&["python3", "-c", server, host, &free_port()]))
@@ -482,15 +477,9 @@ fn a_program_that_tries_its_port_at_several_addresses_finds_it_free() {
 }
 
 /// As servers do that let the path change hands in one step.
-const RENAMES: &str = "
-import os, socket
-server = socket.socket(socket.AF_UNIX); server.bind('s.tmp'); server.listen(); os.rename('s.tmp', 's')
-answer = 'Hello, world %s %d!' % (os.environ['ENDLESS_GENERATION'], os.getpid())
-answer = 'HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s' % (len(answer), answer)
-while True:
-  client = server.accept()[0]
-  if client.recv(999): client.sendall(answer.encode())
-  client.close()";
+const RENAMES: &str = python_server!(
+    "server = socket.socket(socket.AF_UNIX); server.bind('s.tmp'); server.listen(); os.rename('s.tmp', 's')"
+);
 
 #[test]
 fn a_path_that_copies_rename_leads_to_the_newest() {

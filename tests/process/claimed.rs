@@ -77,16 +77,29 @@ fn who_says_that_it_takes_its_sockets_runs_without_a_filter() {
     }
 }
 
-/// Binds a path as most servers do: what lies there is removed first, and its mode is set afterwards.
-pub const AT_A_PATH: &str = "import os, socket, sys
-if os.path.exists(sys.argv[1]): os.unlink(sys.argv[1])
-server = socket.socket(socket.AF_UNIX); server.bind(sys.argv[1]); os.chmod(sys.argv[1], 0o606); server.listen()
+/// A Python server that answers one client after the other, once these lines have made its `server`.
+macro_rules! python_server {
+    ($made:literal) => {
+        concat!(
+            "import os, socket, sys\n",
+            $made,
+            "
 answer = 'Hello, world %s %d!' % (os.environ['ENDLESS_GENERATION'], os.getpid())
 answer = 'HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%s' % (len(answer), answer)
 while True:
   client = server.accept()[0]
   if client.recv(999): client.sendall(answer.encode())
-  client.close()";
+  client.close()"
+        )
+    };
+}
+pub(crate) use python_server;
+
+/// Binds a path as most servers do: what lies there is removed first, and its mode is set afterwards.
+pub const AT_A_PATH: &str = python_server!(
+    "if os.path.exists(sys.argv[1]): os.unlink(sys.argv[1])
+server = socket.socket(socket.AF_UNIX); server.bind(sys.argv[1]); os.chmod(sys.argv[1], 0o606); server.listen()"
+);
 
 #[test]
 fn a_path_of_the_plan_is_kept_while_copies_remove_and_bind_it() {

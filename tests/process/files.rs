@@ -209,3 +209,16 @@ fn who_reads_a_fifo_sees_no_end_before_the_first_line() {
         assert_eq!(length, 1, "{option}");
     }
 }
+
+#[test]
+fn a_fifo_nobody_reads_is_an_error_before_anything_runs() {
+    for option in ["--log-file", "--output", "--events"] {
+        let setup = endless(&format!("-l 127.0.0.1:0 {option} {{dir}}/fifo"));
+        nix::unistd::mkfifo(&setup.dir().join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let mut endless = setup.start(&["print=started"]);
+        assert_eq!(endless.ended_clean(), 125, "{option}");
+        let said = endless.everything().join(" ");
+        assert!(said.contains(option) && said.contains("/fifo: nobody reads this FIFO"), "{said}");
+        assert!(said.contains("start its reader first") && !said.contains("started"), "{said}");
+    }
+}
