@@ -48,6 +48,8 @@ impl Runtime {
                     self.watch_as_planned();
                 }
                 if let Notice::Ready { generation, sign, .. } = &notice {
+                    // What it printed on its way stands before the line that it is ready.
+                    self.printed(*generation);
                     self.suspect(*generation, sign);
                     self.keep_what_it_left(*generation);
                 }
