@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// So long after a change it is written again, where it is: whoever looks now and then has seen the change by then.
-const AFTER_CHANGE: Duration = Duration::from_millis(500);
+const AFTER_CHANGE: Duration = Duration::from_secs(2);
 
 /// The path, and the lock of the file there. Dropping it removes the file, where it still is this one.
 #[derive(Debug, Serialize, Deserialize)]

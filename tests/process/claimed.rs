@@ -160,7 +160,7 @@ fn a_program_for_ipv4_alone_is_told_which_listener_it_can_have() {
 
 #[test]
 fn a_listener_at_an_ipv4_address_in_ipv6_is_asked_at_the_candidate_alone() {
-    let options = "-l [::ffff:127.0.0.1]:0 --capture never --probation 0 --ready-timeout 2s --ready accept";
+    let options = "-l [::ffff:127.0.0.1]:0 --capture never --probation 0 --ready-timeout 8s --ready accept";
     let mut endless = endless(options).start(&["2:deaf"]);
     let first = endless.ready(1);
     endless.signal(nix::sys::signal::Signal::SIGHUP);

@@ -7,7 +7,7 @@ use crate::support::load::{Kind, Load};
 use crate::support::{Endless, Setup, endless, example, free_address, processes, until};
 use nix::unistd::geteuid;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 
 const START: &str = "--probation 0 --config {dir}/config";
 
@@ -216,7 +216,7 @@ fn a_candidate_that_fails_leaves_the_old_listeners() {
     write(&endless, &format!("-l {b}"));
     assert_eq!(endless.order("restart").code, 1);
     assert!(get(a, "/").unwrap().contains("Hello, world 1"));
-    until("what was bound for it is closed", || TcpListener::bind(b).ok());
+    until("what was bound for it is closed", || TcpStream::connect(b).is_err().then_some(()));
     assert_eq!(endless.order("restart --drained").code, 0);
     assert!(get(b, "/").unwrap().contains("Hello, world 3"));
     until("what nobody has any more is closed", || TcpListener::bind(a).ok());
@@ -341,7 +341,7 @@ fn a_candidate_that_fails_then_leaves_the_listeners_of_the_one_that_serves_again
     let (mut endless, b, said) = a_crash_beside_a_candidate("3:exit=3");
     assert_eq!(said.code, 1, "{said:?}");
     assert_eq!(endless.status()["listeners"].as_array().unwrap().len(), 1);
-    until("what was bound for it is closed", || TcpListener::bind(b).ok());
+    until("what was bound for it is closed", || TcpStream::connect(b).is_err().then_some(()));
     assert_eq!(endless.stop(), 0);
 }
 

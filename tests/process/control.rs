@@ -2,7 +2,7 @@
 
 use crate::support::asking::client;
 use crate::support::client::{At, greeting, request};
-use crate::support::{Endless, endless, processes, until};
+use crate::support::{Endless, endless, leave_a_socket, processes, until};
 use nix::sys::signal::{Signal, kill};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -51,6 +51,7 @@ fn a_hang_exits_with_1_after_the_timeout_and_the_restart_goes_on() {
     assert_eq!(said.code, 1, "{said:?}");
     assert!(said.err.contains("restart: not done after 1s (--timeout); it goes on"), "{said:?}");
     assert_eq!(endless.ask(), (1, first));
+    endless.wait("starting generation 2");
     assert_eq!(endless.status()["state"], "restarting");
     endless.touch("go");
     endless.ready(2);
@@ -194,6 +195,7 @@ fn status_tells_how_things_are() {
     let table = client(endless.dir(), "status").end();
     assert!(table.code == 0 && table.out.starts_with("NAME") && table.out.contains("serving"), "{table:?}");
     endless.order("stop --timeout 1s");
+    endless.wait_with(&["request from pid ", ": stop"]);
     endless.signal(Signal::SIGTERM);
     endless.ended_clean();
     let said = endless.order("status");
@@ -249,7 +251,7 @@ fn the_socket_is_private_and_goes_with_endless() {
 fn a_stale_socket_is_taken_over_and_a_held_one_is_skipped_or_an_error() {
     let held = tempfile::tempdir().unwrap();
     let path = held.path().join("held.sock").display().to_string();
-    drop(UnixListener::bind(&path).unwrap());
+    leave_a_socket(&path);
     let first = endless(&format!("{QUICK} --control {path}")).start(&[]);
     first.ready(1);
     assert_eq!(client(held.path(), &format!("status --control {path}")).end().code, 0);

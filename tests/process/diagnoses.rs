@@ -1,6 +1,6 @@
 //! What is said about copies that do not come to serve, and about those that only say that they do.
 
-use crate::support::{client, endless, free_port};
+use crate::support::{Endless, client, endless, free_port, until};
 use nix::sys::signal::Signal;
 use std::net::{TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
@@ -21,7 +21,7 @@ fn a_copy_that_goes_to_the_background_is_told_from_one_that_ends() {
 /// Goes to the background before or after it serves, as nginx does: in a session of its own, where the title that is shown
 /// has taken the environment's place.
 const DAEMON: &str = "
-import os, socket, sys
+import os, socket, sys, time
 if len(sys.argv) > 1:
     s = socket.socket()
     s.bind(('127.0.0.1', int(sys.argv[1])))
@@ -31,6 +31,7 @@ waits, closes_by_exec = os.pipe()
 if os.fork():
     os.close(closes_by_exec)
     os.read(waits, 1)
+    while not os.path.exists('go'): time.sleep(0.02)
     os._exit(0)
 os.setsid()
 os.execve(sys.executable, [sys.executable, '-c', 'import time; time.sleep(1000)'], {})
@@ -46,6 +47,10 @@ fn a_daemon_without_an_environment_is_found_by_its_sockets_and_does_not_stay() {
         ("--ready notify", &command, "daemonized"),
     ] {
         let mut endless = endless(options).start_command(command);
+        if said == "left behind" {
+            endless.ready(1);
+        }
+        endless.touch("go");
         let daemon = endless.wait_with(&[said, "(pid "]);
         let (_, pid) = daemon.rsplit_once("(pid ").unwrap();
         let pid = pid.split_once(')').unwrap().0;
@@ -148,12 +153,21 @@ fn one_that_takes_its_clients_is_not_told_about_however_slow() {
 fn a_copy_that_fails_beside_one_whose_sockets_are_not_known_gets_a_hint() {
     let port = free_port();
     let bind_itself = crate::support::example("bind_itself").display().to_string();
-    let setup = endless("--capture never --ready delay=1s");
+    let setup = endless("--capture never").option("--ready", "exec=test -e {dir}/bound");
     let mut endless = setup.start_command(&[&bind_itself, &format!("127.0.0.1:{port}")]);
-    endless.ready(1);
+    ready_once_bound(&endless, &port);
     endless.signal(Signal::SIGHUP);
     endless.wait_with(&[&format!("the copy before it listens on port {port}"), "(--capture never)", "--listen"]);
     assert_eq!(endless.stop(), 0);
+}
+
+/// The first copy is ready when it has bound the port, and the next one never: it has all the time it needs to fail.
+#[track_caller]
+fn ready_once_bound(endless: &Endless, port: &str) {
+    until("it has bound the port", || TcpStream::connect(format!("127.0.0.1:{port}")).ok());
+    endless.touch("bound");
+    endless.ready(1);
+    std::fs::remove_file(endless.file("bound")).unwrap();
 }
 
 /// The program of `unseen.c`, where it can do it this way.
@@ -174,10 +188,10 @@ fn unseen(dir: &Path, way: &str) -> Option<String> {
 fn sockets_that_pass_the_filter_are_named_when_the_next_copy_fails() {
     for way in ["uring", "i386"] {
         let port = free_port();
-        let setup = endless("--ready delay=2s");
+        let setup = endless("").option("--ready", "exec=test -e {dir}/bound");
         let Some(program) = unseen(setup.dir(), way) else { continue };
         let mut endless = setup.start_command(&[&program, way, &port]);
-        endless.ready(1);
+        ready_once_bound(&endless, &port);
         endless.signal(nix::sys::signal::Signal::SIGHUP);
         endless.wait_with(&[
             &format!("the copy before it listens on port {port}"),

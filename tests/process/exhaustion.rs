@@ -7,7 +7,7 @@ use std::os::unix::fs::chown;
 
 #[test]
 fn without_descriptors_the_old_copy_goes_on() {
-    let options = "-l 127.0.0.1:0 -l unix:{dir}/socket --probation 0 --ready-timeout 1s";
+    let options = "-l 127.0.0.1:0 -l unix:{dir}/socket --probation 0 --ready-timeout 6s";
     let mut endless = endless(options).start(&[]);
     endless.ready(1);
     let mut serving = endless.restart(2);

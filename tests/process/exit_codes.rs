@@ -84,7 +84,7 @@ fn the_hammer_for_the_active_copy_gives_137() {
 
 #[test]
 fn the_hammer_for_an_old_copy_does_not() {
-    let mut endless = endless("-l 127.0.0.1:0 --hammer 3s --probation 0").start(&["1:ignore=TERM"]);
+    let mut endless = endless("-l 127.0.0.1:0 --hammer 8s --probation 0").start(&["1:ignore=TERM"]);
     endless.ready(1);
     endless.restart(2);
     endless.wait_with(&["target 1 ", "got SIGTERM"]);

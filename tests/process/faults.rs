@@ -113,9 +113,9 @@ fn a_binary_that_is_missing_changes_nothing() {
 
 #[test]
 fn a_new_copy_that_hangs_is_killed_when_its_time_is_over() {
-    let mut endless = endless("-l 127.0.0.1:0 --ready-timeout 2s").start(&["2:grandchild", "2:daemon", "2:hang"]);
+    let mut endless = endless("-l 127.0.0.1:0 --ready-timeout 6s").start(&["2:grandchild", "2:daemon", "2:hang"]);
     endless.ready(1);
-    fails(&endless, 2, &["it was not ready after 2s"]);
+    fails(&endless, 2, &["it was not ready after 6s"]);
     assert_eq!(endless.stop(), 0);
 }
 
@@ -165,9 +165,9 @@ fn a_copy_that_says_ready_and_never_accepts_is_replaced_by_the_next() {
 
 #[test]
 fn with_ready_accept_a_copy_that_never_accepts_changes_nothing() {
-    let options = "-l 127.0.0.1:0 --ready accept --ready-timeout 2s";
+    let options = "-l 127.0.0.1:0 --ready accept --ready-timeout 6s";
     let mut endless = endless(options).start(&["notify", "2:deaf"]);
     endless.ready(1);
-    fails(&endless, 2, &["it was not ready after 2s"]);
+    fails(&endless, 2, &["it was not ready after 6s"]);
     assert_eq!(endless.stop(), 0);
 }

@@ -49,7 +49,7 @@ fn tls_server_loses_nothing() {
 
 #[test]
 fn with_a_server_that_dies_at_sigterm_nothing_is_lost_before_it_was_accepted() {
-    let mut endless = endless("-l 127.0.0.1:0 --probation 0").start(&["mortal"]);
+    let mut endless = endless("-l 127.0.0.1:0 --probation 0").start(&["mortal=loud"]);
     endless.ready(1);
     let load = Load::start(endless.address(0), &[(Kind::New, 8)]);
     for generation in 2..=11 {

@@ -83,7 +83,9 @@ fn where_proc_is_not_mounted_a_server_that_binds_by_itself_serves() {
     let bind_itself = example("bind_itself").display().to_string();
     let mut endless = Setup::behind(&WITHOUT_PROC, "").start_command(&[&bind_itself, &at.to_string()]);
     endless.ready(1);
-    assert_eq!(greeting(&get(at, "/").unwrap()).0, 1);
+    // Nothing tells endless when it listens: it is ready after a while.
+    let answer = until("it serves", || get(at, "/").ok());
+    assert_eq!(greeting(&answer).0, 1);
     assert_eq!(endless.stop(), 0);
 }
 

@@ -137,6 +137,7 @@ fn two_servers_send_two_signals_and_both_listeners_serve() {
         let answer = crate::support::client::get(endless.address(number), "/").unwrap();
         assert_eq!(crate::support::client::greeting(&answer).0, 2);
     }
+    endless.settle();
     assert_eq!(endless.stop(), 0);
 }
 

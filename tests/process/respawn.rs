@@ -142,6 +142,8 @@ fn a_restart_does_not_wait_for_the_pause() {
 const MASTER: &str = r#"
 import os, select, signal, socket, time
 listener = socket.socket(fileno=3)
+# Two generations accept at it: one may have taken what the other one is told of.
+listener.setblocking(False)
 generation = os.environ["ENDLESS_GENERATION"].encode()
 
 def serve(until):
@@ -187,7 +189,7 @@ fn what_a_crashed_copy_left_behind_does_not_make_the_next_one_ready() {
 
 #[test]
 fn a_respawn_does_not_wait_for_the_hooks_of_a_restart() {
-    let check = "touch asked; until test -e agree; do sleep 0.05; done";
+    let check = "touch asked; until test -e agree; do sleep 0.05; done; touch agreed";
     let mut endless = endless("-l 127.0.0.1:0").option("--check", check).start(&[]);
     let first = endless.ready(1);
     endless.signal(Signal::SIGHUP);
@@ -197,6 +199,7 @@ fn a_respawn_does_not_wait_for_the_hooks_of_a_restart() {
     let second = endless.ready(2);
     assert_eq!(endless.ask(), (2, second));
     endless.touch("agree");
+    until("the hook has ended", || endless.file("agreed").exists().then_some(()));
     assert_eq!(endless.stop(), 0);
 }
 

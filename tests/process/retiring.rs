@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 #[test]
 fn an_old_copy_that_ignores_sigterm_is_hammered() {
-    let mut endless = endless("-l 127.0.0.1:0 --probation 0 --hammer 2s").start(&["1:ignore=TERM"]);
+    let mut endless = endless("-l 127.0.0.1:0 --probation 0 --hammer 8s").start(&["1:ignore=TERM"]);
     let first = endless.ready(1);
     let second = endless.restart(2);
     endless.wait("target 1 ");
@@ -22,7 +22,7 @@ fn an_old_copy_that_ignores_sigterm_is_hammered() {
 
 /// The main process ends, what it left behind does not: it is named, told to stop, and killed in the end.
 fn leaves_something_behind(word: &str) {
-    let mut endless = endless("-l 127.0.0.1:0 --probation 0 --hammer 2s").start(&[&format!("1:{word}")]);
+    let mut endless = endless("-l 127.0.0.1:0 --probation 0 --hammer 8s").start(&[&format!("1:{word}")]);
     endless.ready(1);
     let left = left_behind(&endless);
     let second = endless.restart(2);
@@ -51,7 +51,7 @@ fn a_grandchild_in_a_session_of_its_own_is_hammered() {
 
 #[test]
 fn a_whole_tree_that_ignores_sigterm_is_hammered() {
-    let options = "-l 127.0.0.1:0 --probation 0 --hammer 2s --kill-mode group";
+    let options = "-l 127.0.0.1:0 --probation 0 --hammer 8s --kill-mode group";
     let mut endless = endless(options).start(&["1:ignore=TERM", "1:grandchild", "1:daemon"]);
     endless.ready(1);
     let second = endless.restart(2);

@@ -36,7 +36,8 @@ fn a_stop_right_after_a_restart_was_asked_for_ends_everything() {
 
 #[test]
 fn a_restart_during_a_start_follows_it() {
-    let mut endless = endless("-l 127.0.0.1:0 --probation 0").start(&["1:wait={dir}/first", "2:wait={dir}/second"]);
+    let options = "-l 127.0.0.1:0 --probation 0 --supersede never";
+    let mut endless = endless(options).start(&["1:wait={dir}/first", "2:wait={dir}/second"]);
     endless.wait("target 1 ");
     endless.signal(Signal::SIGHUP);
     endless.wait_count("a restart is under way", 1);
@@ -55,12 +56,13 @@ fn a_restart_during_a_start_follows_it() {
 
 #[test]
 fn a_restart_during_a_stop_is_refused() {
-    let mut endless = endless("-l 127.0.0.1:0 --hammer 2s").start(&["ignore=TERM"]);
+    let mut endless = endless("-l 127.0.0.1:0 --hammer never").start(&["ignore=TERM"]);
     endless.ready(1);
     endless.signal(Signal::SIGTERM);
     endless.wait("got SIGTERM");
     endless.signal(Signal::SIGHUP);
     endless.wait("restart not carried out: endless is stopping");
+    endless.signal(Signal::SIGTERM);
     assert_eq!(endless.ended_clean(), 137);
     assert_eq!(endless.count("starting generation"), 1);
 }

@@ -1,6 +1,7 @@
 //! `endless status --watch` on a real terminal, which is tmux: what is on the screen, and what is left of it.
 
 use crate::support::{Endless, endless, until};
+use nix::unistd::Pid;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -81,7 +82,8 @@ fn the_status_is_drawn_in_place_follows_the_size_and_leaves_the_terminal_as_it_w
     endless.gone(1);
     until("only the second one is on the screen", || {
         let screen = terminal.screen();
-        let gone = !screen.contains(&first.to_string()) && screen.contains(&second.to_string());
+        let has = |pid: Pid| screen.split(|c: char| !c.is_ascii_digit()).any(|word| word == pid.to_string());
+        let gone = !has(first) && has(second);
         (gone && screen.matches("serves").count() == 1).then_some(())
     });
     // What is wider than the screen is cut and not wrapped: the first line stays the first.

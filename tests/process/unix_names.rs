@@ -131,7 +131,7 @@ while True:
 
 #[test]
 fn datagram_paths_of_clients_are_let_go() {
-    let setup = endless("--settle 0.2 --probation 0");
+    let setup = endless("--settle 2 --probation 0");
     let mut endless = setup.start_command(&["python3", "-c", CLIENT_TOO]);
     endless.ready(1);
     let path = endless.file("s");

@@ -2,7 +2,7 @@
 
 use crate::support::client::{get, greeting};
 use crate::support::load::{Kind, Load};
-use crate::support::{Endless, endless, until};
+use crate::support::{Endless, endless, leave_a_socket, until};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -52,7 +52,7 @@ fn a_path_somebody_answers_is_in_use_and_left_alone() {
 #[test]
 fn a_socket_nobody_answers_is_replaced() {
     let setup = endless("-l {dir}/s");
-    drop(UnixListener::bind(setup.dir().join("s")).unwrap());
+    leave_a_socket(setup.dir().join("s"));
     let mut endless = setup.start(&[]);
     endless.ready(1);
     assert_eq!(generation_at(&endless, "s"), 1);

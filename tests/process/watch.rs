@@ -20,9 +20,12 @@ fn put_program(at: &Path, version: &str) {
     fs::rename(&fresh, at).unwrap();
 }
 
+/// By a process of its own: a child that another thread is just starting would have the file open for a while, and the change
+/// is over when nobody has.
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
+    let put = Command::new("sh").args(["-c", "printf %s \"$1\" >\"$0\""]).arg(path).arg(text).status().unwrap();
+    assert!(put.success(), "{put}");
 }
 
 /// An endless that watches `src` in its directory, which has a .gitignore.

@@ -108,6 +108,8 @@ pub enum Loss {
     Refused,
     /// The connection ended before one byte of the answer.
     Unanswered,
+    /// The same, where the request came so late after connect(2) that nobody waits for it any more.
+    Late,
     /// The answer began and did not end: a server had the connection.
     Cut,
     /// Neither an answer nor an end within [`PATIENCE`].
@@ -124,10 +126,20 @@ pub fn connect(at: impl Into<At>) -> std::result::Result<Box<dyn Stream>, Loss> 
     })
 }
 
-/// One request on a connection, and its answer.
-pub fn request(stream: &mut dyn Stream, path: &str) -> std::result::Result<String, Loss> {
+/// One request on a connection.
+pub fn send(stream: &mut dyn Stream, path: &str) {
     // Where writing fails, a part of an answer may have arrived all the same.
     let _ = stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes());
+}
+
+/// One request on a connection, and its answer.
+pub fn request(stream: &mut dyn Stream, path: &str) -> std::result::Result<String, Loss> {
+    send(stream, path);
+    answer(stream)
+}
+
+/// The answer to a request that was sent.
+pub fn answer(stream: &mut dyn Stream) -> std::result::Result<String, Loss> {
     let mut text = Vec::new();
     let mut part = [0u8; 1024];
     loop {

@@ -1,18 +1,21 @@
 //! Clients that ask one request after the other and count what got no answer.
 
-use super::client::{At, Loss, Stream, connect, request};
+use super::client::{At, Loss, Stream, answer, connect, send};
 use super::talk::{self, Talk};
 use super::tls;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Between two requests of one client: leaves the processors to the servers.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Between two requests of a client that keeps its connection and does not hurry.
 const LEISURE: Duration = Duration::from_millis(20);
+
+/// A client that came so late with its first request may find the connection closed: a second is what is promised.
+const FRESH: Duration = Duration::from_millis(900);
 
 /// How a client asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +137,7 @@ fn run(server: &Server, kind: Kind, end: &AtomicBool, answered: &AtomicUsize) ->
                 count.answered += 1;
                 answered.fetch_add(1, Ordering::SeqCst);
             }
+            Err(Loss::Late) => count.raced += 1,
             Err(Loss::Unanswered) if reused => count.raced += 1,
             Err(loss) => count.lost.push((kind, loss)),
         }
@@ -144,11 +148,19 @@ fn run(server: &Server, kind: Kind, end: &AtomicBool, answered: &AtomicUsize) ->
 
 /// One request on the kept connection, or on a new one that is kept then, unless it has failed or the answer was its last.
 fn ask(server: &Server, path: &str, kept: &mut Option<Box<dyn Stream>>) -> Result<(), Loss> {
-    let mut stream = match kept.take() {
-        Some(stream) => stream,
-        None => server.open()?,
+    let (mut stream, opened) = match kept.take() {
+        Some(stream) => (stream, None),
+        None => {
+            let now = Instant::now();
+            (server.open()?, Some(now))
+        }
     };
-    let answer = request(&mut stream, path)?;
+    send(&mut stream, path);
+    let late = opened.is_some_and(|opened| opened.elapsed() > FRESH);
+    let answer = answer(&mut stream).map_err(|loss| match loss {
+        Loss::Unanswered if late => Loss::Late,
+        other => other,
+    })?;
     if !answer.split(' ').nth(1).is_some_and(|status| status.starts_with('2')) {
         return Err(Loss::Denied);
     }

@@ -63,6 +63,12 @@ pub fn alive(pid: Pid) -> bool {
     status(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
+/// Whether SIGKILL is on its way to it: it runs nothing any more.
+pub fn doomed(pid: Pid) -> bool {
+    let pending = |field| status(pid, field).and_then(|mask| u64::from_str_radix(&mask, 16).ok()).unwrap_or(0);
+    (pending("SigPnd") | pending("ShdPnd")) & 1 << (nix::libc::SIGKILL - 1) != 0
+}
+
 /// The children of a process that have ended and were not waited for.
 pub fn zombies_of(parent: Pid) -> Vec<Pid> {
     let of = |pid: &Pid| status(*pid, "PPid") == Some(parent.to_string());

@@ -13,7 +13,8 @@
 //! | `deaf` | serves without ever accepting |
 //! | `slow=MS` | takes a client only every so many milliseconds |
 //! | `ignore=SIG` | prints that signal and does nothing |
-//! | `mortal` | SIGTERM kills it at once, with all it has accepted; with accept goes the first line of the answer, so that a client knows |
+//! | `mortal` | SIGTERM kills it at once, with all it has accepted |
+//! | `mortal=loud` | the same; with accept goes the first line of the answer, so that a client knows |
 //! | `crash=FILE` | while it serves: exit status 9 when the file is there |
 //! | `parent=SIG` | sends this signal to its parent |
 //! | `grandchild`, `daemon` | leaves behind a process that ignores SIGTERM; `daemon` in a session of its own |
@@ -57,6 +58,7 @@ pub struct Orders {
     slow: Duration,
     blocking: bool,
     mortal: bool,
+    loud: bool,
     crash: Option<PathBuf>,
     sick: Option<PathBuf>,
     bind: Option<String>,
@@ -107,7 +109,7 @@ fn note_order(word: &str, orders: &mut Orders) {
         ("deaf", _) => orders.deaf = true,
         ("slow", millis) => orders.slow = Duration::from_millis(millis.parse().unwrap()),
         ("blocking", _) => orders.blocking = true,
-        ("mortal", _) => orders.mortal = true,
+        ("mortal", how) => (orders.mortal, orders.loud) = (true, how == "loud"),
         ("crash", file) => orders.crash = Some(file.into()),
         ("bind", address) => orders.bind = Some(address.to_owned()),
         ("unlink", path) => orders.unlink.push(path.into()),

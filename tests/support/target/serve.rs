@@ -13,11 +13,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
 /// The longest it waits before it looks at its orders again.
 const MOMENT: Duration = Duration::from_millis(5);
+
+/// So long after accept(2) a connection that has carried nothing is not closed by a stop.
+const FRESH: Duration = Duration::from_secs(1);
 
 const STATUS: &str = "HTTP/1.1 200 OK\r\n";
 
@@ -103,10 +106,14 @@ pub fn serve(orders: &Orders) {
         }
         // No signal is blocked while it waits.
         let _ = ppoll(&mut set, Some(TimeSpec::from_duration(MOMENT)), Some(SigSet::empty()));
+        // A seat that is shut down is ready for ever.
+        if set.iter().any(|fd| fd.revents().is_some_and(|got| got.contains(PollFlags::POLLHUP))) {
+            thread::sleep(MOMENT);
+        }
         let ready: Vec<bool> =
             set.iter().map(|fd| fd.revents().is_some_and(|got| got.contains(PollFlags::POLLIN))).collect();
         for (socket, _) in sockets.iter().zip(ready).filter(|(_, ready)| *ready) {
-            take_one(socket.as_fd(), orders.mortal);
+            take_one(socket.as_fd(), orders.loud);
             thread::sleep(orders.slow);
         }
     }
@@ -167,14 +174,18 @@ fn answer(connection: RawFd, at_once: bool) {
 fn answer_all(connection: &File, begun: bool) {
     let mut path = String::new();
     let mut lines = BufReader::new(connection).lines();
+    // A client that has just come may be about to ask.
+    let (began, mut asked) = (Instant::now(), false);
     loop {
-        if stopping() && path.is_empty() && !readable(connection) {
+        let fresh = !asked && began.elapsed() < FRESH;
+        if stopping() && path.is_empty() && !fresh && !readable(connection) {
             return;
         }
         if path.is_empty() && !readable(connection) {
             continue;
         }
         let Some(Ok(line)) = lines.next() else { return };
+        asked = true;
         if let Some(rest) = line.strip_prefix("GET ") {
             path = rest.split(' ').next().unwrap_or_default().to_owned();
         }
