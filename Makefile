@@ -1,5 +1,5 @@
 # The commands of README.md and CONTRIBUTING.md.
-.PHONY: build demo test lint pages bench soak servers unmodified unmodified-hard flaky install
+.PHONY: build demo setup test lint pages bench soak servers unmodified unmodified-hard flaky install
 
 build:
 	cargo build --release
@@ -7,6 +7,10 @@ build:
 # The main job with the example server: answers, a restart under load, answers of the new copy.
 demo:
 	sh examples/demo.sh
+
+# What the tests use beside Rust and make, where it is missing: by apt-get, and uv by pip.
+setup:
+	bash .ci/setup
 
 # Some tests hand over thousands of descriptors, and connect a thousand clients.
 FILES = ulimit -S -n 20000 2>/dev/null || ulimit -S -n $$(ulimit -H -n);

@@ -277,7 +277,7 @@ fn check_what_is_offered(program: &str, script: &str) {
         _ => (&["--no-config", "-c"], FISH_DRIVE),
     };
     if process::Command::new(program).arg("--version").output().is_err() {
-        // .ci/run installs it.
+        // `make setup` installs it.
         return eprintln!("{program} is not here");
     }
     let home = tempfile::tempdir().unwrap_or_else(|error| panic!("no directory: {error}"));

@@ -54,7 +54,7 @@ fn commands_of_make_are_there() {
             }
         }
     }
-    for rule in ["demo", "test"] {
+    for rule in ["demo", "setup test"] {
         assert!(read("README.md").contains(&format!("    make {rule} ")), "README.md leads with make {rule}");
     }
 }

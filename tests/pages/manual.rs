@@ -72,7 +72,7 @@ fn the_generated_parts_are_up_to_date() {
 fn it_is_clean() {
     match Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).arg(root().join(PAGE)).output() {
         Ok(lint) => assert!(lint.status.success(), "{}", String::from_utf8_lossy(&lint.stdout)),
-        // .ci/run installs it.
+        // `make setup` installs it.
         Err(_) => eprintln!("mandoc is not here: {PAGE} is not checked"),
     }
 }
