@@ -16,7 +16,7 @@ check='test ! -e broken || { echo "the file ./broken says no" >&2; exit 1; }'
 # Failing here too would stop the start. ENDLESS_ADDR says what the generation will listen on.
 begin='echo "$ENDLESS_PID" > simple_server.pid; echo "hook: generation $ENDLESS_GENERATION begins on $ENDLESS_ADDR"'
 
-exec "${ENDLESS:-endless}" -l localhost:4242 --hammer 60s \
+exec "${ENDLESS:-endless}" -l "${LISTEN:-localhost:4242}" --hammer 60s \
     --check "$check" \
     --hook "begin=$begin" \
     --hook 'pre:HUP=echo "hook: a restart was asked for"' \

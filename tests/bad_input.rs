@@ -140,6 +140,8 @@ const READINESS: &[Wrong] = &[
     (&["-l", ":9,share=yes", "--ready", "probe=http:/"], "--ready probe=http:/", "the new copy alone", "http=URL"),
     (&["-l", ":9,device=lo", "--ready", "probe=http:/"], "--ready probe=http:/", "is not reached from here", "notify"),
     (&["-l", "/run/x", "--ready", "probe=http:/"], "--ready probe=http:/", "needs a TCP listener", "--listen"),
+    (&["-l", ":9,share=yes", "--ready", "accept"], "--ready accept", "the new copy alone", "notify"),
+    (&["-l", "unix:@x", "-l", ":9,device=lo", "--ready", "accept"], "--ready accept", "the new copy alone", "notify"),
     (&["-l", "udp:1", "--ready", "accept"], "--ready accept", "only TCP and Unix stream listeners", "notify"),
     (&["--ready", "signal"], "--ready signal", "which signal", "signal=USR1"),
     (&["--ready", "signal=NOPE"], "--ready signal=NOPE", "`NOPE` is not a signal", "kill -l"),

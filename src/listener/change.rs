@@ -151,7 +151,7 @@ impl Listeners {
             && !others.clone().any(|(_, set)| set.contains(at))
         {
             listener.rename(generation, NOBODY);
-            listener.restore(NOBODY);
+            listener.restore(NOBODY, false);
         } else {
             listener.release(generation);
         }

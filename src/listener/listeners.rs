@@ -134,11 +134,11 @@ impl Listeners {
     }
 
     /// Makes the seats of a generation that has ended, with everybody who waits in their queues, those of another. What
-    /// the copy changed about them is put back. `from` must have no process left that uses them.
+    /// the copy changed about them is put back, but for O_NONBLOCK where they are `held` by a process it has left.
     ///
     /// # Errors
     /// A listener the ended one did not have, and where no seat could be made.
-    pub fn move_seats(&mut self, from: GenerationId, to: GenerationId) -> Result<(), Failure> {
+    pub fn move_seats(&mut self, from: GenerationId, to: GenerationId, held: bool) -> Result<(), Failure> {
         self.forget_unfinished(from);
         let had = self.sets.of.remove(&from).unwrap_or_default();
         self.sets.of.insert(to, self.sets.plan.clone());
@@ -148,7 +148,7 @@ impl Listeners {
             match (wanted, inherited) {
                 (true, true) => {
                     listener.rename(from, to);
-                    listener.restore(to);
+                    listener.restore(to, held);
                 }
                 (true, false) => {
                     let made = listener.make().map_err(|problem| problem.at_seat(&listener.bound.flag))?;

@@ -219,12 +219,12 @@ impl Listener {
         }
     }
 
-    /// Puts back what a copy that is gone may have changed on a seat.
-    pub(super) fn restore(&mut self, owner: GenerationId) {
+    /// Puts back what a copy that is gone may have changed on a seat; `held` by what it has left, it keeps its O_NONBLOCK.
+    pub(super) fn restore(&mut self, owner: GenerationId, held: bool) {
         match &mut self.port {
             Port::Shared(_) | Port::Captured(_) | Port::Name(_) | Port::Closed => {}
-            Port::Steered(steered) => steered.restore(owner, &self.options),
-            Port::Path(path) => path.restore(owner, &self.options),
+            Port::Steered(steered) => steered.restore(owner, &self.options, held),
+            Port::Path(path) => path.restore(owner, &self.options, held),
         }
     }
 

@@ -4,6 +4,7 @@ use super::port::{Listener, Sharing};
 use super::unix_path::Custody;
 use crate::notice::{Level, Notice};
 use nix::errno::Errno;
+use std::collections::BTreeMap;
 
 /// More listeners than this are told about together.
 const ONE_BY_ONE: usize = 32;
@@ -13,6 +14,16 @@ pub(super) fn opened(listeners: &[Listener], sharing: &[Sharing]) -> Vec<Notice>
     let mut notices = Vec::new();
     if listeners.len() > ONE_BY_ONE {
         notices.push(note(Level::Normal, format!("listening at {} addresses", listeners.len())));
+        let mut shared = BTreeMap::new();
+        for sharing in sharing {
+            if let Sharing::Always(why) = sharing {
+                *shared.entry(*why).or_insert(0) += 1;
+            }
+        }
+        for (why, number) in shared {
+            let text = format!("all generations share one socket at {number} of them: {why}");
+            notices.push(note(Level::Normal, text));
+        }
     }
     if sharing.contains(&Sharing::TooMany) {
         let which = match listeners {

@@ -153,11 +153,13 @@ impl Steered {
     }
 
     /// Puts back what a copy may have changed on its seat: O_NONBLOCK, the backlog, and that it listens at all.
-    pub(super) fn restore(&mut self, owner: GenerationId, options: &SocketOptions) {
+    pub(super) fn restore(&mut self, owner: GenerationId, options: &SocketOptions, held: bool) {
         self.forget_closed();
         let Some(seat) = self.seats.iter().find(|seat| seat.owner == owner) else { return };
         // Both are best effort: a seat that cannot be put back still is the one with the waiting clients.
-        set_nonblocking(&seat.socket, options.nonblocking()).ok();
+        if !held {
+            set_nonblocking(&seat.socket, options.nonblocking()).ok();
+        }
         if self.place.transport == Transport::Tcp && self.listen_again(owner, options) {
             self.attach().ok();
         }

@@ -171,13 +171,15 @@ impl UnixPath {
     }
 
     /// Puts back O_NONBLOCK and the backlog. A socket that a copy shut down cannot be revived: a new one takes its place.
-    pub(super) fn restore(&mut self, owner: GenerationId, options: &SocketOptions) {
+    pub(super) fn restore(&mut self, owner: GenerationId, options: &SocketOptions, held: bool) {
         if self.captured {
             return;
         }
         let Some(at) = self.seats.iter().position(|seat| seat.owner == owner) else { return };
         let socket = &self.seats[at].named.socket;
-        set_nonblocking(socket, options.nonblocking()).ok();
+        if !held {
+            set_nonblocking(socket, options.nonblocking()).ok();
+        }
         if self.kind != UnixKind::Datagram {
             begin_to_listen(socket, options).ok();
         }

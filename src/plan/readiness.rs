@@ -1,7 +1,7 @@
 //! How a copy is known to serve: `--ready`, `--settle`.
 
 use super::error::{Error, Fault};
-use super::listener::{self, Address, ListenerSpec, Resolver, UnixKind};
+use super::listener::{self, Address, ListenerSpec, Resolver, UnixKind, UnixName};
 use super::protocol::{TABLEFLIP_NAMES, TABLEFLIP_READY};
 use super::{HandoffPlan, Protocol, signals, value};
 use crate::cli::ReadinessArgs;
@@ -142,6 +142,12 @@ fn asked_alone(spec: &ListenerSpec) -> bool {
     matches!(spec.address, Address::Tcp { .. }) && !spec.options.share && spec.options.device.is_none()
 }
 
+/// The same, by a TCP or a Unix stream listener.
+fn accepted_alone(spec: &ListenerSpec) -> bool {
+    let at_path = matches!(spec.address, Address::Unix { kind: UnixKind::Stream, name: UnixName::Path(_) });
+    asked_alone(spec) || at_path && !spec.options.share
+}
+
 fn refuse_without_listener(mode: &ReadyMode, listeners: &[ListenerSpec]) -> Result<(), Fault> {
     let has = |fits: fn(&Address) -> bool| listeners.iter().any(|spec| fits(&spec.address));
     match mode {
@@ -159,6 +165,11 @@ fn refuse_without_listener(mode: &ReadyMode, listeners: &[ListenerSpec]) -> Resu
         ReadyMode::Accept if !has(accepts) => Err(Fault::new(
             "only TCP and Unix stream listeners accept connections, and there is none",
             "add one with --listen, or choose another mode: notify, signal=SIG or delay=DUR",
+        )),
+        ReadyMode::Accept if !listeners.iter().any(accepted_alone) => Err(Fault::new(
+            "no connection reaches the new copy alone: all copies have one socket where it was passed in or has share=yes, and one \
+             that is bound to a device is not reached from here",
+            "a listener with an address of its own, or another mode: notify, signal=SIG or delay=DUR",
         )),
         _ => Ok(()),
     }

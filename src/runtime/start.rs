@@ -136,7 +136,8 @@ impl Runtime {
         match seats {
             Seats::Of(ended) => {
                 self.forget_own_sockets();
-                self.listeners.move_seats(ended, generation)?;
+                let held = self.left_its_seats(ended);
+                self.listeners.move_seats(ended, generation, held)?;
             }
             Seats::Fresh => self.listeners.make_seats(generation)?,
         }

@@ -47,6 +47,12 @@ impl Runtime {
         other.is_some()
     }
 
+    /// Whether a process that this ended generation has left has its sockets open.
+    pub(super) fn left_its_seats(&mut self, ended: GenerationId) -> bool {
+        let sockets = self.listeners.own_sockets(ended);
+        self.copies.get_mut(&ended).is_some_and(|copy| copy.tree.holds_any(&ProcessTable::read(), &sockets))
+    }
+
     /// A generation without a main process that has sockets of this one open.
     fn survivors_at(&mut self, generation: GenerationId) -> Option<GenerationId> {
         let ended = |copy: &&mut Copy| copy.generation != generation && matches!(copy.main, Main::Ended);

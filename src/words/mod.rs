@@ -115,7 +115,10 @@ impl fmt::Display for ReadySign {
             ReadySign::Checked => write!(f, "its check agreed"),
             ReadySign::Connected => write!(f, "a connection to it was made"),
             ReadySign::Delayed(after) => write!(f, "alive for {}", humantime::format_duration(*after)),
-            ReadySign::Guessed(after) => write!(f, "a guess: alive for {}", humantime::format_duration(*after)),
+            ReadySign::Guessed(after) => {
+                let after = humantime::format_duration(*after);
+                write!(f, "a guess: alive for {after} (READY=1 or another --ready would make it certain)")
+            }
         }
     }
 }

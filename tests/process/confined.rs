@@ -55,13 +55,47 @@ pub fn in_container_without(call: libc::c_long, options: &str) -> Option<Setup> 
 
 /// A filter that answers one call with EPERM.
 fn forbid(call: libc::c_long) -> std::io::Result<()> {
-    let step = |code: u32, jf: u8, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf, k };
-    let mut steps = [
-        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
-        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32),
-        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
-        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
-    ];
+    filter(&mut [load(NUMBER), unless(call as u32, 1), refuse(), allow()])
+}
+
+/// The same for one option of setsockopt(2).
+fn forbid_option(option: i32) -> std::io::Result<()> {
+    filter(&mut [
+        load(NUMBER),
+        unless(libc::SYS_setsockopt as u32, 3),
+        load(THIRD),
+        unless(option as u32, 1),
+        refuse(),
+        allow(),
+    ])
+}
+
+/// Where a filter finds the number of the call, and its third argument (seccomp(2), struct seccomp_data).
+const NUMBER: u32 = 0;
+const THIRD: u32 = 32;
+
+fn step(code: u32, jf: u8, k: u32) -> libc::sock_filter {
+    libc::sock_filter { code: code as u16, jt: 0, jf, k }
+}
+
+fn load(offset: u32) -> libc::sock_filter {
+    step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, offset)
+}
+
+/// Unless it is this, so many steps are left out.
+fn unless(value: u32, left_out: u8) -> libc::sock_filter {
+    step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, left_out, value)
+}
+
+fn refuse() -> libc::sock_filter {
+    step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32)
+}
+
+fn allow() -> libc::sock_filter {
+    step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW)
+}
+
+fn filter(steps: &mut [libc::sock_filter]) -> std::io::Result<()> {
     let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
     // SAFETY: the kernel reads the program, which outlives the call, and its length is right.
     match unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) } {
@@ -109,5 +143,23 @@ while True: server.accept()[0].close()";
     endless.wait_with(&["sockets of python3", "are not captured: it does not show what it binds to"]);
     endless.wait("serves");
     endless.ready(1);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn where_the_kernel_refuses_to_steer_copies_share_and_it_is_said() {
+    if !geteuid().is_root() {
+        return;
+    }
+    let setup = endless("-l 127.0.0.1:0 -l udp:127.0.0.1:0 --probation 0 --settle 100ms");
+    // SAFETY: the closure makes one system call and allocates nothing.
+    let setup = unsafe { setup.pre_exec(|| forbid_option(libc::SO_ATTACH_REUSEPORT_CBPF)) };
+    let mut endless = setup.start(&[]);
+    endless.wait_count("all generations share one socket at ", 2);
+    assert_eq!(endless.ask(), (1, endless.ready(1)));
+    let second = endless.restart(2);
+    endless.gone(1);
+    assert_eq!(endless.ask(), (2, second));
+    assert_eq!(endless.count("all generations share one socket at "), 2, "{:#?}", endless.said());
     assert_eq!(endless.stop(), 0);
 }

@@ -187,7 +187,7 @@ fn says_ready(sender: &str) {
 fn has(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
     if !found {
-        // .ci/run installs it.
+        // `make setup` installs it.
         eprintln!("{program} is not here");
     }
     found
@@ -294,7 +294,8 @@ fn the_rust_crate() {
     let notify = crate::support::example("notify").display().to_string();
     let mut endless = endless("-l 127.0.0.1:0 --ready notify").start_command(&[&notify]);
     endless.wait_with(&["generation 1 ", "is ready", "READY=1"]);
-    endless.restart(2);
+    let second = endless.restart(2);
+    assert_eq!(endless.ask(), (2, second));
     assert_eq!(endless.stop(), 0);
 }
 

@@ -142,9 +142,10 @@ fn a_restart_does_not_wait_for_the_pause() {
 const MASTER: &str = r#"
 import os, select, signal, socket, time
 listener = socket.socket(fileno=3)
-# Two generations accept at it: one may have taken what the other one is told of.
-listener.setblocking(False)
 generation = os.environ["ENDLESS_GENERATION"].encode()
+# Two generations accept at it: one may have taken what the other one is told of.
+if generation == b"1":
+    listener.setblocking(False)
 
 def serve(until):
     while not os.path.exists(until):
@@ -178,6 +179,10 @@ fn what_a_crashed_copy_left_behind_does_not_make_the_next_one_ready() {
     endless.wait("processes of generation 1 still have the sockets that are generation 2's now");
     let answer = || crate::support::client::get(endless.address(0), "/").unwrap();
     assert!(answer().ends_with('1'));
+    let worker = crate::support::pid_in(&endless.wait("it left behind "));
+    let flags = std::fs::read_to_string(format!("/proc/{worker}/fdinfo/3")).unwrap();
+    let flags = flags.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
+    assert!(i32::from_str_radix(flags, 8).unwrap() & nix::libc::O_NONBLOCK != 0, "its socket was changed: {flags}");
     endless.touch("release");
     endless.gone(1);
     assert_eq!(endless.count(" is ready"), 1, "{:#?}", endless.said());

@@ -1,7 +1,7 @@
 //! The main job: start, restart, stop.
 
 use crate::support::load::{Kind, Load};
-use crate::support::{endless, example, processes};
+use crate::support::{Endless, client, endless, example, processes};
 
 #[test]
 fn a_restart_replaces_the_copy_and_ends_the_old_one() {
@@ -12,6 +12,24 @@ fn a_restart_replaces_the_copy_and_ends_the_old_one() {
     endless.gone(1);
     assert!(!processes::alive(first));
     assert_eq!(endless.ask(), (2, second));
+    assert_eq!(endless.stop(), 0);
+}
+
+/// The greeting at one of its addresses.
+fn greets(endless: &Endless, number: usize) -> String {
+    client::get(endless.address(number), "/").unwrap()
+}
+
+#[test]
+fn the_example_with_two_addresses_tells_them_apart_by_name() {
+    let multi_port = example("multi_port").display().to_string();
+    let options = "-l admin=127.0.0.1:0 -l web=127.0.0.1:0 --probation 0";
+    let mut endless = endless(options).start_command(&[&multi_port]);
+    for generation in 1..=2 {
+        let pid = if generation == 1 { endless.ready(1) } else { endless.restart(generation) };
+        assert!(greets(&endless, 0).contains(&format!("Admin {generation} {pid}!")));
+        assert!(greets(&endless, 1).contains(&format!("Hello, world {generation} {pid}!")));
+    }
     assert_eq!(endless.stop(), 0);
 }
 

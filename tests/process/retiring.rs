@@ -3,7 +3,7 @@
 use crate::support::client::connect;
 use crate::support::load::{Kind, Load};
 use crate::support::{Endless, endless, processes};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 #[test]
@@ -57,6 +57,19 @@ fn a_whole_tree_that_ignores_sigterm_is_hammered() {
     let second = endless.restart(2);
     endless.gone(1);
     endless.wait_for_only(&[second]);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn with_kill_mode_process_what_an_old_copy_has_started_goes_on() {
+    let options = "-l 127.0.0.1:0 --probation 0 --hammer never --kill-mode process";
+    let mut endless = endless(options).start(&["1:grandchild"]);
+    endless.ready(1);
+    let grandchild = left_behind(&endless);
+    endless.restart(2);
+    endless.gone(1);
+    assert!(processes::alive(grandchild) && endless.count("Hammer Time") == 0, "{:#?}", endless.said());
+    kill(grandchild, Signal::SIGKILL).unwrap();
     assert_eq!(endless.stop(), 0);
 }
 

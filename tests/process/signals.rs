@@ -254,6 +254,29 @@ fn a_stop_can_be_vetoed_once() {
 }
 
 #[test]
+fn the_example_with_hooks_does_what_it_says() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/hooks.sh");
+    let setup = Setup::line(&format!("sh {script} {}", crate::support::example("target").display()));
+    let mut endless = setup.env("ENDLESS", crate::support::ENDLESS).env("LISTEN", "127.0.0.1:0").start_line();
+    endless.wait("hook: generation 1 begins on 127.0.0.1:");
+    endless.ready(1);
+    assert_eq!(fs::read_to_string(endless.file("simple_server.pid")).unwrap(), format!("{}\n", endless.pid()));
+    let second = endless.restart(2);
+    endless.wait("hook: a restart was asked for");
+    endless.wait(&format!("hook: the restart is over, generation 2 serves (pid {second})"));
+    endless.wait("has finished its last request");
+    endless.signal(Signal::SIGUSR1);
+    endless.wait("hook: SIGUSR1, which means nothing to endless itself");
+    endless.touch("broken");
+    endless.signal(Signal::SIGHUP);
+    endless.wait("the file ./broken says no");
+    endless.wait("restart not carried out: ");
+    assert_eq!(endless.ask(), (2, second));
+    assert_eq!(endless.stop(), 0);
+    assert!(!endless.file("simple_server.pid").exists());
+}
+
+#[test]
 fn a_hook_that_hangs_is_killed_and_meanwhile_everything_goes_on() {
     let setup = endless("-l 127.0.0.1:0 --probation 0 --hook-timeout 5s");
     let mut endless = setup.option("--hook", "pre:HUP=echo hook began; sleep 1000").start(&[]);

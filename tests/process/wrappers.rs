@@ -12,7 +12,7 @@ fn target() -> String {
 fn has(program: &str) -> bool {
     let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap().status.success();
     if !found {
-        // .ci/run installs it.
+        // `make setup` installs it.
         eprintln!("{program} is not here");
     }
     found

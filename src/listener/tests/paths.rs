@@ -114,7 +114,7 @@ fn a_shut_seat_is_made_anew_when_it_is_moved() {
     let mut listeners = open(unix(UnixKind::Stream, &path), &[ONE]);
     nix::sys::socket::shutdown(seat(&listeners, ONE).as_raw_fd(), nix::sys::socket::Shutdown::Both).unwrap();
     assert!(UnixStream::connect(&path).is_err());
-    listeners.move_seats(ONE, TWO).unwrap();
+    listeners.move_seats(ONE, TWO, false).unwrap();
     leads_to(&listeners, &path, TWO, &[]);
     listeners.close();
     assert_eq!(names(directory.path()), [""; 0]);

@@ -59,7 +59,7 @@ fn in_a_queue_of_clients_the_probes_own_turn_counts() {
     let mut listeners = open(tcp("127.0.0.1:0"), &[ONE]);
     let at = address(&listeners);
     let before: Vec<_> = (0..3).map(|_| TcpStream::connect(at).unwrap()).collect();
-    listeners.move_seats(ONE, TWO).unwrap();
+    listeners.move_seats(ONE, TWO, false).unwrap();
     let mut probe = listeners.begin_probe(TWO);
     let _after = TcpStream::connect(at).unwrap();
     let mut accepted = Vec::new();

@@ -104,3 +104,12 @@ fn too_many_listeners_for_two_sets_of_seats_share_and_say_so_once() {
     assert!(listeners.seats(ONE).is_empty());
     assert_eq!(notices.len(), 1);
 }
+
+#[test]
+fn of_many_listeners_it_is_said_how_many_are_shared() {
+    let at = || Address::Tcp { at: "127.0.0.1:0".parse().unwrap(), any: false };
+    let of = |share| spec(at(), SocketOptions { share, ..SocketOptions::default() });
+    let specs: Vec<_> = (0..40).map(|number| of(number < 30)).collect();
+    let (_listeners, notices) = Listeners::bind(&specs, &[]).unwrap();
+    assert!(format!("{notices:?}").contains("one socket at 30 of them: share=yes"), "{notices:?}");
+}

@@ -95,7 +95,7 @@ fn random_lives_of_seats_keep_the_mirror_right() {
             1 if live.len() > 1 => listeners.release(live.remove(pick / 3 % live.len())),
             2 => {
                 let moved = live.remove(pick / 3 % live.len());
-                listeners.move_seats(moved, GenerationId(next)).unwrap();
+                listeners.move_seats(moved, GenerationId(next), false).unwrap();
                 live.push(GenerationId(next));
                 next += 1;
             }
@@ -138,7 +138,7 @@ fn a_moved_seat_keeps_its_queue_and_is_put_back() {
     let mut listeners = open(spec, &[ONE]);
     let _waiting = TcpStream::connect(address(&listeners)).unwrap();
     crate::sys::socket::set_nonblocking(&seat(&listeners, ONE), true).unwrap();
-    listeners.move_seats(ONE, TWO).unwrap();
+    listeners.move_seats(ONE, TWO, false).unwrap();
     assert!(listeners.seats(ONE).is_empty());
     let flags = nix::fcntl::fcntl(seat(&listeners, TWO), nix::fcntl::FcntlArg::F_GETFL).unwrap();
     assert_eq!(flags & nix::libc::O_NONBLOCK, 0);
@@ -149,7 +149,7 @@ fn a_moved_seat_keeps_its_queue_and_is_put_back() {
 fn a_moved_seat_that_was_shut_down_listens_again() {
     let mut listeners = open(tcp("127.0.0.1:0"), &[ONE]);
     nix::sys::socket::shutdown(seat(&listeners, ONE).as_raw_fd(), nix::sys::socket::Shutdown::Both).unwrap();
-    listeners.move_seats(ONE, TWO).unwrap();
+    listeners.move_seats(ONE, TWO, false).unwrap();
     assert!(listens(&seat(&listeners, TWO)));
     goes_to(&listeners, address(&listeners), TWO, &[]);
 }
