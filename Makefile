@@ -16,7 +16,7 @@ setup:
 FILES = ulimit -S -n 20000 2>/dev/null || ulimit -S -n $$(ulimit -H -n);
 
 # The tests of processes mostly wait: with as many at once as there are processors, these stand idle.
-test: export RUST_TEST_THREADS ?= $(shell expr 4 '*' $$(nproc))
+test: export RUST_TEST_THREADS ?= $(shell expr 6 '*' $$(nproc))
 test: lint
 	$(FILES) cargo test --all-targets
 	$(FILES) cargo test --release --test simulation --test bad_input

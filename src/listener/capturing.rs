@@ -172,6 +172,13 @@ impl Listeners {
             || self.captured_names().any(|named| named.has_other(generation) && !named.has(generation))
     }
 
+    /// The addresses where another generation listens, and this one does not.
+    #[must_use]
+    pub fn missed(&self, generation: GenerationId) -> Vec<String> {
+        let missed = self.captured().filter(|captured| captured.has_other(generation) && !captured.has(generation));
+        missed.map(|captured| address(captured.place()).to_string()).collect()
+    }
+
     /// The generation that served has ended while this one starts: what it leaves at an address that this one has not bound
     /// yet waits for it, with the clients in its queue.
     pub fn bequeath(&mut self, to: GenerationId) {

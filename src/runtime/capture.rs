@@ -98,20 +98,27 @@ impl Runtime {
 
     /// A process in another network namespace: nothing of it can be reached from here.
     pub(super) fn elsewhere(&mut self, of: GenerationId, caller: Caller) {
-        self.without_capture(of);
+        self.without_socket(of);
         let text = format!("sockets of {} are not captured: it is in another network namespace", caller.program());
         self.tell_of_capture(Level::Problem, text);
     }
 
     /// A process that does not let endless look at what it needs to see: its call goes on.
     pub(super) fn not_seen(&mut self, of: GenerationId, what: &str, errno: Errno, caller: Caller) {
-        self.without_capture(of);
+        self.without_socket(of);
         let (program, why) = (caller.program(), errno.desc());
         let text = format!(
             "sockets of {program} are not captured: it does not show {what} ({why}); it runs as another user, or hides \
              from its own (PR_SET_DUMPABLE), and endless has no CAP_SYS_PTRACE"
         );
         self.tell_of_capture(Level::Problem, text);
+    }
+
+    /// One of its sockets is not seen. Where it still is to have those that the copies before it have, it is one of a helper.
+    fn without_socket(&mut self, generation: GenerationId) {
+        if !self.listeners.misses_captured(generation) {
+            self.without_capture(generation);
+        }
     }
 
     /// A candidate is not waited for to show a socket.

@@ -50,6 +50,7 @@ impl Runtime {
                 if let Notice::Ready { generation, sign, .. } = &notice {
                     // What it printed on its way stands before the line that it is ready.
                     self.printed(*generation);
+                    self.tell_missed(*generation);
                     self.suspect(*generation, sign);
                     self.keep_what_it_left(*generation);
                 }

@@ -14,6 +14,10 @@ use crate::words::{GenerationId, Moment, OpenSocket, Sig};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// A socket that a copy makes so long after its first one is no part of its start any more.
+const STARTS: Duration = Duration::from_secs(30);
 
 /// The processes of one generation.
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,6 +55,12 @@ pub struct Copy {
     /// What was seen at the sockets it made.
     #[serde(skip)]
     pub deserted: Deserted,
+    /// When it called listen(2) first.
+    #[serde(default)]
+    pub listened: Option<Moment>,
+    /// How much later it called it for the last time in its first half minute.
+    #[serde(default)]
+    pub listened_late: Duration,
     /// The command that says when it serves.
     #[serde(skip)]
     pub check: Option<ExecCheck>,
@@ -133,6 +143,8 @@ impl Copy {
             diagnosed: false,
             suspicion: None,
             deserted: Deserted::default(),
+            listened: None,
+            listened_late: Duration::ZERO,
             notify: None,
             channels: Channels::default(),
             watch: None,
@@ -146,6 +158,15 @@ impl Copy {
             left: Vec::new(),
             filtered: false,
             killed: false,
+        }
+    }
+
+    /// It calls listen(2).
+    pub fn listens(&mut self, now: Moment) {
+        self.deserted.soon();
+        let late = now.since(*self.listened.get_or_insert(now));
+        if late < STARTS {
+            self.listened_late = late;
         }
     }
 

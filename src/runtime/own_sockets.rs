@@ -1,11 +1,14 @@
 //! Watching a candidate that makes its own sockets: it is to listen wherever the one before it does.
 
-use super::readiness::accepted;
+use super::Runtime;
+use super::readiness::{Known, accepted};
 use crate::listener::{Listeners, Probe, ProbeState};
+use crate::notice::{Level, Notice};
 use crate::words::{GenerationId, Moment, ReadySign};
 use std::time::Duration;
 
-/// An address at which only the older copies listen this long after the candidate began to listen somewhere was dropped.
+/// An address at which only the older copies listen this long after the candidate began to listen somewhere was dropped, unless
+/// they have been slow to listen there themselves.
 const DROPPED: Duration = Duration::from_secs(3);
 /// How long the first copy has for its first socket, before it is taken for a program that serves without any.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,16 +23,19 @@ pub struct OwnSockets {
     patience: Moment,
     /// When it was first seen to listen.
     listened: Option<Moment>,
+    /// How long after that an address it misses counts as dropped.
+    dropped: Duration,
     probe: Option<Probe>,
     /// When the first connection was accepted.
     first: Option<Moment>,
 }
 
 impl OwnSockets {
-    /// A candidate that was started now. `alone`: nothing else serves.
-    pub fn begin(generation: GenerationId, alone: bool, now: Moment, settle: Duration) -> OwnSockets {
-        let patience = now + if alone { PATIENCE.max(settle) } else { settle };
-        OwnSockets { generation, began: now, settle, patience, listened: None, probe: None, first: None }
+    /// A candidate that was started now.
+    pub fn begin(generation: GenerationId, known: Known, now: Moment, settle: Duration) -> OwnSockets {
+        let patience = now + if known.alone { PATIENCE.max(settle) } else { settle };
+        let dropped = DROPPED.max(known.others_late);
+        OwnSockets { generation, began: now, settle, patience, dropped, listened: None, probe: None, first: None }
     }
 
     /// Looks; `Some` when it serves.
@@ -41,7 +47,7 @@ impl OwnSockets {
                 return in_vain.then(|| ReadySign::Guessed(now.since(self.began)));
             }
             let since = now.since(*self.listened.get_or_insert(now));
-            if misses && since < DROPPED {
+            if misses && since < self.dropped {
                 return None;
             }
             self.probe = Some(listeners.begin_probe(self.generation));
@@ -62,5 +68,25 @@ impl OwnSockets {
         if let Some(probe) = self.probe {
             probe.end(listeners);
         }
+    }
+}
+
+/// So many addresses are named.
+const NAMED: usize = 3;
+
+impl Runtime {
+    /// A candidate is ready that does not listen everywhere. Whether it is still to come or was dropped only its people know.
+    pub(super) fn tell_missed(&mut self, generation: GenerationId) {
+        let missed = self.listeners.missed(generation);
+        if missed.is_empty() {
+            return;
+        }
+        let more = if missed.len() > NAMED { ", …" } else { "" };
+        let text = format!(
+            "generation {generation} does not listen at {}{more}, where the copy before it does: who comes there is refused once \
+             that one has ended",
+            missed[..missed.len().min(NAMED)].join(", ")
+        );
+        self.tell(&Notice::Note { level: Level::Normal, text });
     }
 }

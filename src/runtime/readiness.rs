@@ -33,6 +33,8 @@ pub struct Known {
     pub captures: bool,
     /// Nothing else serves.
     pub alone: bool,
+    /// How long those before it may have taken from their first socket to their last one, and as long again.
+    pub others_late: Duration,
 }
 
 /// What endless looks for by itself.
@@ -191,7 +193,7 @@ impl Look {
 /// What `auto` looks for by itself.
 fn look_for(generation: GenerationId, known: Known, listeners: &mut Listeners, now: Moment, settle: Duration) -> Look {
     if known.captures && !listeners.any_handed() {
-        return Look::OwnSockets(Box::new(OwnSockets::begin(generation, known.alone, now, settle)));
+        return Look::OwnSockets(Box::new(OwnSockets::begin(generation, known, now, settle)));
     }
     accept_or_guess(generation, listeners, now + settle, false)
 }

@@ -18,6 +18,7 @@ use crate::words::{Failure, GenerationId};
 use nix::libc::RLIMIT_NOFILE;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::path::Path;
+use std::time::Duration;
 
 impl Runtime {
     /// Starts a generation, or says why not; both come back as events.
@@ -49,7 +50,11 @@ impl Runtime {
 
     /// What is known when a generation begins to be watched.
     pub(super) fn known_of(&self, generation: GenerationId) -> Known {
+        // A part of the time there is: then the candidate is not to fail.
+        let most = self.plan_of(generation).lifecycle.ready_timeout.map_or(Duration::MAX, |timeout| timeout / 4 * 3);
+        let late = self.copies.values().map(|copy| copy.listened_late * 2).max().unwrap_or_default();
         Known {
+            others_late: late.min(most),
             expects: self.expected_of(generation),
             captures: self.captures(generation),
             alone: self.supervisor.active().is_none(),

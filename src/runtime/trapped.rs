@@ -117,7 +117,7 @@ impl Runtime {
             return None;
         }
         let backlog = i32::try_from(call.args[1].cast_signed()).unwrap_or(-1);
-        self.copies.get_mut(&of)?.deserted.soon();
+        self.copies.get_mut(&of)?.listens(clock::now());
         if let Some(name) = name_of(&socket) {
             let notice = match name {
                 UnixName::Path(_) if !self.plan_of(of).captures_paths() => None,

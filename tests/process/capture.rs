@@ -8,7 +8,7 @@ use crate::support::{Endless, Setup, endless, example, free_port, processes, unt
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::accept;
 use nix::unistd::Pid;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -520,5 +520,38 @@ while True: server.accept()";
     endless.wait("generation 2 failed");
     endless.ready(3);
     endless.signal(Signal::SIGKILL);
+    endless.ended();
+}
+
+/// Serves at one address at once, and at the other one after a while.
+const SIDE_FIRST: &str = "import socketserver, sys, threading, time
+from http.server import BaseHTTPRequestHandler
+class Handler(BaseHTTPRequestHandler):
+  def log_message(self, *args): pass
+  def do_GET(self):
+    self.send_response(200); self.send_header('Content-Length', '2'); self.end_headers(); self.wfile.write(b'ok')
+class Server(socketserver.ThreadingTCPServer):
+  allow_reuse_address = True
+side = Server(('127.0.0.1', int(sys.argv[1])), Handler)
+threading.Thread(target=side.serve_forever, daemon=True).start()
+time.sleep(5)
+Server(('127.0.0.1', int(sys.argv[2])), Handler).serve_forever()";
+
+#[test]
+fn the_main_socket_of_a_server_that_begins_with_another_one_is_waited_for() {
+    let (side, main) = (free_port(), free_port());
+    let mut endless = endless("--probation 0").start_command(&["python3", "-c", SIDE_FIRST, &side, &main]);
+    endless.ready(1);
+    endless.wait(&format!("listening on 127.0.0.1:{main}"));
+    let at: SocketAddr = format!("127.0.0.1:{main}").parse().unwrap();
+    let load = Load::start(at, &[(Kind::New, 2)]);
+    load.wait_for_more(20);
+    endless.restart(2);
+    endless.gone(1);
+    load.wait_for_more(20);
+    let count = load.finish();
+    assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
+    assert_eq!(endless.count("does not listen at"), 0, "{:#?}", endless.said());
+    endless.signal(Signal::SIGTERM);
     endless.ended();
 }

@@ -1,9 +1,10 @@
 //! Programs that bind by themselves, where endless may do less than root: as an ordinary user, and in containers' profiles.
 
 use crate::capture::{NODE, go_server, nginx, restarts_lose_nothing};
-use crate::support::load::Kind;
+use crate::support::load::{Kind, Load};
 use crate::support::{Setup, endless, free_port, processes};
 use nix::libc;
+use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
 /// endless as a user without any right, in a directory of its own. Whoever is no root runs it as it is.
@@ -162,4 +163,39 @@ fn where_the_kernel_refuses_to_steer_copies_share_and_it_is_said() {
     assert_eq!(endless.ask(), (2, second));
     assert_eq!(endless.count("all generations share one socket at "), 2, "{:#?}", endless.said());
     assert_eq!(endless.stop(), 0);
+}
+
+/// Starts a helper first that binds a path and lets nobody look at it, as ssh-agent does; later generations take their time.
+const WITH_A_HELPER: &str = "import ctypes, os, socket, sys, time
+from http.server import HTTPServer, BaseHTTPRequestHandler
+class Handler(BaseHTTPRequestHandler):
+  def log_message(self, *args): pass
+  def do_GET(self):
+    self.send_response(200); self.send_header('Content-Length', '2'); self.end_headers(); self.wfile.write(b'ok')
+told, tells = os.pipe()
+if os.fork() == 0:
+  ctypes.CDLL(None).prctl(4, 0)
+  helper = socket.socket(socket.AF_UNIX)
+  helper.bind('helper-%d' % os.getpid())
+  os.write(tells, b'.')
+  time.sleep(1000)
+os.read(told, 1)
+if os.environ['ENDLESS_GENERATION'] != '1': time.sleep(3)
+HTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()";
+
+#[test]
+fn a_helper_that_does_not_show_its_socket_makes_nothing_ready() {
+    let port = free_port();
+    let mut endless = as_nobody("--probation 0").start_command(&["python3", "-c", WITH_A_HELPER, &port]);
+    endless.wait_with(&["sockets of python3", "are not captured: it does not show what it binds to"]);
+    endless.wait(&format!("listening on 127.0.0.1:{port}"));
+    let load = Load::start(endless.address(0), &[(Kind::New, 2)]);
+    load.wait_for_more(20);
+    endless.restart(2);
+    endless.gone(1);
+    load.wait_for_more(20);
+    let count = load.finish();
+    assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
+    endless.signal(Signal::SIGTERM);
+    endless.ended();
 }

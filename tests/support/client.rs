@@ -104,7 +104,7 @@ pub fn read_answer(stream: &mut impl Read) -> Result<String> {
 /// How a request came to nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
-    /// connect(2) failed.
+    /// connect(2) failed: nobody was there.
     Refused,
     /// The connection ended before one byte of the answer.
     Unanswered,
@@ -122,6 +122,8 @@ pub enum Loss {
 pub fn connect(at: impl Into<At>) -> std::result::Result<Box<dyn Stream>, Loss> {
     at.into().connect().map_err(|error| match error.kind() {
         ErrorKind::TimedOut => Loss::Silent,
+        // There was somebody: the end came before connect(2) had returned.
+        ErrorKind::ConnectionReset => Loss::Unanswered,
         _ => Loss::Refused,
     })
 }
