@@ -61,6 +61,7 @@ impl Runtime {
             fd_store: FdStore::default(),
             checks: BTreeSet::new(),
             expects: BTreeMap::new(),
+            first_to_say: BTreeMap::new(),
             forget: None,
             look_again: None,
             told: drain::ToldOnce::default(),

@@ -47,6 +47,9 @@ impl Runtime {
                 if matches!(notice, Notice::Ready { .. } | Notice::HandedBack { .. }) {
                     self.watch_as_planned();
                 }
+                if let Notice::Failed { generation, .. } | Notice::HandedBack { from: generation, .. } = &notice {
+                    self.unsay(*generation);
+                }
                 if let Notice::Ready { generation, sign, .. } = &notice {
                     // What it printed on its way stands before the line that it is ready.
                     self.printed(*generation);

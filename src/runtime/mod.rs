@@ -148,6 +148,8 @@ pub struct Runtime {
     checks: BTreeSet<nix::unistd::Pid>,
     /// How each program, by what it is known by, has said that it serves: that is expected of it again.
     expects: BTreeMap<String, Sign>,
+    /// The generation that was the first to say so, of the program it is expected of.
+    first_to_say: BTreeMap<GenerationId, String>,
     /// A generation whose end is being told.
     forget: Option<GenerationId>,
     /// When trees without a main process are looked at again.

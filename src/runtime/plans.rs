@@ -8,6 +8,7 @@ use crate::plan::{Control, ListenerSpec, Plan, Sign};
 use crate::words::GenerationId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -93,6 +94,17 @@ impl Runtime {
     /// This generation's program says in this way that it serves.
     pub(super) fn expect(&mut self, generation: GenerationId, sign: Sign) {
         let target = target(&self.plan_of(generation));
-        self.expects.entry(target).or_insert(sign);
+        if let Entry::Vacant(first) = self.expects.entry(target) {
+            self.first_to_say.insert(generation, first.key().clone());
+            first.insert(sign);
+        }
+    }
+
+    /// It has failed, or crashed before it was proven: what it was the first to say is expected of nobody, for the next one may
+    /// be of the release before.
+    pub(super) fn unsay(&mut self, generation: GenerationId) {
+        if let Some(target) = self.first_to_say.remove(&generation) {
+            self.expects.remove(&target);
+        }
     }
 }

@@ -281,6 +281,13 @@ fn a_working_directory_that_leads_elsewhere_is_noticed() {
     let second = endless.ready(2);
     let release = endless.file("2").canonicalize().unwrap();
     assert_eq!(fs::read_link(format!("/proc/{second}/cwd")).unwrap(), release);
+    // Old releases are removed, and endless itself was started in one.
+    endless.gone(1);
+    fs::remove_dir_all(endless.file("1")).unwrap();
+    fs::create_dir(endless.file("3")).unwrap();
+    crate::support::copy_program(&example("target"), &endless.file("3/server"));
+    deploy(&endless, "3");
+    endless.ready(3);
     assert_eq!(endless.stop(), 0);
 }
 

@@ -213,3 +213,25 @@ fn a_first_start_that_is_not_ready_in_time_is_the_end() {
     assert_eq!(endless.ended_clean(), 125);
     assert!(endless.everything().join("\n").contains("generation 1 failed: it was not ready after 1s"));
 }
+
+#[test]
+fn what_a_release_said_that_crashed_is_not_expected_of_the_one_before() {
+    let options = "-l 127.0.0.1:0 --probation 20s --ready-timeout 8s";
+    let mut endless = endless(options).start(&["2:notify", "2:crash={dir}/crash"]);
+    endless.ready(1);
+    endless.restart(2);
+    endless.touch("crash");
+    endless.wait_with(&["generation 1 (pid ", "serves"]);
+    endless.restart(3);
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn where_nothing_serves_a_copy_that_says_nothing_is_not_killed() {
+    let options = "-l 127.0.0.1:0 --probation 0 --ready-timeout 8s";
+    let mut endless = endless(options).start(&["1:notify", "1:crash={dir}/crash"]);
+    endless.ready(1);
+    endless.touch("crash");
+    assert!(sign(&endless, 2).contains("it accepted a connection"));
+    assert_eq!(endless.stop(), 0);
+}

@@ -122,6 +122,7 @@ fn runtime(plan: Plan, plans: Plans, values: Values) -> std::io::Result<Runtime>
         fd_store: values.fd_store,
         checks: BTreeSet::new(),
         expects: values.expected,
+        first_to_say: values.first_to_say,
         forget: None,
         look_again: values.look_again,
         told: values.told,

@@ -101,6 +101,8 @@ state! {
     fd_store: FdStore = runtime.fd_store,
     #[serde(default)]
     expected: BTreeMap<String, Sign> = runtime.expects,
+    #[serde(default)]
+    first_to_say: BTreeMap<GenerationId, String> = runtime.first_to_say,
     look_again: Option<Moment> = runtime.look_again,
     told: ToldOnce = runtime.told,
     failed: bool = runtime.failed,

@@ -75,7 +75,7 @@ fn wanted(plan: &Plan, home: &Home) -> Option<Vec<PathBuf>> {
     if given.is_empty() {
         return Some(program(plan).and_then(|file| home.absolute(&file)).into_iter().collect());
     }
-    Some(given.iter().filter_map(|path| std::path::absolute(path).ok()).collect())
+    Some(given.iter().filter_map(|path| home.absolute(path)).collect())
 }
 
 /// The file a copy would execute now.
@@ -126,15 +126,12 @@ impl Runtime {
     /// Something has happened in a directory that is watched.
     pub(super) fn files_changed(&mut self) {
         let Some(watching) = &mut self.watching else { return };
-        let change = match watching.places.take() {
-            Ok(None) => return,
-            Ok(Some(change)) => change,
-            Err(refused) => {
-                let text = format!("--watch: {}", explain(&refused).replace("\nhint: ", "; "));
-                self.tell(&Notice::Note { level: Level::Problem, text });
-                return;
-            }
-        };
+        let (change, refused) = watching.places.take();
+        if let Some(refused) = refused {
+            let text = format!("--watch: {}", explain(&refused).replace("\nhint: ", "; "));
+            self.tell(&Notice::Note { level: Level::Problem, text });
+        }
+        let (Some(change), Some(watching)) = (change, &mut self.watching) else { return };
         let what = change.path.map_or("more than the kernel has told".to_owned(), |path| path.display().to_string());
         watching.changed = Some((what, clock::now() + QUIET));
         if change.anew {
@@ -158,7 +155,10 @@ impl Runtime {
         }
         // A program that was removed comes back, and until then nothing can be started. One that is back, and was not told of
         // yet, would be there and then change: two restarts of one change.
-        let gone = self.plan.watch.as_ref().is_some_and(Vec::is_empty) && program(&self.plan).is_none();
+        let gone = self.plan.watch.as_ref().is_some_and(Vec::is_empty) && {
+            let _there = self.home.enter();
+            program(&self.plan).is_none()
+        };
         self.files_changed();
         let Some(watching) = &mut self.watching else { return };
         let Some((path, _)) = watching.changed.take_if(|(_, at)| *at <= now) else { return };

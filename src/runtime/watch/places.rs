@@ -134,53 +134,49 @@ impl Places {
         Ok(())
     }
 
-    /// Takes what has happened: the last change, if any of it was one.
-    ///
-    /// # Errors
-    /// When a new directory cannot be watched.
-    pub(super) fn take(&mut self) -> Result<Option<Change>, Refused> {
-        let mut last: Option<Change> = None;
+    /// Takes what has happened: the last change, if any of it was one, and the last new directory that cannot be watched.
+    pub(super) fn take(&mut self) -> (Option<Change>, Option<Refused>) {
+        let (mut last, mut refused): (Option<Change>, _) = (None, None);
         while let Ok(events) = self.inotify.read_events() {
             for event in events {
-                if let Some(change) = self.judge(&event)? {
-                    let anew = change.anew || last.is_some_and(|last| last.anew);
-                    last = Some(Change { anew, ..change });
-                }
+                let Some(change) = self.judge(&event, &mut refused) else { continue };
+                let anew = change.anew || last.is_some_and(|last| last.anew);
+                last = Some(Change { anew, ..change });
             }
         }
-        Ok(last)
+        (last, refused)
     }
 
-    fn judge(&mut self, event: &InotifyEvent) -> Result<Option<Change>, Refused> {
+    fn judge(&mut self, event: &InotifyEvent, refused: &mut Option<Refused>) -> Option<Change> {
         let has = |flags: AddWatchFlags| event.mask.intersects(flags);
         if has(AddWatchFlags::IN_Q_OVERFLOW) {
-            return Ok(Some(Change { path: None, anew: true }));
+            return Some(Change { path: None, anew: true });
         }
         if has(AddWatchFlags::IN_IGNORED) {
             self.directories.remove(&event.wd);
         }
-        let (Some(directory), Some(name)) = (self.directories.get(&event.wd), &event.name) else { return Ok(None) };
+        let (Some(directory), Some(name)) = (self.directories.get(&event.wd), &event.name) else { return None };
         let path = directory.path.join(name);
         let is_directory = has(AddWatchFlags::IN_ISDIR);
         let on_the_way = directory.names.contains(name);
         let counts = on_the_way || directory.whole && !self.rules.ignore(&path, is_directory);
         if !counts || self.own.contains(&path) {
-            return Ok(None);
+            return None;
         }
         // A socket that is moved is one that a new copy has taken the path with.
         let empty =
             has(AddWatchFlags::IN_CREATE) && unfinished(&path) || has(AddWatchFlags::IN_MOVED_TO) && is_socket(&path);
         if is_directory && has(AddWatchFlags::IN_ATTRIB) || empty {
-            return Ok(None);
+            return None;
         }
         let anew = on_the_way || name == OsStr::new(".gitignore");
         if is_directory && !anew {
             self.forget(&path);
             if has(AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO) {
-                self.walk(path.clone())?;
+                *refused = self.walk(path.clone()).err().or(refused.take());
             }
         }
-        Ok(Some(Change { path: Some(path), anew }))
+        Some(Change { path: Some(path), anew })
     }
 
     /// A directory is not there any more. One that was moved is still watched, under a path that is wrong now.
@@ -233,14 +229,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let most = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap().trim().parse().unwrap();
         let mut places = Places::watch(&[dir.path().to_owned()], Vec::new()).unwrap();
-        assert_eq!(places.take().unwrap(), None);
+        assert_eq!(places.take().0, None);
         // Two files in turn, for an event like the one before it is none.
         let files = [0, 1].map(|number| dir.path().join(number.to_string()));
         files.iter().for_each(|file| fs::write(file, "").unwrap());
         let mode = fs::metadata(&files[0]).unwrap().permissions();
         files.iter().cycle().take(most).for_each(|file| fs::set_permissions(file, mode.clone()).unwrap());
-        assert_eq!(places.take().unwrap(), Some(Change { path: None, anew: true }));
-        assert_eq!(places.take().unwrap(), None);
+        assert_eq!(places.take().0, Some(Change { path: None, anew: true }));
+        assert_eq!(places.take().0, None);
     }
 
     #[test]
@@ -249,6 +245,6 @@ mod tests {
         let (one, two) = (dir.path().join("one"), dir.path().join("one/two"));
         let mut places = Places::watch(&[two.join("file")], Vec::new()).unwrap();
         fs::create_dir_all(&two).unwrap();
-        assert_eq!(places.take().unwrap(), Some(Change { path: Some(one), anew: true }));
+        assert_eq!(places.take().0, Some(Change { path: Some(one), anew: true }));
     }
 }
