@@ -232,6 +232,11 @@ impl Captured {
         Some(answer)
     }
 
+    /// Whether a socket waits for it.
+    pub(super) fn any_waits(&self, owner: GenerationId) -> bool {
+        self.members.iter().any(|member| member.owner == owner && member.waits)
+    }
+
     /// Closes what still waits for a generation that does not need it.
     pub(super) fn drop_waiting(&mut self, owner: GenerationId) {
         self.drop_all(|member| member.owner == owner && member.waits);

@@ -34,6 +34,9 @@ pub struct Asker<'a> {
     pub early: bool,
     /// Whether it may bind a port.
     pub may_bind: &'a dyn Fn(u16) -> bool,
+    /// Whether that socket is in an epoll(7) set of its process: another one in its place is not, and the copy would never hear of
+    /// a client.
+    pub polled: &'a dyn Fn() -> bool,
     /// Puts another socket in place of the one the call is about.
     pub put: &'a dyn Fn(BorrowedFd<'_>) -> Result<(), Errno>,
 }
@@ -68,6 +71,9 @@ impl Listeners {
             }
             if shares {
                 captured.drop_clients(generation, &|_| true);
+            }
+            if captured.any_waits(generation) && (asker.polled)() {
+                captured.drop_waiting(generation);
             }
             if let Some(answer) = captured.hand_over(generation, |kept| replace(&socket, kept, asker)) {
                 return (Verdict::Answer(answer), None);

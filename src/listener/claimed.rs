@@ -120,6 +120,9 @@ impl Listener {
 
 fn put(listener: &Listener, generation: GenerationId, nonblock: bool, asker: Asker<'_>) -> Option<Verdict> {
     let seat = listener.seat(generation)?;
+    if (asker.polled)() {
+        return Some(Verdict::Answer(Err(Errno::EADDRINUSE)));
+    }
     // What all copies share is not changed under them.
     if listener.own_seat(generation).is_some() {
         set_nonblocking(&seat, nonblock).ok();

@@ -114,6 +114,17 @@ impl Runtime {
         self.tell_of_capture(Level::Problem, text);
     }
 
+    /// A socket that cannot be had, nor another one be put in its place.
+    pub(super) fn polled_before(&mut self, of: GenerationId, errno: Errno, caller: Caller) {
+        self.without_socket(of);
+        let (program, why) = (caller.program(), errno.desc());
+        let text = format!(
+            "sockets of {program} are not captured: it has them in an epoll(7) set before it binds them, and pidfd_getfd(2) is \
+             forbidden ({why}): without CAP_SYS_PTRACE a restart cannot have their addresses a second time"
+        );
+        self.tell_of_capture(Level::Problem, text);
+    }
+
     /// One of its sockets is not seen. Where it still is to have those that the copies before it have, it is one of a helper.
     fn without_socket(&mut self, generation: GenerationId) {
         if !self.listeners.misses_captured(generation) {

@@ -72,7 +72,8 @@ impl Runtime {
         let flags = || *flags.get_or_init(|| caller.flags(number));
         let put = |socket: BorrowedFd<'_>| calls.put(call, socket, number, flags().contains(OFlag::O_CLOEXEC));
         let may_bind = |port| caller.may_bind(port);
-        let asker = Asker { open: &open, early, may_bind: &may_bind, put: &put };
+        let polled = || caller.polls(number);
+        let asker = Asker { open: &open, early, may_bind: &may_bind, polled: &polled, put: &put };
         match (caller.descriptor(number), at) {
             _ if !calls.waits(call) => None,
             (Ok(socket), at) => {
@@ -86,6 +87,10 @@ impl Runtime {
                     self.not_seen(of, "its sockets", errno, caller);
                     return None;
                 };
+                if polled() {
+                    self.polled_before(of, errno, caller);
+                    return None;
+                }
                 let theirs = Theirs { protocol, nonblock: flags().contains(OFlag::O_NONBLOCK) };
                 let verdict = bind_instead(&mut self.listeners, of, &theirs, &at, asker);
                 let (level, text) = match at.left_alone(&theirs.protocol).filter(|_| verdict.is_none() && early) {

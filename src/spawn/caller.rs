@@ -16,6 +16,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+/// What the descriptor of an epoll(7) set leads to.
+const EPOLL: &str = "anon_inode:[eventpoll]";
+
 /// A thread, and the process it belongs to.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller {
@@ -137,6 +140,19 @@ impl Caller {
         let mut found = Vec::new();
         of_process(self.process, &mut found);
         found.into_iter().map(|open| u64::from(open.inode)).collect()
+    }
+
+    /// Whether what is open at a number of its process is in an epoll(7) set there (`tfd:` in /proc/PID/fdinfo, proc(5)).
+    #[must_use]
+    pub fn polls(&self, number: RawFd) -> bool {
+        let Ok(open) = fs::read_dir(format!("/proc/{}/fd", self.process)) else { return false };
+        let sets = open.flatten().filter(|one| fs::read_link(one.path()).is_ok_and(|to| to.as_os_str() == EPOLL));
+        let held = |name: &OsString| {
+            let info = fs::read_to_string(format!("/proc/{}/fdinfo/{}", self.process, name.display()));
+            let of = |line: &str| line.strip_prefix("tfd:")?.split_whitespace().next()?.parse().ok();
+            info.unwrap_or_default().lines().filter_map(of).any(|watched: RawFd| watched == number)
+        };
+        sets.map(|one| one.file_name()).any(|name| held(&name))
     }
 
     /// What the kernel calls the protocol of the socket at a number of its process: `TCP`, `TCPv6`, `UDP`, `UNIX-STREAM`.

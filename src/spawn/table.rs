@@ -92,6 +92,12 @@ impl ProcessTable {
         ProcessTable { entries, children }
     }
 
+    /// False where it tells nothing: without /proc, and without a descriptor to read it.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.entries.iter().any(|entry| entry.pid == Pid::this())
+    }
+
     /// All of them.
     #[must_use]
     pub fn entries(&self) -> &[ProcessEntry] {

@@ -82,6 +82,9 @@ impl Tree {
     pub fn members(&mut self, table: &ProcessTable) -> Vec<Member> {
         let mut found = self.all(table);
         found.retain(|entry| entry.living);
+        if !table.is_there() {
+            return Vec::new();
+        }
         self.known = found.iter().flat_map(|entry| [entry.group, entry.session]).filter(not_ours()).collect();
         found.into_iter().map(Member::from).collect()
     }
@@ -122,7 +125,10 @@ impl Tree {
         match (self.has_orphan(), process::send(group(self.main), 0)) {
             (Some(true), _) => true,
             (Some(false), Err(Errno::ESRCH)) => false,
-            _ => !self.members(&ProcessTable::read()).is_empty(),
+            (_, group) => {
+                let table = ProcessTable::read();
+                if table.is_there() { !self.members(&table).is_empty() } else { group != Err(Errno::ESRCH) }
+            }
         }
     }
 

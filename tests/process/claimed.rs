@@ -4,9 +4,11 @@ use crate::capture::{kill_each, restarts_lose_nothing, restarts_lose_nothing_at}
 use crate::confined::in_container_without;
 use crate::support::client::{get, greeting};
 use crate::support::load::{Kind, Load};
-use crate::support::{endless, example, free_port, processes};
+use crate::support::{endless, example, free_port, processes, until};
 use nix::libc;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::geteuid;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 
 fn bind_itself() -> String {
@@ -94,6 +96,37 @@ while True:
     };
 }
 pub(crate) use python_server;
+
+/// Has its socket in an epoll(7) set before it binds it, as Netty does on Linux.
+const POLLED_FIRST: &str = python_server!(
+    "import select
+server = socket.socket(); server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+polled = select.epoll(); polled.register(server, select.EPOLLIN)
+server.bind(('127.0.0.1', int(sys.argv[1]))); server.listen()
+accept = server.accept
+class Polled:
+  def accept(self): polled.poll(); return accept()
+server = Polled()"
+);
+
+#[test]
+fn a_socket_that_is_in_an_epoll_set_already_is_not_replaced() {
+    let at: SocketAddr = format!("127.0.0.1:{}", free_port()).parse().unwrap();
+    let port = at.port().to_string();
+    let command = ["python3", "-c", POLLED_FIRST, &port];
+    let mut endless = endless("--probation 0").start_command(&command);
+    kill(endless.ready(1), Signal::SIGKILL).unwrap();
+    let second = endless.ready(2);
+    until("the successor answers", || Some(greeting(&get(at, "/").ok()?)).filter(|by| *by == (2, second)));
+    endless.restart(3);
+    assert_eq!(endless.stop(), 0);
+    let Some(setup) = in_container_without(libc::SYS_pidfd_getfd, "--probation 0") else { return };
+    let mut endless = setup.start_command(&command);
+    endless.wait("it has them in an epoll(7) set before it binds them");
+    endless.ready(1);
+    until("it answers", || Some(greeting(&get(at, "/").ok()?)).filter(|by| by.0 == 1));
+    assert_eq!(endless.stop(), 0);
+}
 
 /// Binds a path as most servers do: what lies there is removed first, and its mode is set afterwards.
 pub const AT_A_PATH: &str = python_server!(

@@ -1,7 +1,7 @@
 //! No descriptors or no processes left during a restart: the old copy goes on, and the next restart works.
 
 use crate::support::{Endless, Setup, endless, processes};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::geteuid;
 use std::os::unix::fs::chown;
 
@@ -102,5 +102,21 @@ fn without_processes_the_old_copy_goes_on() {
     processes::limit(endless.pid(), &format!("nproc={usual}:"));
     let fourth = endless.restart(4);
     assert_eq!(endless.ask(), (4, fourth));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
+fn without_descriptors_what_a_crashed_copy_left_behind_is_not_taken_for_gone() {
+    let options = "-l 127.0.0.1:0 --respawn-limit off --hammer 8s";
+    let mut endless = endless(options).start(&["1:grandchild"]);
+    let first = endless.ready(1);
+    let usual = processes::soft_limit(endless.pid(), "Max open files");
+    processes::limit(endless.pid(), &format!("nofile={}:", processes::limit_for(endless.pid(), 0)));
+    kill(first, Signal::SIGKILL).unwrap();
+    endless.wait("generation 1 (pid ");
+    endless.settle();
+    assert_eq!(endless.count("generation 1 is gone"), 0, "{:#?}", endless.said());
+    processes::limit(endless.pid(), &format!("nofile={usual}:"));
+    endless.gone(1);
     assert_eq!(endless.stop(), 0);
 }

@@ -48,7 +48,7 @@ fn a_server_that_makes_a_socket_for_each_client_is_not_kept_waiting_at_the_next(
     let mut listeners = open(tcp("127.0.0.1:0"), &[ONE]);
     let unasked = |_: u64| -> bool { panic!("to look through its processes takes too long") };
     for early in [true, false, false] {
-        let asker = Asker { open: &unasked, early, may_bind: &|_| true, put: &|_| Ok(()) };
+        let asker = Asker { open: &unasked, early, may_bind: &|_| true, polled: &|| false, put: &|_| Ok(()) };
         let (socket, theirs) = datagram_socket();
         setsockopt(&theirs, sockopt::ReuseAddr, &true).unwrap();
         match listeners.bind_asked(ONE, socket, at, asker).0 {
@@ -91,7 +91,8 @@ fn sockets_that_clients_have_for_themselves_get_nobody_else() {
         let mut listeners = open(tcp("127.0.0.1:0"), &[ONE]);
         let mut had = Vec::new();
         for round in 0..6 {
-            let asker = Asker { open: &|_| true, early: round == 0, may_bind: &|_| true, put: &|_| Ok(()) };
+            let asker =
+                Asker { open: &|_| true, early: round == 0, may_bind: &|_| true, polled: &|| false, put: &|_| Ok(()) };
             let (socket, theirs) = datagram_socket();
             setsockopt(&theirs, sockopt::ReusePort, &true).unwrap();
             setsockopt(&theirs, sockopt::ReuseAddr, &reuses).unwrap();
