@@ -9,7 +9,7 @@ use crate::supervisor::HookRun;
 use crate::sys::signals::Inherited;
 use crate::words::{Exit, HookPoint, Moment, Sig};
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 
@@ -142,6 +142,12 @@ impl RunningHooks {
             // As above.
             let _ = killpg(run.pid, Signal::SIGKILL);
         }
+    }
+
+    /// Whether a process is one of a command that runs.
+    #[must_use]
+    pub fn has(&self, process: Pid) -> bool {
+        getpgid(Some(process)).is_ok_and(|group| self.runs.iter().any(|run| run.pid == group))
     }
 
     /// The next moment at which one is overdue.

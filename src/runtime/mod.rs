@@ -186,6 +186,9 @@ impl Runtime {
                 self.reporter.finish();
                 return code;
             }
+            if let (Some(_), Some(control)) = (self.finish, &mut self.control) {
+                control.send_away(&self.hooks);
+            }
             self.wait();
         }
     }

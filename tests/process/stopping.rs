@@ -193,3 +193,15 @@ fn a_stop_does_not_repeat_the_signal_an_old_copy_has() {
     assert_eq!(endless.ended_clean(), 0);
     assert_eq!(endless.count("got SIGTERM"), 2, "{:#?}", endless.said());
 }
+
+#[test]
+fn a_hook_that_stops_endless_and_waits_for_its_end_is_not_waited_for() {
+    let setup = endless("-l 127.0.0.1:0 --probation 0 --hook-timeout never");
+    let setup = setup.option("--hook", &format!("failed={} stop && echo it has stopped", crate::support::ENDLESS));
+    let mut endless = setup.start(&["2:exit=1"]);
+    endless.ready(1);
+    endless.signal(Signal::SIGHUP);
+    endless.wait("generation 2 failed");
+    assert_eq!(endless.ended_clean(), 0);
+    assert_eq!(endless.count("it has stopped"), 1, "{:#?}", endless.said());
+}

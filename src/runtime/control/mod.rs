@@ -8,6 +8,7 @@ mod socket;
 
 pub use socket::{open, open_default};
 
+use super::hooks::RunningHooks;
 use crate::control::{self, Answer, Ask, Request};
 use crate::supervisor::{Outcome, Ticket};
 use crate::words::Moment;
@@ -15,7 +16,7 @@ use client::Client;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use nix::unistd::geteuid;
+use nix::unistd::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use socket::Socket;
@@ -189,6 +190,13 @@ impl Control {
     pub fn expire(&mut self, now: Moment) {
         self.paused.take_if(|until| *until <= now);
         self.clients.retain(|_, client| client.deadline().is_none_or(|deadline| deadline > now));
+    }
+
+    /// Everything is gone but hooks. One of them that waits here for the end would be waited for.
+    pub fn send_away(&mut self, hooks: &RunningHooks) {
+        let of_hooks = |id: &ClientId| self.pid_of(*id).is_some_and(|pid| hooks.has(Pid::from_raw(pid)));
+        let waiting: Vec<ClientId> = self.clients.keys().copied().filter(of_hooks).collect();
+        self.clients.retain(|id, _| !waiting.contains(id));
     }
 
     /// endless is about to exit: whoever has asked something that was not read yet is told so (it is what a stop asks for), and what is not taken at once
