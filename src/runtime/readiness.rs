@@ -67,9 +67,11 @@ impl Watch {
             (ReadyMode::Exec(_), _) => (Vec::new(), Look::Nothing),
             (ReadyMode::Http(url), _) => (Vec::new(), Look::Outside(Box::new(Outside::ask(url)))),
             (ReadyMode::Tcp(at), _) => (Vec::new(), Look::Outside(Box::new(Outside::connect(*at)))),
-            // Where nothing else serves, clients come to it in any case: it is not to be killed for a word of another release.
-            (ReadyMode::Auto, Some(sign)) if known.alone => {
-                (vec![sign], look_for(generation, known, listeners, now, settle))
+            // Where nothing else serves, clients come to it in any case: it is not to be killed for a word of another release. One
+            // with a watchdog is to have begun to speak.
+            (ReadyMode::Auto, Some(sign)) if known.alone && plan.lifecycle.watchdog.is_none() => {
+                let look = look_for(generation, known, listeners, now, settle);
+                (vec![sign], if matches!(look, Look::Time { .. }) { Look::Nothing } else { look })
             }
             (ReadyMode::Auto, Some(sign)) => (vec![sign], Look::Nothing),
             (ReadyMode::Auto, None) => {

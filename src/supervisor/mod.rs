@@ -39,6 +39,9 @@ pub struct Supervisor {
     attempt: Option<restart::Attempt>,
     /// Restart requests that came during an attempt; together they are one.
     remembered: Vec<Request>,
+    /// So many of them came while something served that has ended since.
+    #[serde(default)]
+    hurried: usize,
     /// The restart whose new generation is on probation.
     proving: Option<waiting::Proving>,
     /// Requests that are done and wait for generations to be gone.
@@ -71,6 +74,7 @@ impl Supervisor {
             steered: None,
             attempt: None,
             remembered: Vec::new(),
+            hurried: 0,
             proving: None,
             leaving: Vec::new(),
             respawn: respawn::Backoff::new(seed),
@@ -89,7 +93,7 @@ impl Supervisor {
     #[must_use = "actions that are not carried out are promises broken"]
     pub fn handle(&mut self, now: Moment, event: Event) -> Vec<Action> {
         match event {
-            Event::Begin => self.begin_attempt(Vec::new()),
+            Event::Begin => self.begin_attempt(Vec::new(), 0),
             Event::Request(request) => self.request(now, request),
             Event::HooksDone { run, result } => self.hooks_done(now, run, result),
             Event::Reread(result) => self.reread(now, result),
@@ -157,7 +161,7 @@ impl Supervisor {
         }
         if self.respawn.due.is_some_and(|due| due <= now) {
             self.respawn.due = None;
-            self.begin_attempt(Vec::new());
+            self.begin_attempt(Vec::new(), 0);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::waiting::Proving;
 use super::{Action, Generation, HookContext, HookRun, Outcome, Request, Seats, State, Supervisor, Wait};
-use crate::notice::{Level, Notice};
+use crate::notice::Notice;
 use crate::plan::Lifecycle;
 use crate::words::{Exit, Failure, GenerationId, HookPoint, Moment, ReadySign, Sig};
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ impl Supervisor {
         }
         let room = self.room_at().is_none_or(|at| at <= now);
         if self.attempt.is_none() && room && self.remembered.is_empty() {
-            return self.begin_attempt(vec![request]);
+            return self.begin_attempt(vec![request], 0);
         }
         if self.remembered.is_empty() {
             self.report(if self.attempt.is_none() { Notice::Crowded } else { Notice::Remembered });
@@ -61,9 +61,9 @@ impl Supervisor {
         Some(candidate.spawned + self.policy.supersede?)
     }
 
-    pub(super) fn begin_attempt(&mut self, requests: Vec<Request>) {
+    pub(super) fn begin_attempt(&mut self, requests: Vec<Request>, hurried: usize) {
         self.respawn.postponed = self.respawn.due.take().or(self.respawn.postponed);
-        let mut signals: Vec<Sig> = requests.iter().filter_map(|request| request.signal).collect();
+        let mut signals: Vec<Sig> = requests.iter().skip(hurried).filter_map(|request| request.signal).collect();
         signals.sort_unstable();
         signals.dedup();
         self.attempt = Some(Attempt { requests, signals, stage: Stage::Due, policy: None });
@@ -278,8 +278,7 @@ impl Supervisor {
             Stage::Candidate(candidate) => self.steer(candidate),
             Stage::Pre(_) => {
                 attempt.signals.clear();
-                let text = "nothing serves: the restart does not wait for its pre: hooks".to_owned();
-                self.report(Notice::Note { level: Level::Normal, text });
+                self.report(super::room::hurry());
                 self.next_stage();
             }
             _ => {}

@@ -127,7 +127,8 @@ impl Supervisor {
         } else {
             self.disproven(&Failure::Crashed(exit), id, None);
             self.forgive(now);
-            // A restart that waits for room is one, too.
+            // A restart that waits for room is one, too. Nor is there anything left that its hooks could keep from harm.
+            self.hurried = self.remembered.len();
             if self.attempt_takes_over() || !self.remembered.is_empty() {
                 self.respawn.bereft = Some((id, exit));
             } else {

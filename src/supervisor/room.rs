@@ -1,6 +1,7 @@
 //! Room for one more retiring generation, and the restart that waits for it.
 
 use super::{State, Supervisor};
+use crate::notice::{Level, Notice};
 use crate::words::Moment;
 use std::time::Duration;
 
@@ -31,7 +32,18 @@ impl Supervisor {
         let waits = self.attempt.is_none() && !self.remembered.is_empty() && self.shutdown.is_none();
         if waits && self.room_at().is_none_or(|at| at <= now) {
             let requests = std::mem::take(&mut self.remembered);
-            self.begin_attempt(requests);
+            let hurried = std::mem::take(&mut self.hurried);
+            let hurried = if self.active.is_none() { hurried } else { 0 };
+            if requests.iter().take(hurried).any(|request| request.signal.is_some()) {
+                self.report(hurry());
+            }
+            self.begin_attempt(requests, hurried);
         }
     }
+}
+
+/// Why `pre:` hooks of a restart do not run.
+pub(super) fn hurry() -> Notice {
+    let text = "nothing serves: the restart does not wait for its pre: hooks".to_owned();
+    Notice::Note { level: Level::Normal, text }
 }

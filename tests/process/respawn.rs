@@ -209,6 +209,25 @@ fn a_respawn_does_not_wait_for_the_hooks_of_a_restart() {
 }
 
 #[test]
+fn nor_for_those_of_a_restart_that_was_to_follow_the_one_that_fails() {
+    let check = "test -e once || { touch once; exit 0; }; until test -e agree; do sleep 0.05; done; touch agreed";
+    let setup = endless("-l 127.0.0.1:0 --supersede never --hook-timeout never").option("--check", check);
+    let mut endless = setup.start(&["2:wait={dir}/go", "2:exit=4"]);
+    let first = endless.ready(1);
+    endless.signal(Signal::SIGHUP);
+    endless.wait_with(&["target 2 ", "waits for"]);
+    endless.signal(Signal::SIGHUP);
+    endless.wait("a restart is under way");
+    kill(first, Signal::SIGKILL).unwrap();
+    endless.wait("ended by itself (killed by SIGKILL)");
+    endless.touch("go");
+    endless.wait("nothing serves: the restart does not wait for its pre: hooks");
+    let third = endless.ready(3);
+    assert_eq!(endless.ask(), (3, third));
+    assert_eq!(endless.stop(), 0);
+}
+
+#[test]
 fn a_copy_is_not_kept_from_being_ready_by_what_a_crashed_one_left_behind() {
     let setup = endless("-l 127.0.0.1:0 --hammer never --ready-timeout 10s");
     std::fs::write(setup.dir().join("master.py"), MASTER).unwrap();

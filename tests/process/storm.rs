@@ -16,7 +16,7 @@ fn storm(pause: Duration) {
     endless.gone(1);
     endless.wait_for_only(&[second]);
     let before = endless.descriptors();
-    let load = Load::start(endless.address(0), &[(Kind::New, 4), (Kind::KeepAlive, 2)]);
+    let load = Load::start(endless.address(0), &[(Kind::New, 4), (Kind::Leisurely, 2)]);
     load.wait_for_more(50);
     let mut last = 0;
     for _ in 0..SIGNALS {
