@@ -144,7 +144,9 @@ fn clients_of_the_old_listeners_wait_when_it_dies_and_the_candidate_fails() {
 fn after_an_upgrade_an_older_plan_still_counts_for_its_generation() {
     let setup = endless("--probation 1h --config {dir}/config -l 127.0.0.1:0");
     let (target, other) = two_programs(&setup);
-    fs::write(setup.dir().join("config"), format!("--pass goagain -- {target} as=goagain")).unwrap();
+    // With a watchdog nothing but the signal counts of one that is expected to send it, even where nothing else serves.
+    let plan = format!("--watchdog 1h --pass goagain -- {target} as=goagain");
+    fs::write(setup.dir().join("config"), plan).unwrap();
     let mut endless = setup.start_command(&[]);
     let first = endless.ready(1);
     write(&endless, &format!("-- {} crash={}", other, endless.file("now").display()));
