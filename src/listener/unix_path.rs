@@ -11,10 +11,11 @@ use super::rights::Rights;
 use super::steered::NOBODY;
 use super::unix_name::{Inode, Lies, Named, bind_at, busy, has_room, look, private, publish, remove, sweep};
 use crate::plan::{SocketOptions, UnixKind};
+use crate::sys::poll;
 use crate::sys::socket::set_nonblocking;
 use crate::words::GenerationId;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFlags, PollTimeout};
 use nix::sys::socket::{Shutdown, UnixAddr, shutdown};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -295,6 +296,5 @@ fn refused(sharing: Sharing, why: &str) -> Sharing {
 
 /// True when somebody called shutdown(2) on it, for both directions.
 fn is_shut(socket: &OwnedFd) -> bool {
-    let mut set = [PollFd::new(socket.as_fd(), PollFlags::empty())];
-    poll(&mut set, PollTimeout::ZERO).is_ok() && set[0].revents().is_some_and(|got| got.contains(PollFlags::POLLHUP))
+    poll::state(socket, PollFlags::empty(), PollTimeout::ZERO).is_ok_and(|state| state.contains(PollFlags::POLLHUP))
 }

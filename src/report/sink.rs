@@ -1,13 +1,14 @@
 //! A file that lines are appended to: the log, the events, the target's output. One that cannot be written is no reason to
 //! fail; it is said once, until it can be written again.
 
+use crate::sys::poll;
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFlags, PollTimeout};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::io::{Error, ErrorKind, Result, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -94,9 +95,8 @@ impl Sink {
     }
 
     fn has_room(&self) -> bool {
-        let mut set = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
         // Regular files always have.
-        poll(&mut set, PollTimeout::ZERO) != Ok(0)
+        poll::state(&self.file, PollFlags::POLLOUT, PollTimeout::ZERO).map_or(true, |state| !state.is_empty())
     }
 
     /// Opens the path again: the file there may have been renamed. The old one stays where that fails.

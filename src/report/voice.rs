@@ -1,7 +1,8 @@
 //! Lines for a stderr that may be read slowly, or not at all for a while: a terminal that was stopped with Ctrl-S, a pipe
 //! whose reader hangs. endless has more to do than to wait for that.
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use crate::sys::poll;
+use nix::poll::{PollFlags, PollTimeout};
 use serde::{Deserialize, Serialize};
 use std::cell::{Cell, RefCell};
 use std::os::fd::AsFd;
@@ -66,8 +67,7 @@ impl Voice {
 }
 
 fn has_room(to: &impl AsFd, wait: PollTimeout) -> bool {
-    let mut set = [PollFd::new(to.as_fd(), PollFlags::POLLOUT)];
-    poll(&mut set, wait) != Ok(0)
+    poll::state(to, PollFlags::POLLOUT, wait).map_or(true, |state| !state.is_empty())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What copies leave with endless for the next ones (FDSTORE=1, sd_notify(3)).
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use crate::sys::poll;
+use nix::poll::{PollFlags, PollTimeout};
 use nix::sys::stat::{SFlag, fstat};
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -103,9 +104,8 @@ fn same_socket(one: &OwnedFd, other: &OwnedFd) -> bool {
 }
 
 fn hung_up(fd: &OwnedFd) -> bool {
-    let mut set = [PollFd::new(fd.as_fd(), PollFlags::empty())];
     let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
-    poll(&mut set, PollTimeout::ZERO).is_ok() && set[0].revents().is_some_and(|got| got.intersects(gone))
+    poll::state(fd, PollFlags::empty(), PollTimeout::ZERO).is_ok_and(|state| state.intersects(gone))
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use super::http::{Get, Seen};
 use crate::plan::Url;
+use crate::sys::poll;
 use crate::words::{Moment, ReadySign};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFlags, PollTimeout};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, connect, getsockopt, socket, sockopt};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 /// After a refusal or a bad answer the next try follows this much later.
@@ -79,8 +80,7 @@ impl Outside {
 
 impl Attempt {
     fn look(&mut self) -> Result<Option<ReadySign>, ()> {
-        let mut set = [PollFd::new(self.stream.as_fd(), PollFlags::POLLOUT)];
-        if poll(&mut set, PollTimeout::ZERO) == Ok(0) {
+        if poll::state(&self.stream, PollFlags::POLLOUT, PollTimeout::ZERO).is_ok_and(|state| state.is_empty()) {
             return Ok(None);
         }
         if getsockopt(&self.stream, sockopt::SocketError) != Ok(0) {

@@ -8,6 +8,7 @@ pub mod descriptors;
 pub mod exec;
 pub mod memory;
 pub mod names;
+pub mod poll;
 pub mod process;
 pub mod seccomp;
 pub mod signals;

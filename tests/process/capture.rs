@@ -544,14 +544,7 @@ fn the_main_socket_of_a_server_that_begins_with_another_one_is_waited_for() {
     endless.ready(1);
     endless.wait(&format!("listening on 127.0.0.1:{main}"));
     let at: SocketAddr = format!("127.0.0.1:{main}").parse().unwrap();
-    let load = Load::start(at, &[(Kind::New, 2)]);
-    load.wait_for_more(20);
-    endless.restart(2);
-    endless.gone(1);
-    load.wait_for_more(20);
-    let count = load.finish();
-    assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
-    assert_eq!(endless.count("does not listen at"), 0, "{:#?}", endless.said());
-    endless.signal(Signal::SIGTERM);
-    endless.ended();
+    restarts_lose_nothing_at(&mut endless, at, Kind::New, 2..=2, |endless| {
+        assert_eq!(endless.count("does not listen at"), 0, "{:#?}", endless.said());
+    });
 }

@@ -1,10 +1,9 @@
 //! Programs that bind by themselves, where endless may do less than root: as an ordinary user, and in containers' profiles.
 
-use crate::capture::{NODE, go_server, nginx, restarts_lose_nothing};
-use crate::support::load::{Kind, Load};
+use crate::capture::{NODE, go_server, nginx, restarts_lose_nothing, restarts_lose_nothing_at};
+use crate::support::load::Kind;
 use crate::support::{Setup, endless, free_port, processes};
 use nix::libc;
-use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
 /// endless as a user without any right, in a directory of its own. Whoever is no root runs it as it is.
@@ -189,13 +188,6 @@ fn a_helper_that_does_not_show_its_socket_makes_nothing_ready() {
     let mut endless = as_nobody("--probation 0").start_command(&["python3", "-c", WITH_A_HELPER, &port]);
     endless.wait_with(&["sockets of python3", "are not captured: it does not show what it binds to"]);
     endless.wait(&format!("listening on 127.0.0.1:{port}"));
-    let load = Load::start(endless.address(0), &[(Kind::New, 2)]);
-    load.wait_for_more(20);
-    endless.restart(2);
-    endless.gone(1);
-    load.wait_for_more(20);
-    let count = load.finish();
-    assert!(count.lost.is_empty(), "{:?} of {}; {:#?}", count.lost, count.answered, endless.said());
-    endless.signal(Signal::SIGTERM);
-    endless.ended();
+    let at = endless.address(0);
+    restarts_lose_nothing_at(&mut endless, at, Kind::New, 2..=2, |_| ());
 }

@@ -11,10 +11,11 @@ pub use socket::{open, open_default};
 use super::hooks::RunningHooks;
 use crate::control::{self, Answer, Ask, Request};
 use crate::supervisor::{Outcome, Ticket};
+use crate::sys::poll;
 use crate::words::Moment;
 use client::Client;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFlags, PollTimeout};
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use nix::unistd::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
@@ -215,7 +216,7 @@ impl Control {
         }
         let slow = |client: &&mut Client| client.flags().contains(PollFlags::POLLOUT);
         for client in self.clients.values_mut().filter(slow) {
-            let _ = poll(&mut [PollFd::new(client.as_fd(), PollFlags::POLLOUT)], PollTimeout::from(LAST_WORDS));
+            let _ = poll::state(&*client, PollFlags::POLLOUT, PollTimeout::from(LAST_WORDS));
             client.speak(now);
         }
         std::mem::forget(self.clients);
