@@ -100,3 +100,15 @@ fn the_supervisor_is_pure() {
         }
     }
 }
+
+/// They are threads of one process, and its child has the sockets and locks of all of them until it executes: each test that
+/// closes something and sees that it is gone would fail now and then. Such tests are in tests/spawn and tests/grammar.rs.
+#[test]
+fn no_unit_test_makes_a_process() {
+    let measurement = Path::new("listener/tests/draining.rs");
+    for room in ARROWS.iter().map(|(room, _)| *room).chain(["runtime"]) {
+        for (path, text) in sources(room).iter().filter(|(path, _)| !path.ends_with(measurement)) {
+            assert!(!text.contains("process::Command"), "{}", path.display());
+        }
+    }
+}

@@ -1,12 +1,18 @@
 //! The grammar of the command line: what is written is read back the same, and nothing that is typed makes it panic;
-//! the same for what a copy sends to its notify socket. fuzz/ has the same properties for a fuzzer.
+//! the same for what a copy sends to its notify socket. fuzz/ has the same properties for a fuzzer. What variables say is read
+//! as it is documented, and a .gitignore as git reads it.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use endless::cli::{self, Invocation};
 use endless::plan::{ListenerSpec, Plan, Resolver, Surroundings};
 use endless::runtime::notify::{self, Said};
+use endless::runtime::watch::rules::Rules;
 use proptest::prelude::*;
 use std::ffi::OsString;
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn resolver() -> Resolver {
     Resolver::by(
@@ -161,5 +167,128 @@ fn durations_are_read_back_as_they_are_shown() {
         let hammer = Plan::new(&args, &surroundings()).unwrap().lifecycle.hammer.unwrap();
         let shown = humantime::format_duration(hammer).to_string();
         assert_eq!(humantime::parse_duration(&shown).unwrap(), hammer, "{text}");
+    }
+}
+
+/// Runs `shown_args` in a process of its own, with these variables.
+#[allow(clippy::disallowed_methods, reason = "the environment of this process is not changed")]
+fn with_variables(variables: &[(&str, &str)]) -> String {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "shown_args", "--ignored", "--nocapture"]);
+    let output = child.envs(variables.iter().copied()).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+#[ignore = "the child of the tests of variables"]
+fn shown_args() {
+    let line = ["endless", "-l", ":1", "-e", "C=3", "--", "x"].map(OsString::from);
+    match cli::parse(line, &[]) {
+        Ok(Invocation::Run(args)) => {
+            let typed = (&args.listeners.listen, &args.process.changes, &args.signals.hooks, &args.process.rlimit);
+            println!("{typed:?} {:?} {:?}", args.retirement.hammer, args.process.clear_env);
+            println!("from {:?}", args.from_environment);
+        }
+        other => println!("{other:?}"),
+    }
+}
+
+#[test]
+fn variables_set_options_and_the_command_line_wins() {
+    let shown = with_variables(&[
+        ("ENDLESS_LISTEN", ":7 :8"),
+        ("ENDLESS_HOOK", "begin=echo a\nexit=echo b"),
+        ("ENDLESS_UNSET", "A B"),
+        ("ENDLESS_RLIMIT", " core=0  nofile=9 "),
+        ("ENDLESS_CLEAR_ENV", "yes"),
+        ("ENDLESS_HAMMER", "5s"),
+        ("ENDLESS_NAME", ""),
+    ]);
+    let typed = r#"([":1"], [Unset("A"), Unset("B"), Set("C=3")], [Hook("begin=echo a"), Hook("exit=echo b")], ["core=0", "nofile=9"])"#;
+    assert!(shown.contains(&format!("{typed} Some(\"5s\") true")), "{shown}");
+    assert!(!shown.contains("\"name\"") && !shown.contains("\"listen\"") && shown.contains("\"hammer\""), "{shown}");
+    let wrong = with_variables(&[("ENDLESS_CLEAR_ENV", "perhaps")]);
+    assert!(wrong.contains("ENDLESS_CLEAR_ENV=perhaps: `perhaps` is no value of a switch"), "{wrong}");
+}
+
+/// The .gitignore at the top.
+const RULES: &str = "# comment\n\\#kept\n/target\nbuild/\n*.o\n!keep.o\ndoc/*.txt\na/**/z\nlogs/**\n**/deep/one\n\
+                     [Tt]emp[0-9]\n[!a-y]x\ntrailing  \nesc\\*\n/only/here\r\nq?z\n!/target/\nsub/*\n!sub/yes\n";
+/// The one in `inner`.
+const INNER: &str = "!b.o\n/own\n";
+
+/// Makes the files, and returns their names.
+fn tree(top: &Path) -> Vec<PathBuf> {
+    let files = [
+        "#kept",
+        "target",
+        "x/target",
+        "a.o",
+        "keep.o",
+        "x/keep.o",
+        "doc/a.txt",
+        "doc/x/a.txt",
+        "a/z",
+        "a/b/z",
+        "a/b/c/z",
+        "b/z",
+        "logs/1",
+        "logs/x/2",
+        "deep/one",
+        "x/deep/one",
+        "Temp7",
+        "temp",
+        "zx",
+        "ax",
+        "trailing",
+        "esc*",
+        "escape",
+        "only/here",
+        "x/only/here",
+        "qaz",
+        "qz",
+        "inner/b.o",
+        "inner/own",
+        "inner/x/own",
+        "own",
+        "sub/yes",
+        "sub/no",
+        "x/build",
+        "build/in",
+        "x.pyc.txt",
+    ];
+    for file in files {
+        let path = top.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    fs::write(top.join(".gitignore"), RULES).unwrap();
+    fs::write(top.join("inner/.gitignore"), INNER).unwrap();
+    files.iter().map(PathBuf::from).collect()
+}
+
+/// As the walk does it: what is in an ignored directory is not looked at.
+fn ignored(rules: &Rules, top: &Path, file: &Path) -> bool {
+    let above = file.ancestors().filter(|above| !above.as_os_str().is_empty());
+    above.into_iter().any(|one| rules.ignore(&top.join(one), top.join(one).is_dir()))
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "git is asked")]
+fn git_agrees() {
+    let dir = tempfile::tempdir().unwrap();
+    let top = dir.path();
+    let files = tree(top);
+    let git = |args: &[&str]| Command::new("git").current_dir(top).args(args).output();
+    if !git(&["init", "-q"]).is_ok_and(|done| done.status.success()) {
+        eprintln!("skipped: there is no git");
+        return;
+    }
+    let mut rules = Rules::everywhere();
+    rules.read(top);
+    rules.read(&top.join("inner"));
+    for file in files {
+        let said = git(&["-c", "core.excludesFile=", "check-ignore", "-q", file.to_str().unwrap()]).unwrap();
+        assert_eq!(ignored(&rules, top, &file), said.status.success(), "{}", file.display());
     }
 }

@@ -17,5 +17,7 @@ mod descriptors;
 mod failures;
 #[path = "spawn/signals.rs"]
 mod signals;
+#[path = "spawn/sockets.rs"]
+mod sockets;
 #[path = "spawn/tree.rs"]
 mod tree;

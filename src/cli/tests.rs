@@ -188,46 +188,6 @@ fn the_short_way_leaves_faults_and_everything_unusual_to_clap() {
     }
 }
 
-/// Runs `shown_args` in a process of its own, with these variables.
-#[allow(clippy::disallowed_methods, reason = "a test may start a process")]
-fn with_variables(variables: &[(&str, &str)]) -> String {
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "cli::tests::shown_args", "--ignored", "--nocapture"]);
-    let output = child.envs(variables.iter().copied()).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
-}
-
-#[test]
-#[ignore = "the child of the tests of variables"]
-fn shown_args() {
-    match parse(&["-l", ":1", "-e", "C=3", "--", "x"]) {
-        Ok(Invocation::Run(args)) => {
-            let typed = (&args.listeners.listen, &args.process.changes, &args.signals.hooks, &args.process.rlimit);
-            println!("{typed:?} {:?} {:?}", args.retirement.hammer, args.process.clear_env);
-            println!("from {:?}", args.from_environment);
-        }
-        other => println!("{other:?}"),
-    }
-}
-
-#[test]
-fn variables_set_options_and_the_command_line_wins() {
-    let shown = with_variables(&[
-        ("ENDLESS_LISTEN", ":7 :8"),
-        ("ENDLESS_HOOK", "begin=echo a\nexit=echo b"),
-        ("ENDLESS_UNSET", "A B"),
-        ("ENDLESS_RLIMIT", " core=0  nofile=9 "),
-        ("ENDLESS_CLEAR_ENV", "yes"),
-        ("ENDLESS_HAMMER", "5s"),
-        ("ENDLESS_NAME", ""),
-    ]);
-    let typed = r#"([":1"], [Unset("A"), Unset("B"), Set("C=3")], [Hook("begin=echo a"), Hook("exit=echo b")], ["core=0", "nofile=9"])"#;
-    assert!(shown.contains(&format!("{typed} Some(\"5s\") true")), "{shown}");
-    assert!(!shown.contains("\"name\"") && !shown.contains("\"listen\"") && shown.contains("\"hammer\""), "{shown}");
-    let wrong = with_variables(&[("ENDLESS_CLEAR_ENV", "perhaps")]);
-    assert!(wrong.contains("ENDLESS_CLEAR_ENV=perhaps: `perhaps` is no value of a switch"), "{wrong}");
-}
-
 #[test]
 #[ignore = "a measurement: cargo test --release --lib cost_of_parsing -- --ignored --nocapture"]
 #[allow(clippy::disallowed_methods, reason = "a measurement reads the clock")]

@@ -55,30 +55,3 @@ impl AsFd for Signals {
         self.delivery.get_read().as_fd()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use nix::poll::{PollFd, PollFlags, poll};
-    use nix::sys::signal::{Signal, raise};
-
-    #[test]
-    #[allow(clippy::disallowed_methods, reason = "another process is to send a signal")]
-    fn the_same_signal_from_two_senders_is_two_signals_until_they_are_taken() {
-        let mut signals = Signals::prepare().unwrap();
-        signals.install(&[Sig(28)]).unwrap();
-        raise(Signal::SIGWINCH).unwrap();
-        let script = format!("kill -s WINCH {}", std::process::id());
-        let mut other = std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap();
-        let other_pid = i32::try_from(other.id()).unwrap();
-        other.wait().unwrap();
-        let mut senders = Vec::new();
-        // Another thread may be about to run the handler: kill(2) does not wait for that.
-        while senders.len() < 2 {
-            let mut arrived = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
-            assert_eq!(poll(&mut arrived, 10_000u16), Ok(1), "{senders:?}");
-            senders.extend(signals.take().into_iter().filter(|one| one.signal == Sig(28)).map(|one| one.sender));
-        }
-        assert_eq!(senders, [Some(std::process::id().cast_signed()), Some(other_pid)]);
-    }
-}

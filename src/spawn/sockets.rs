@@ -84,11 +84,7 @@ pub(super) fn inode(target: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::signal::{Signal, kill};
-    use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-    use std::io::{BufRead, BufReader};
     use std::os::fd::AsRawFd;
-    use std::os::unix::process::CommandExt;
 
     #[test]
     fn our_own_socket_is_found() {
@@ -98,56 +94,6 @@ mod tests {
         let one = found.iter().find(|open| open.fd == socket.as_raw_fd()).unwrap();
         assert_eq!(u64::from(one.inode), nix::sys::stat::fstat(&socket).unwrap().st_ino);
         assert_eq!(one.pid, Pid::this().as_raw());
-    }
-
-    #[test]
-    #[allow(clippy::disallowed_methods, reason = "a process that is none of endless' own")]
-    fn nothing_is_said_of_a_copy_that_has_ended_and_was_not_waited_for() {
-        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-        let mut tree = Tree::new(Pid::from_raw(i32::try_from(child.id()).unwrap()), crate::words::GenerationId(1));
-        assert!(tree.open_sockets().is_some());
-        child.kill().unwrap();
-        let ended = waitid(Id::Pid(tree.main()), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
-        assert!(matches!(ended, Ok(WaitStatus::Signaled(..))));
-        assert_eq!(tree.open_sockets(), None);
-        child.wait().unwrap();
-        assert!(tree.open_sockets().is_some_and(|sockets| sockets.is_empty()));
-    }
-
-    /// Each process passes the socket on to a child, closes it and stays.
-    const PASS_ON: &str = "import os, signal, socket, sys
-socket = socket.socket()
-print(os.fstat(socket.fileno()).st_ino, flush=True)
-for _ in range(150):
-  if os.fork():
-    socket.close()
-    signal.pause()
-print('done', flush=True)
-signal.pause()";
-
-    #[test]
-    #[allow(clippy::disallowed_methods, reason = "a process that is none of endless' own")]
-    fn a_socket_that_is_passed_on_to_new_processes_is_never_taken_for_closed() {
-        let mut python = std::process::Command::new("python3");
-        python.args(["-c", PASS_ON]).stdout(std::process::Stdio::piped()).process_group(0);
-        let mut child = python.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let inode: u64 = lines.next().unwrap().unwrap().parse().unwrap();
-        let done = std::thread::spawn(move || lines.next().unwrap().unwrap());
-        let main = Pid::from_raw(i32::try_from(child.id()).unwrap());
-        let mut tree = Tree::new(main, crate::words::GenerationId(1));
-        let (mut looks, mut missed) = (0, 0);
-        loop {
-            let over = done.is_finished();
-            let open = tree.open_sockets();
-            (looks, missed) = (looks + 1, missed + usize::from(open.is_some_and(|open| !open.contains(&inode))));
-            if over {
-                break;
-            }
-        }
-        kill(Pid::from_raw(-main.as_raw()), Signal::SIGKILL).unwrap();
-        child.wait().unwrap();
-        assert_eq!((missed, done.join().unwrap().as_str()), (0, "done"), "of {looks}");
     }
 
     #[test]

@@ -1,13 +1,18 @@
-//! The dispositions and the mask a child has, and what becomes of it when its parent is killed.
+//! The dispositions and the mask a child has, what becomes of it when its parent is killed, and whose signals arrive.
 
 use crate::support::{Start, end_of, field, report, turn, until};
 use endless::plan::Orphans;
+use endless::runtime::signals::Signals;
 use endless::spawn::Inherited;
 use endless::sys::process;
 use endless::sys::signals::AllBlocked;
 use endless::words::{Exit, Sig};
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::{Signal, raise};
 use nix::unistd::Pid;
 use std::io::Read;
+use std::os::fd::AsFd;
+use std::process::Command;
 
 fn mask(status: &str, name: &str) -> u64 {
     u64::from_str_radix(field(status, name), 16).unwrap()
@@ -115,4 +120,24 @@ fn it_gets_the_stop_signal_when_its_parent_is_killed() {
 /// The launcher's own end may come together with it, before or after.
 fn orphan_end(target: Pid) -> Option<Exit> {
     endless::spawn::reap_all().into_iter().find(|(pid, _)| *pid == target).map(|(_, exit)| exit)
+}
+
+#[test]
+fn the_same_signal_from_two_senders_is_two_signals_until_they_are_taken() {
+    let _turn = turn();
+    let mut signals = Signals::prepare().unwrap();
+    signals.install(&[Sig(28)]).unwrap();
+    raise(Signal::SIGWINCH).unwrap();
+    let script = format!("kill -s WINCH {}", std::process::id());
+    let mut other = Command::new("sh").args(["-c", &script]).spawn().unwrap();
+    let other_pid = i32::try_from(other.id()).unwrap();
+    other.wait().unwrap();
+    let mut senders = Vec::new();
+    // Another thread may be about to run the handler: kill(2) does not wait for that.
+    while senders.len() < 2 {
+        let mut arrived = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut arrived, 10_000u16), Ok(1), "{senders:?}");
+        senders.extend(signals.take().into_iter().filter(|one| one.signal == Sig(28)).map(|one| one.sender));
+    }
+    assert_eq!(senders, [Some(std::process::id().cast_signed()), Some(other_pid)]);
 }

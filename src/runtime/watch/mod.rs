@@ -1,7 +1,7 @@
 //! `--watch`: files that change ask for a restart, once nothing has changed for a moment; before it, `--watch-exec` runs.
 
 mod places;
-mod rules;
+pub mod rules;
 
 use super::home::Home;
 use super::{Runtime, clock};

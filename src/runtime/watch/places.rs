@@ -69,7 +69,7 @@ impl Places {
         let first = || paths.first().cloned().unwrap_or_default();
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
             .map_err(|errno| Refused { path: first(), errno })?;
-        let mut places = Places { inotify, directories: BTreeMap::new(), rules: Rules::new(), own };
+        let mut places = Places { inotify, directories: BTreeMap::new(), rules: Rules::everywhere(), own };
         for path in paths {
             places.follow(path)?;
         }
