@@ -212,10 +212,10 @@ fn variables_set_options_and_the_command_line_wins() {
 }
 
 /// The .gitignore at the top.
-const RULES: &str = "# comment\n\\#kept\n/target\nbuild/\n*.o\n!keep.o\ndoc/*.txt\na/**/z\nlogs/**\n**/deep/one\n\
+const GITIGNORE: &str = "# comment\n\\#kept\n/target\nbuild/\n*.o\n!keep.o\ndoc/*.txt\na/**/z\nlogs/**\n**/deep/one\n\
                      [Tt]emp[0-9]\n[!a-y]x\ntrailing  \nesc\\*\n/only/here\r\nq?z\n!/target/\nsub/*\n!sub/yes\n";
 /// The one in `inner`.
-const INNER: &str = "!b.o\n/own\n";
+const INNER_GITIGNORE: &str = "!b.o\n/own\n";
 
 /// Makes the files, and returns their names.
 fn tree(top: &Path) -> Vec<PathBuf> {
@@ -262,8 +262,8 @@ fn tree(top: &Path) -> Vec<PathBuf> {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "").unwrap();
     }
-    fs::write(top.join(".gitignore"), RULES).unwrap();
-    fs::write(top.join("inner/.gitignore"), INNER).unwrap();
+    fs::write(top.join(".gitignore"), GITIGNORE).unwrap();
+    fs::write(top.join("inner/.gitignore"), INNER_GITIGNORE).unwrap();
     files.iter().map(PathBuf::from).collect()
 }
 
